@@ -1,0 +1,67 @@
+"""The administrator's commands: ``flask --app host_app ...``."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from host_app import migrate, schedule, worker
+from host_app.db import transaction
+from host_app.models import User
+from host_app.models.people import Role
+from host_app.plugins import plugins
+
+
+def init_app(app: Flask) -> None:
+    """Add the commands."""
+    for command in (upgrade, revise, run_worker, run_scheduler, add_user):
+        app.cli.add_command(command)
+
+
+@click.command()
+@with_appcontext
+def upgrade() -> None:
+    """Bring the database up to date: the host's tables and those of every plugin."""
+    migrate.upgrade()
+    click.echo("The database is up to date.")
+
+
+@click.command()
+@click.argument("message")
+@click.option("--plugin", help="Name of the plugin; default: the host.")
+@with_appcontext
+def revise(message: str, plugin: str | None) -> None:
+    """Write a migration for changed models (developers)."""
+    migrate.revise(plugins().infos[plugin].migrations if plugin else str(migrate.HOST_FOLDER), message)
+
+
+@click.command("worker")
+@click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
+@with_appcontext
+def run_worker(burst: bool) -> None:
+    """Do background jobs. Start as many as you like, on as many machines."""
+    worker.run(current_app._get_current_object(), burst=burst)  # type: ignore[attr-defined]
+
+
+@click.command("scheduler")
+@with_appcontext
+def run_scheduler() -> None:
+    """Wake what is due, once a second. Any number may run."""
+    schedule.run(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+@click.command()
+@click.argument("username")
+@click.password_option()
+@click.option("--role", type=click.Choice(list(Role)), default=Role.WAREHOUSE)
+@with_appcontext
+def add_user(username: str, password: str, role: str) -> None:
+    """Add a user who can log in."""
+    if len(password) < 10:
+        raise click.ClickException("A password needs at least 10 characters.")
+    with transaction() as session:
+        user = User(username=username, role=role, active=True)
+        user.set_password(password)
+        session.add(user)
+    click.echo(f"{username} can log in as {role}.")

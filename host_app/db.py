@@ -1,0 +1,163 @@
+"""The database: engine settings, column types, and the only place that commits."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Dialect, MetaData, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+BUSY_SECONDS = 15
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC; SQLite has no zones, so they are taken off and put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("moments must be aware")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of the host's tables."""
+
+    type_annotation_map = {datetime: UtcDateTime}
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+
+def utcnow() -> datetime:
+    """Return the present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    # The driver would begin transactions by itself, and too late; _begin_on_sqlite does it instead.
+    connection.isolation_level = None
+    for pragma in (
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_on_sqlite(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        # A transaction that reads first and writes later can't wait for the lock on SQLite: it fails. So writers
+        # take the lock at their beginning.
+        writing = connection.get_execution_options().get("writing")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Open the transaction in which rows may change; the only place of the platform that commits.
+
+    A read transaction that is open ends first, so that everything is read anew under the lock.
+
+    :raises RuntimeError: a transaction is open already, or rows were changed outside of one.
+    """
+    session = db.session()
+    if "after_commit" in session.info:
+        raise RuntimeError("A transaction is open already: work in it.")
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("Rows were changed outside a transaction.")
+    session.rollback()
+    callbacks: list[Callable[[], None]] = []
+    session.info["after_commit"] = callbacks
+    try:
+        session.connection(execution_options={"writing": True})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        del session.info["after_commit"]
+    for callback in callbacks:
+        callback()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Open a transaction for reading; at its end it is closed and what was read stays readable, detached.
+
+    :raises RuntimeError: a transaction is open already.
+    """
+    session = db.session()
+    if "after_commit" in session.info:
+        raise RuntimeError("A transaction is open already: read in it.")
+    session.close()
+    session.begin()
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def current_session() -> Session:
+    """Return the session of the open transaction (or of ``reading``).
+
+    :raises RuntimeError: none is open.
+    """
+    session = db.session()
+    if "after_commit" not in session.info and not session.in_transaction():
+        raise RuntimeError("No transaction is open.")
+    return session
+
+
+def in_transaction() -> bool:
+    """Tell if this thread has a transaction open, for writing or for reading."""
+    return "after_commit" in db.session().info or db.session().in_transaction()
+
+
+def insert_if_absent(session: Session, model: type[Base], values: dict[str, Any], unique: list[str]) -> bool:
+    """Insert a row unless one with the same ``unique`` columns is there; tell if it was inserted."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(model).values(**values).on_conflict_do_nothing(index_elements=unique)
+    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def after_commit(callback: Callable[[], None]) -> bool:
+    """Have ``callback`` called after the commit of the open transaction; False where none is open."""
+    callbacks = db.session().info.get("after_commit")
+    if callbacks is None:
+        return False
+    callbacks.append(callback)
+    return True

@@ -1,0 +1,192 @@
+"""Events to plugins: written with the change they tell of, delivered after it, at least once and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from cattrs.preconf.json import make_converter
+from flask import current_app
+from sqlalchemy import delete, exists, insert, or_, select, update
+from sqlalchemy.orm import aliased
+
+from host_app.db import current_session, reading, transaction, utcnow
+from host_app.leases import HeldLease
+from host_app.models import EventDelivery
+from host_app.plugin_api import EVENT_HOOKS, Event, HostPort, Level, Notice, StockChange, Wake
+from host_app.plugins import HOST_QUEUE, plugins
+from host_app.wakes import wake
+
+BATCH = 200
+#: Waits before the second to the seventh try, in seconds; a delivery that fails after them is parked.
+BACKOFF = (2, 4, 8, 16, 32, 64)
+
+_convert = make_converter()
+_classes = {hook: event for event, hook in EVENT_HOOKS.items()}
+
+
+def dispatch_wake(plugin: str) -> Wake:
+    """Return the wake that delivers what one plugin has still to be told."""
+    return Wake(f"host:dispatch:{plugin}", HOST_QUEUE, "host_app.events:dispatch", (plugin,))
+
+
+def emit(event: Event, subject: str) -> None:
+    """Write an event for each interested plugin, in the transaction of the change that it tells of.
+
+    :param subject: what the event is about, such as ``product:12``; its order is kept per subject.
+    """
+    interested = plugins().interested(type(event))
+    if not interested:
+        return
+    payload = _convert.unstructure(event)
+    now = utcnow()
+    current_session().execute(
+        insert(EventDelivery),
+        [
+            {
+                "plugin": plugin,
+                "kind": EVENT_HOOKS[type(event)],
+                "subject": subject,
+                "payload": payload,
+                "created_at": now,
+            }
+            for plugin in interested
+        ],
+    )
+    wake(*(dispatch_wake(plugin) for plugin in interested))
+
+
+def dispatch(host: HostPort, lease: HeldLease, plugin: str) -> bool:
+    """Job: tell one plugin its events, oldest first, in small batches. True when some are left."""
+    while not lease.slice_over():
+        lease.ensure()
+        batch = _due(plugin)
+        if not batch:
+            return False
+        try:
+            _deliver(host, plugin, batch)
+        except Exception:
+            current_app.logger.exception(
+                "a batch for plugin %s failed, its events are delivered one by one", plugin
+            )
+            for row in batch:
+                lease.ensure()
+                _deliver_alone(host, plugin, row)
+    return True
+
+
+def due(names: Sequence[str]) -> list[Wake]:
+    """Return the wakes of those plugins that have events to be told now."""
+    return [dispatch_wake(name) for name in names if _due(name, limit=1)]
+
+
+def _due(plugin: str, limit: int = BATCH) -> list[EventDelivery]:
+    """Return the oldest deliveries that may be tried now; a failed one holds back later ones of its own subject."""
+    earlier = aliased(EventDelivery)
+    held_back = exists().where(
+        earlier.plugin == plugin,
+        earlier.attempts > 0,
+        earlier.subject == EventDelivery.subject,
+        earlier.id < EventDelivery.id,
+    )
+    ready = or_(EventDelivery.next_try_at.is_(None), EventDelivery.next_try_at <= utcnow())
+    with reading() as session:
+        return list(
+            session.scalars(
+                select(EventDelivery)
+                .where(EventDelivery.plugin == plugin, EventDelivery.parked_at.is_(None), ready, ~held_back)
+                .order_by(EventDelivery.id)
+                .limit(limit)
+            )
+        )
+
+
+def _deliver(host: HostPort, plugin: str, rows: Sequence[EventDelivery]) -> None:
+    """Tell a plugin these events in one transaction, which also removes them.
+
+    Changes of stock are told last and folded: only the newest of each product counts.
+    """
+    wakes: list[Wake] = []
+    stock: dict[int, StockChange] = {}
+    with transaction() as session:
+        removed = session.execute(delete(EventDelivery).where(EventDelivery.id.in_([row.id for row in rows])))
+        if removed.rowcount != len(rows):  # type: ignore[attr-defined]
+            raise RuntimeError("events were delivered by another process")
+        for row in rows:
+            event: Any = _convert.structure(row.payload, _classes[row.kind])
+            if isinstance(event, StockChange):
+                known = stock.get(event.product_id)
+                if known is None or event.history_id > known.history_id:
+                    stock[event.product_id] = event
+            else:
+                wakes += plugins().call(plugin, row.kind, host=host, event=event) or []
+        if stock:
+            changes = tuple(sorted(stock.values(), key=lambda change: change.history_id))
+            wakes += plugins().call(plugin, "stock_changed", host=host, changes=changes) or []
+        wake(*wakes)
+
+
+def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> None:
+    """Tell one event; where that fails, put it off, and after the last try park it and tell people."""
+    if _held_back(plugin, row):
+        return
+    try:
+        _deliver(host, plugin, [row])
+    except Exception as error:
+        current_app.logger.exception("event %s of plugin %s failed", row.id, plugin)
+        with transaction() as session:
+            now = utcnow()
+            parked = row.attempts >= len(BACKOFF)
+            session.execute(
+                update(EventDelivery)
+                .where(EventDelivery.id == row.id)
+                .values(
+                    attempts=EventDelivery.attempts + 1,
+                    next_try_at=None if parked else now + timedelta(seconds=BACKOFF[row.attempts]),
+                    parked_at=now if parked else None,
+                    error=f"{type(error).__name__}: {error}"[:2000],
+                )
+            )
+            if parked:
+                host.notify(
+                    Notice(
+                        key=f"delivery-parked:{row.id}",
+                        kind="host.delivery",
+                        level=Level.DANGER,
+                        title=f"The plugin {plugin} could not be told of {row.subject}",
+                        body="It was tried seven times. Mend the cause, then press “Deliver again”.",
+                        url="/admin/deliveries/",
+                    )
+                )
+
+
+def _held_back(plugin: str, row: EventDelivery) -> bool:
+    """Tell if an earlier event of the same subject has failed, so that this one must wait for it."""
+    with reading() as session:
+        return bool(
+            session.scalar(
+                select(
+                    exists().where(
+                        EventDelivery.plugin == plugin,
+                        EventDelivery.subject == row.subject,
+                        EventDelivery.attempts > 0,
+                        EventDelivery.id < row.id,
+                    )
+                )
+            )
+        )
+
+
+def deliver_again(delivery_id: int) -> bool:
+    """Let a parked delivery be tried anew; False where it is not parked any more."""
+    with transaction() as session:
+        freed = session.execute(
+            update(EventDelivery)
+            .where(EventDelivery.id == delivery_id, EventDelivery.parked_at.is_not(None))
+            .values(parked_at=None, next_try_at=utcnow(), attempts=1)
+        )
+        row = session.get(EventDelivery, delivery_id)
+        if row is not None:
+            wake(dispatch_wake(row.plugin))
+    return bool(freed.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,104 @@
+"""Leases: at most one process works on a subject, and who comes meanwhile makes it look once more."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from host_app.db import reading, transaction, utcnow
+from host_app.models import LeaseRow
+from host_app.plugin_api import LeaseLost
+
+LEASE_SECONDS = 45.0
+RENEW_SECONDS = 15.0
+SLICE_SECONDS = 60.0
+
+
+class HeldLease:
+    """A lease that this process holds; see :class:`host_app.plugin_api.Lease`."""
+
+    def __init__(self, subject: str, token: str) -> None:
+        self.subject = subject
+        self.token = token
+        self._started = self._renewed = time.monotonic()
+
+    def ensure(self, seconds: float = LEASE_SECONDS - RENEW_SECONDS) -> None:
+        """Renew the lease when it is a third over, or has less than ``seconds`` left.
+
+        :raises LeaseLost: somebody else holds it.
+        """
+        age = time.monotonic() - self._renewed
+        if age < RENEW_SECONDS and LEASE_SECONDS - age >= seconds:
+            return
+        asked = time.monotonic()
+        with transaction() as session:
+            renewed = session.execute(
+                update(LeaseRow)
+                .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
+                .values(expires_at=utcnow() + timedelta(seconds=LEASE_SECONDS))
+            )
+        if not renewed.rowcount:  # type: ignore[attr-defined]
+            raise LeaseLost(self.subject)
+        self._renewed = asked
+
+    def slice_over(self) -> bool:
+        """Tell if the work has lasted a slice and should stop at the next safe place."""
+        return time.monotonic() - self._started >= SLICE_SECONDS
+
+    def release(self) -> bool:
+        """Give the lease back; tell if somebody came by meanwhile, so that the work must be looked at once more."""
+        with transaction() as session:
+            missed = session.scalar(
+                delete(LeaseRow)
+                .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
+                .returning(LeaseRow.missed)
+            )
+        return bool(missed)
+
+    def rest(self, seconds: float) -> None:
+        """Keep everybody off the subject for a while, after work on it failed in a way that nobody foresaw."""
+        with transaction() as session:
+            session.execute(
+                update(LeaseRow)
+                .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
+                .values(token="resting", expires_at=utcnow() + timedelta(seconds=seconds))
+            )
+
+
+def acquire(subject: str) -> HeldLease | None:
+    """Take the lease of a subject; None where another process holds it, which will then look once more."""
+    token = secrets.token_hex(16)
+    now = utcnow()
+    values = {
+        "token": token,
+        "holder": f"{socket.gethostname()}:{os.getpid()}",
+        "expires_at": now + timedelta(seconds=LEASE_SECONDS),
+        "missed": False,
+    }
+    with transaction() as session:
+        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        taken = session.scalar(
+            insert(LeaseRow)
+            .values(subject=subject, **values)
+            .on_conflict_do_update(index_elements=["subject"], set_=values, where=LeaseRow.expires_at <= now)
+            .returning(LeaseRow.token)
+        )
+        if taken is None:
+            session.execute(update(LeaseRow).where(LeaseRow.subject == subject).values(missed=True))
+    return HeldLease(subject, token) if taken == token else None
+
+
+def held(subjects: list[str]) -> set[str]:
+    """Return those of the subjects that somebody works on now."""
+    with reading() as session:
+        return set(
+            session.scalars(
+                select(LeaseRow.subject).where(LeaseRow.subject.in_(subjects), LeaseRow.expires_at > utcnow())
+            )
+        )

@@ -1,0 +1,27 @@
+"""The tables of the warehouse platform."""
+
+from host_app.models.catalog import Barcode, Product, Stock, StockHistory, Warehouse
+from host_app.models.orders import Order, OrderLine, OrderMark
+from host_app.models.people import Notification, User
+from host_app.models.picking import Picklist, PicklistLine, Shipment, ShipmentLine
+from host_app.models.platform import EventDelivery, LeaseRow, Schedule
+
+__all__ = [
+    "Barcode",
+    "EventDelivery",
+    "LeaseRow",
+    "Notification",
+    "Order",
+    "OrderLine",
+    "OrderMark",
+    "Picklist",
+    "PicklistLine",
+    "Product",
+    "Schedule",
+    "Shipment",
+    "ShipmentLine",
+    "Stock",
+    "StockHistory",
+    "User",
+    "Warehouse",
+]

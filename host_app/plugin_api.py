@@ -1,0 +1,665 @@
+"""The published contract between the warehouse platform and its plugins: hooks, events, values and the host port.
+
+A plugin is a module (or object) found through the entry-point group ``host_app.plugins``. Of the host it imports
+this module only. Facts travel as frozen dataclasses of ids and values, never as rows of the host's database.
+
+Three kinds of hooks:
+
+- *events* (``stock_changed``, ``picklist_closed``, ...) are delivered at least once, by a job, inside a transaction
+  of the dispatcher. An implementation marks in its own tables what is now owed and returns the wakes to send after
+  the commit. It never calls the network and never commits.
+- *questions* (``picklist_closing``) are asked while a person waits, outside of any transaction, and are given a
+  deadline of two seconds at most. No answer in time means that the work goes on with a warning.
+- *platform* hooks tell the host what the plugin brings: tables, pages, commands, due work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+import pluggy
+
+PROJECT = "host_app"
+ENTRY_POINT_GROUP = "host_app.plugins"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------
+
+
+class HostError(Exception):
+    """The host refuses, for the reason given in words that an operator can read."""
+
+
+class OrderPicked(HostError):
+    """The order can't be cancelled any more: something of it was picked or shipped."""
+
+
+class LeaseLost(Exception):
+    """Another process holds the lease now; nothing more may be done or recorded under it."""
+
+
+# --- wakes and leases -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A call to start a job soon. Wakes may get lost or come twice: what is owed stands in the database.
+
+    :param name: names the work, for example ``bol:stock:7``; it folds repeats, and is the lease the job runs under.
+    :param queue: one of the plugin's :attr:`PluginInfo.queues`.
+    :param job: ``package.module:function``, inside the plugin's own package. It is called as
+        ``function(host, lease, *args)`` and returns True when work is left, to be woken again.
+    :param args: plain integers and strings; never secrets.
+    """
+
+    name: str
+    queue: str
+    job: str
+    args: tuple[int | str, ...] = ()
+
+
+class Lease(Protocol):
+    """The right to work on one subject, held by one process at a time. It lasts 45 s and is renewed every 15 s."""
+
+    @property
+    def token(self) -> str:
+        """Names this holding; rows claimed under it carry it, and their outcome is recorded only while it stands."""
+
+    def ensure(self, seconds: float) -> None:
+        """Renew where less than ``seconds`` (or the usual 30 s) are left. Call it before each call to the network.
+
+        :raises LeaseLost: another process has it; stop at once.
+        """
+
+    def slice_over(self) -> bool:
+        """Tell if the job has worked for its 60 s and should stop at the next safe place, returning True."""
+
+
+# --- events -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StockChange:
+    """The free stock of a product changed. Level-based: only the newest change of a product is delivered.
+
+    :param history_id: the row in the host's stock history; the higher, the later was the product modified.
+    :param free_stock: physical minus open order lines over all warehouses, in pieces; may be negative.
+    """
+
+    product_id: int
+    history_id: int
+    free_stock: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelLine:
+    """What one parcel holds of one order line. Lines without ``external_ref`` did not come from the plugin."""
+
+    order_line_id: int
+    product_id: int
+    quantity: int
+    external_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One shipment of the host: a box with its own carrier (a code of :meth:`HostPort.carriers`) and tracking code."""
+
+    shipment_id: int
+    carrier: str
+    tracking_code: str | None
+    label_ref: str | None
+    lines: tuple[ParcelLine, ...]
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PicklistClosed:
+    """A picklist was closed: these parcels left the packing table."""
+
+    picklist_id: int
+    order_id: int
+    source: str
+    reference: str
+    closed_at: datetime
+    parcels: tuple[Parcel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderImport:
+    """It is time to import orders: each minute by the host's schedule, or at once by the button.
+
+    :param source: the store to import from, as in :attr:`NewOrder.source`; None means every store that is due.
+    """
+
+    source: str | None = None
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProductChanged:
+    """A product was created, or its code, name, price or barcodes changed."""
+
+    product_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentChanged:
+    """Carrier, tracking code or withdrawal of a parcel changed after the picklist was closed."""
+
+    shipment_id: int
+    carrier: str
+    tracking_code: str | None
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCancelled:
+    """An order was cancelled in the host, by a person or through :meth:`HostPort.cancel_order`."""
+
+    order_id: int
+    source: str
+    reference: str
+    reason: str
+
+
+Event = StockChange | PicklistClosed | OrderImport | ProductChanged | ShipmentChanged | OrderCancelled
+
+
+# --- values that cross the port ---------------------------------------------------------------------------------
+
+
+class OrderState(StrEnum):
+    """States of a host order."""
+
+    CONCEPT = "concept"
+    PROCESSING = "processing"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class Level(StrEnum):
+    """How urgent a notification or a line on a panel is."""
+
+    INFO = "info"
+    SUCCESS = "success"
+    WARNING = "warning"
+    DANGER = "danger"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A postal address; every field may be empty. ``country`` is an ISO 3166 two-letter code."""
+
+    name: str = ""
+    company: str = ""
+    street: str = ""
+    house_number: str = ""
+    house_number_extension: str = ""
+    extra: str = ""
+    postal_code: str = ""
+    city: str = ""
+    country: str = ""
+    email: str = ""
+    phone: str = ""
+    language: str = ""
+    pickup_point: str = ""
+    vat_number: str = ""
+    chamber_of_commerce: str = ""
+    order_reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrderLine:
+    """One line of an order to accept.
+
+    :param quantity: pieces to deliver, at least 1.
+    :param unit_price: price of one piece including VAT, in euro.
+    :param external_ref: the shop's own id of the line (bol: orderItemId), unique in the order.
+    """
+
+    product_id: int
+    quantity: int
+    name: str
+    unit_price: Decimal
+    external_ref: str
+    discount: Decimal = Decimal(0)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order from a shop. ``source`` and ``reference`` together are its identity: accepting it twice is harmless.
+
+    :param source: names plugin and store, for example ``bol:3``.
+    :param reference: the shop's order id.
+    :param process: make picklists at once; otherwise the order stays a concept.
+    :param warehouse_id: the warehouse that delivers it; None is the host's first.
+    """
+
+    source: str
+    reference: str
+    placed_at: datetime
+    delivery: Address
+    billing: Address | None
+    lines: tuple[NewOrderLine, ...]
+    process: bool = True
+    warehouse_id: int | None = None
+    deadline: datetime | None = None
+    notes: tuple[str, ...] = ()
+    shop_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedOrder:
+    """The host's answer to :meth:`HostPort.accept_order`; ``created`` is False where the order was there before."""
+
+    order_id: int
+    number: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLineView:
+    """One line of a host order, with what happened to it so far, in pieces."""
+
+    order_line_id: int
+    product_id: int
+    external_ref: str | None
+    quantity: int
+    picked: int
+    shipped: int
+    cancelled: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """A host order as plugins see it. ``picked`` tells if anything was picked or shipped."""
+
+    order_id: int
+    number: str
+    source: str
+    reference: str
+    state: OrderState
+    lines: tuple[OrderLineView, ...]
+
+    @property
+    def picked(self) -> bool:
+        return any(line.picked or line.shipped for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class PicklistView:
+    """A picklist as plugins see it: state, and the parcels of a closed one."""
+
+    picklist_id: int
+    order_id: int
+    source: str
+    reference: str
+    state: str
+    closed_at: datetime | None
+    parcels: tuple[Parcel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FreeStock:
+    """Free stock of a product in pieces (may be negative), and the newest stock-history id behind it (0: none).
+
+    ``known`` is False for a product whose stock nobody has set yet: it must not be offered for sale.
+    """
+
+    free: int
+    history_id: int
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NewProduct:
+    """A product to create. ``code`` must be unused; ``stock`` None means that the stock is not known yet."""
+
+    code: str
+    name: str
+    price: Decimal | None
+    barcodes: tuple[str, ...]
+    stock: int | None
+    warehouse_id: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductView:
+    """A product: its code and barcodes are what shops' article numbers are compared with."""
+
+    product_id: int
+    code: str
+    name: str
+    barcodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something to choose from: a warehouse or a carrier."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification for people.
+
+    :param key: the fact it tells; the same key never notifies twice.
+    :param kind: what sort of fact, for example ``bol.cancellation``.
+    :param url: where to act on it.
+    """
+
+    key: str
+    kind: str
+    level: Level
+    title: str
+    body: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingAnswer:
+    """A plugin's answer to ``picklist_closing``: objections stop the closing, warnings are shown and let it go on.
+
+    ``may_overrule`` tells if the packer may close all the same.
+    """
+
+    objections: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    may_overrule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PanelRow:
+    """One line on a panel; ``tone`` colours it."""
+
+    label: str
+    value: str
+    tone: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PanelLink:
+    """A link below a panel."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What a plugin shows on the host's page of an order or a picklist. Plain text: the host escapes it."""
+
+    title: str
+    rows: tuple[PanelRow, ...]
+    links: tuple[PanelLink, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSummary:
+    """A connected store, as listed under Settings > Integrations > Webshops."""
+
+    name: str
+    state: str
+    tone: Level
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """A kind of webshop that can be connected, and the stores that are."""
+
+    key: str
+    title: str
+    description: str
+    connect_url: str
+    stores: tuple[StoreSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """Who the plugin is, and what it keeps in the host's database.
+
+    :param name: short name; the same as its entry point.
+    :param package: the import package its jobs live in.
+    :param table_prefix: every table of ``metadata`` must begin with it, or the host refuses to start.
+    :param metadata: a ``sqlalchemy.MetaData``.
+    :param queues: names of the plugin's job queues, most urgent first; workers serve them after the host's own.
+    :param migrations: path of an Alembic folder, run by the host's ``upgrade`` command; its version table is
+        ``<table_prefix>alembic_version``.
+    """
+
+    name: str
+    title: str
+    version: str
+    package: str
+    table_prefix: str
+    metadata: Any = field(repr=False)
+    migrations: str
+    queues: tuple[str, ...]
+
+
+# --- the port ---------------------------------------------------------------------------------------------------
+
+
+class HostPort(Protocol):
+    """What a plugin may ask of the host.
+
+    Unless said otherwise, methods work in the caller's transaction, never commit, and raise RuntimeError outside of
+    one. Lists of ids may be of any length; unknown ids are left out of the answer.
+    """
+
+    @property
+    def redis_url(self) -> str:
+        """Where Redis is: for caches and budgets that may be lost, never for what is owed."""
+
+    @property
+    def secret_folder(self) -> str:
+        """The instance folder, readable by its owner only."""
+
+    @property
+    def session(self) -> Any:
+        """The ``sqlalchemy.orm.Session`` of the transaction that is open."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Tell if a transaction is open in this thread: no call to the network may be made then."""
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Open the one transaction in which rows may change; commits at its end, rolls back where it raises.
+
+        It begins with the write lock on SQLite. It can't be nested. Wakes asked for inside are sent after the commit.
+        """
+
+    def reading(self) -> AbstractContextManager[Any]:
+        """Open a transaction for reading only, rolled back at its end; objects read in it stay readable after it."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, in UTC."""
+
+    def wake(self, *wakes: Wake) -> None:
+        """Start jobs: after the commit inside a transaction, at once outside. Never raises where Redis is away."""
+
+    # products and stock
+
+    def products(self, product_ids: Iterable[int]) -> Mapping[int, ProductView]:
+        """Return products by id."""
+
+    def products_by_code(self, codes: Iterable[str]) -> Mapping[str, int]:
+        """Return product ids by product code."""
+
+    def products_by_barcode(self, barcodes: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
+        """Return product ids by barcode, the first found first."""
+
+    def create_product(self, product: NewProduct) -> int:
+        """Create a product and return its id.
+
+        :raises HostError: the code is in use.
+        """
+
+    def free_stock(
+        self, product_ids: Iterable[int], warehouse_ids: Sequence[int] | None = None
+    ) -> Mapping[int, FreeStock]:
+        """Return the free stock in these warehouses (None: all)."""
+
+    def warehouses(self) -> Sequence[Choice]:
+        """Return the active warehouses, the first is the default. The key is the id in digits."""
+
+    def carriers(self) -> Sequence[Choice]:
+        """Return the carriers a packer can choose."""
+
+    # orders
+
+    def accept_order(self, order: NewOrder) -> AcceptedOrder:
+        """Take an order in, reserve its stock, and process it if asked. Idempotent on source and reference."""
+
+    def order(self, order_id: int) -> OrderView | None:
+        """Return an order, locked until the transaction ends, so that what is decided on it stays true."""
+
+    def order_views(self, order_ids: Iterable[int]) -> Mapping[int, OrderView]:
+        """Return orders without locking them: for pages and reports."""
+
+    def mark_order(self, order_id: int, key: str, text: str | None) -> None:
+        """Show ``text`` on the order and its picklists; None takes the mark away."""
+
+    def set_deadline(self, order_id: int, deadline: datetime) -> None:
+        """Set by when the order must have been handed over; picklists are sorted by it."""
+
+    def cancel_order(self, order_id: int, reason: str) -> None:
+        """Cancel an order, withdraw its picklists and free its stock. Cancelled already: nothing happens.
+
+        :raises OrderPicked: something was picked or shipped; nothing was changed.
+        :raises HostError: it can't be cancelled in its state; nothing was changed.
+        """
+
+    def erase_address(self, order_id: int) -> None:
+        """Blank names and addresses of an order that is done with."""
+
+    def picklist(self, picklist_id: int) -> PicklistView | None:
+        """Return a picklist with its parcels as they are now."""
+
+    def parcel(self, shipment_id: int) -> Parcel | None:
+        """Return one parcel as it is now."""
+
+    # people
+
+    def notify(self, notice: Notice) -> bool:
+        """Tell people something, once per key. Returns False where the key was told before."""
+
+    def order_url(self, order_id: int) -> str:
+        """Return the address of the order's page, without host name."""
+
+
+# --- hooks ------------------------------------------------------------------------------------------------------
+
+
+class HookSpecs:
+    """Every hook of the platform. Implement those you need, with these names, as functions of your plugin module."""
+
+    # platform
+
+    @hookspec(firstresult=True)
+    def plugin_info(self) -> PluginInfo | None:
+        """Tell who the plugin is. Required; asked of each plugin by itself."""
+
+    @hookspec
+    def plugin_loaded(self, host: HostPort) -> None:
+        """The application is built. Called once in each process, before any other hook but ``plugin_info``."""
+
+    @hookspec
+    def admin_views(self, host: HostPort) -> list[Any]:
+        """Return ``flask_admin.BaseView`` objects to add to the admin. Login and CSRF are checked by the host."""
+        return []
+
+    @hookspec
+    def blueprints(self, host: HostPort) -> list[Any]:
+        """Return ``flask.Blueprint`` objects to register."""
+        return []
+
+    @hookspec
+    def commands(self, host: HostPort) -> list[Any]:
+        """Return ``click.Command`` objects for ``flask --app host_app ...``."""
+        return []
+
+    @hookspec
+    def due(self, host: HostPort, now: datetime) -> list[Wake]:
+        """Return wakes for all work that is due at ``now``. Asked about once a second; use indexed reads only."""
+        return []
+
+    @hookspec
+    def integrations(self, host: HostPort) -> list[Integration]:
+        """Return the kinds of webshops this plugin can connect, with the stores that are connected."""
+        return []
+
+    @hookspec
+    def order_panels(self, host: HostPort, order_id: int) -> list[Panel]:
+        """Return what to show on the page of an order."""
+        return []
+
+    @hookspec
+    def picklist_panels(self, host: HostPort, picklist_id: int) -> list[Panel]:
+        """Return what to show on the page of a picklist."""
+        return []
+
+    # events
+
+    @hookspec
+    def stock_changed(self, host: HostPort, changes: Sequence[StockChange]) -> list[Wake]:
+        """Free stock changed for these products, each named once."""
+        return []
+
+    @hookspec
+    def picklist_closed(self, host: HostPort, event: PicklistClosed) -> list[Wake]:
+        """A picklist was closed."""
+        return []
+
+    @hookspec
+    def order_import(self, host: HostPort, event: OrderImport) -> list[Wake]:
+        """Orders should be imported: each minute, or by the button."""
+        return []
+
+    @hookspec
+    def product_changed(self, host: HostPort, event: ProductChanged) -> list[Wake]:
+        """A product was created or changed."""
+        return []
+
+    @hookspec
+    def shipment_changed(self, host: HostPort, event: ShipmentChanged) -> list[Wake]:
+        """A parcel's carrier, tracking code or withdrawal changed."""
+        return []
+
+    @hookspec
+    def order_cancelled(self, host: HostPort, event: OrderCancelled) -> list[Wake]:
+        """An order was cancelled in the host."""
+        return []
+
+    # questions
+
+    @hookspec
+    def picklist_closing(self, host: HostPort, picklist_id: int, seconds: float) -> ClosingAnswer | None:
+        """May this picklist be closed? Answer within ``seconds``; None means that the plugin has no say in it."""
+
+
+#: Event class -> name of the hook that delivers it.
+EVENT_HOOKS: Mapping[type, str] = {
+    StockChange: "stock_changed",
+    PicklistClosed: "picklist_closed",
+    OrderImport: "order_import",
+    ProductChanged: "product_changed",
+    ShipmentChanged: "shipment_changed",
+    OrderCancelled: "order_cancelled",
+}

@@ -1,0 +1,130 @@
+"""The host port: what plugins may ask of the host, joined from the host's services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from host_app import db
+from host_app.carriers import CARRIERS
+from host_app.config import Config
+from host_app.models import Warehouse
+from host_app.plugin_api import (
+    AcceptedOrder,
+    Choice,
+    FreeStock,
+    HostPort,
+    NewOrder,
+    NewProduct,
+    Notice,
+    OrderView,
+    Parcel,
+    PicklistView,
+    ProductView,
+    Wake,
+)
+from host_app.services import catalog, notifications, orders, picking, stock
+from host_app.wakes import wake
+
+
+class Host:
+    """The host as plugins see it; see :class:`host_app.plugin_api.HostPort` for what each part means."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    @property
+    def redis_url(self) -> str:
+        return self._config.redis_url
+
+    @property
+    def secret_folder(self) -> str:
+        return str(self._config.instance)
+
+    @property
+    def session(self) -> Session:
+        return db.current_session()
+
+    @property
+    def in_transaction(self) -> bool:
+        return db.in_transaction()
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        return db.transaction()
+
+    def reading(self) -> AbstractContextManager[Session]:
+        return db.reading()
+
+    def now(self) -> datetime:
+        return db.utcnow()
+
+    def wake(self, *wakes: Wake) -> None:
+        wake(*wakes)
+
+    def products(self, product_ids: Iterable[int]) -> Mapping[int, ProductView]:
+        return catalog.products(product_ids)
+
+    def products_by_code(self, codes: Iterable[str]) -> Mapping[str, int]:
+        return catalog.products_by_code(codes)
+
+    def products_by_barcode(self, barcodes: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
+        return catalog.products_by_barcode(barcodes)
+
+    def create_product(self, product: NewProduct) -> int:
+        return catalog.create_product(product)
+
+    def free_stock(
+        self, product_ids: Iterable[int], warehouse_ids: Sequence[int] | None = None
+    ) -> Mapping[int, FreeStock]:
+        return stock.free_stock(product_ids, warehouse_ids)
+
+    def warehouses(self) -> Sequence[Choice]:
+        rows = db.current_session().scalars(select(Warehouse).where(Warehouse.active).order_by(Warehouse.id))
+        return [Choice(str(row.id), row.name) for row in rows]
+
+    def carriers(self) -> Sequence[Choice]:
+        return [Choice(code, title) for code, title in CARRIERS.items()]
+
+    def accept_order(self, order: NewOrder) -> AcceptedOrder:
+        return orders.accept_order(order)
+
+    def order(self, order_id: int) -> OrderView | None:
+        return orders.locked_order_view(order_id)
+
+    def order_views(self, order_ids: Iterable[int]) -> Mapping[int, OrderView]:
+        return orders.order_views(order_ids)
+
+    def mark_order(self, order_id: int, key: str, text: str | None) -> None:
+        orders.mark_order(order_id, key, text)
+
+    def set_deadline(self, order_id: int, deadline: datetime) -> None:
+        orders.set_deadline(order_id, deadline)
+
+    def cancel_order(self, order_id: int, reason: str) -> None:
+        orders.cancel_order(order_id, reason)
+
+    def erase_address(self, order_id: int) -> None:
+        orders.erase_address(order_id)
+
+    def picklist(self, picklist_id: int) -> PicklistView | None:
+        return picking.picklist_view(picklist_id)
+
+    def parcel(self, shipment_id: int) -> Parcel | None:
+        return picking.parcel_view(shipment_id)
+
+    def notify(self, notice: Notice) -> bool:
+        return notifications.notify(notice)
+
+    def order_url(self, order_id: int) -> str:
+        return f"/admin/orders/{order_id}"
+
+
+def host_port() -> HostPort:
+    """Return the current application's port."""
+    found: HostPort = current_app.extensions["host_port"]
+    return found

@@ -1,0 +1,37 @@
+"""Telling people something, once."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+
+from host_app.db import current_session, insert_if_absent, utcnow
+from host_app.models import Notification
+from host_app.plugin_api import Notice
+
+
+def notify(notice: Notice) -> bool:
+    """Write a notification unless the same fact was told before; tell if it was written."""
+    values = {
+        "key": notice.key,
+        "kind": notice.kind,
+        "level": notice.level.value,
+        "title": notice.title[:200],
+        "body": notice.body,
+        "url": notice.url,
+        "at": utcnow(),
+        "read_by": "",
+    }
+    return insert_if_absent(current_session(), Notification, values, ["key"])
+
+
+def unread() -> int:
+    """Return how many notifications nobody has read yet."""
+    return current_session().scalar(select(func.count()).where(Notification.read_at.is_(None))) or 0
+
+
+def mark_read(notification_ids: list[int] | None, who: str) -> None:
+    """Mark notifications (None: all) as read by somebody."""
+    statement = update(Notification).where(Notification.read_at.is_(None))
+    if notification_ids is not None:
+        statement = statement.where(Notification.id.in_(notification_ids))
+    current_session().execute(statement.values(read_at=utcnow(), read_by=who))

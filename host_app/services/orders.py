@@ -1,0 +1,338 @@
+"""Orders: taking them in, processing, pausing and cancelling them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import selectinload
+
+from host_app.db import current_session, insert_if_absent, utcnow
+from host_app.events import emit
+from host_app.models import Order, OrderLine, OrderMark, Picklist, PicklistLine, Stock
+from host_app.models.picking import PicklistState
+from host_app.plugin_api import (
+    AcceptedOrder,
+    HostError,
+    NewOrder,
+    OrderCancelled,
+    OrderLineView,
+    OrderPicked,
+    OrderState,
+    OrderView,
+    Wake,
+)
+from host_app.plugins import HOST_QUEUE
+from host_app.services.catalog import default_warehouse
+from host_app.services.stock import change_stock
+from host_app.wakes import wake
+
+BACKORDERS = Wake("host:backorders", HOST_QUEUE, "host_app.services.backorders:fill_backorders")
+OPEN_PICKLISTS = (PicklistState.NEW, PicklistState.PAUSED)
+
+
+def lock_order(order_id: int) -> Order | None:
+    """Read an order and lock its row: everything that changes an order, its picklists or picks does this first."""
+    statement = (
+        select(Order).where(Order.id == order_id).with_for_update().execution_options(populate_existing=True)
+    )
+    return current_session().scalar(statement)
+
+
+def accept_order(new: NewOrder) -> AcceptedOrder:
+    """Take an order in and reserve its stock at once; the same source and reference again changes nothing.
+
+    :raises HostError: it has no lines, or a line without pieces.
+    """
+    session = current_session()
+    if not new.lines or any(line.quantity < 1 for line in new.lines):
+        raise HostError("An order needs lines of at least one piece each.")
+    values = {
+        "source": new.source,
+        # An order made by hand has no reference of a shop; it still needs one that is its own.
+        "reference": new.reference or secrets.token_hex(8),
+        "shop_name": new.shop_name,
+        "state": OrderState.CONCEPT.value,
+        "warehouse_id": new.warehouse_id or default_warehouse(),
+        "placed_at": new.placed_at,
+        "created_at": utcnow(),
+        "deadline": new.deadline,
+        "delivery": asdict(new.delivery),
+        "billing": asdict(new.billing) if new.billing else None,
+        "notes": "\n".join(new.notes),
+        "cancel_reason": "",
+    }
+    created = insert_if_absent(session, Order, values, ["source", "reference"])
+    order = session.scalars(
+        select(Order)
+        .where(Order.source == new.source, Order.reference == values["reference"])
+        .with_for_update()
+    ).one()
+    if not created:
+        return AcceptedOrder(order.id, order.number, created=False)
+    for line in new.lines:
+        session.add(
+            OrderLine(
+                order_id=order.id,
+                product_id=line.product_id,
+                name=line.name[:500],
+                external_ref=line.external_ref or None,
+                quantity=line.quantity,
+                allocated=0,
+                shipped=0,
+                cancelled=0,
+                unit_price=line.unit_price,
+                discount=line.discount,
+                note=line.note,
+            )
+        )
+    session.flush()
+    for line in sorted(new.lines, key=lambda line: line.product_id):
+        change_stock(
+            line.product_id,
+            order.warehouse_id,
+            reserved=line.quantity,
+            reason=f"order {new.reference or order.number}",
+        )
+    if new.process:
+        process_order(order.id)
+    return AcceptedOrder(order.id, order.number, created=True)
+
+
+def process_order(order_id: int) -> None:
+    """Make a picklist for what is available; the rest waits as a backorder.
+
+    :raises HostError: the order is not a concept.
+    """
+    order = lock_order(order_id)
+    if order is None or order.state != OrderState.CONCEPT:
+        raise HostError("Only a concept can be processed.")
+    order.state = OrderState.PROCESSING
+    current_session().flush()
+    make_picklist(order)
+
+
+def make_picklist(order: Order) -> Picklist | None:
+    """Make a picklist for what waits and is available of a locked order; None where nothing is."""
+    session = current_session()
+    lines = session.scalars(
+        select(OrderLine)
+        .where(
+            OrderLine.order_id == order.id,
+            OrderLine.quantity > OrderLine.shipped + OrderLine.cancelled + OrderLine.allocated,
+        )
+        # Stock rows are always locked in the order of products, so that two orders can't lock each other out.
+        .order_by(OrderLine.product_id, OrderLine.id)
+    ).all()
+    picklist = None
+    for line in lines:
+        available = session.scalar(
+            select(Stock.physical - Stock.allocated)
+            .where(Stock.product_id == line.product_id, Stock.warehouse_id == order.warehouse_id)
+            .with_for_update()
+        )
+        amount = min(line.waiting, available or 0)
+        if amount <= 0:
+            continue
+        if picklist is None:
+            picklist = Picklist(
+                order_id=order.id,
+                warehouse_id=order.warehouse_id,
+                state=PicklistState.NEW,
+                created_at=utcnow(),
+            )
+            session.add(picklist)
+            session.flush()
+        session.add(
+            PicklistLine(
+                picklist_id=picklist.id,
+                order_line_id=line.id,
+                product_id=line.product_id,
+                quantity=amount,
+                picked=0,
+            )
+        )
+        line.allocated += amount
+        session.flush()
+        change_stock(
+            line.product_id, order.warehouse_id, allocated=amount, reason=f"picklist {picklist.number}"
+        )
+    return picklist
+
+
+def waiting_orders(limit: int) -> list[int]:
+    """Return orders, oldest first, that wait for stock which is there now."""
+    statement = (
+        select(Order.id)
+        .join(OrderLine, OrderLine.order_id == Order.id)
+        .join(Stock, (Stock.product_id == OrderLine.product_id) & (Stock.warehouse_id == Order.warehouse_id))
+        .where(
+            OrderLine.quantity > OrderLine.shipped + OrderLine.cancelled + OrderLine.allocated,
+            Order.state == OrderState.PROCESSING,
+            Stock.physical > Stock.allocated,
+        )
+        .group_by(Order.id, Order.placed_at)
+        .order_by(Order.placed_at, Order.id)
+        .limit(limit)
+    )
+    return list(current_session().scalars(statement))
+
+
+def release_line(line: OrderLine, warehouse_id: int, reason: str, who: str) -> None:
+    """Cancel what is open of an order line and free its stock."""
+    open_pieces, allocated = line.open, line.allocated
+    line.cancelled += open_pieces
+    line.allocated = 0
+    current_session().flush()
+    change_stock(
+        line.product_id, warehouse_id, reserved=-open_pieces, allocated=-allocated, reason=reason, who=who
+    )
+
+
+def cancel_order(order_id: int, reason: str, *, who: str = "") -> None:
+    """Cancel an order: picklists withdrawn, stock freed, plugins told. Cancelled already: nothing happens.
+
+    :raises OrderPicked: something was picked or shipped.
+    :raises HostError: it does not exist or is completed.
+    """
+    session = current_session()
+    order = lock_order(order_id)
+    if order is None:
+        raise HostError("This order does not exist.")
+    if order.state == OrderState.CANCELLED:
+        return
+    picked = session.scalar(
+        select(func.coalesce(func.sum(PicklistLine.picked), 0))
+        .join(Picklist)
+        .where(Picklist.order_id == order_id, Picklist.state.in_(OPEN_PICKLISTS))
+    )
+    lines = session.scalars(
+        select(OrderLine).where(OrderLine.order_id == order_id).order_by(OrderLine.product_id, OrderLine.id)
+    ).all()
+    if picked or any(line.shipped for line in lines):
+        raise OrderPicked(f"Order {order.number} can't be cancelled: something of it was picked or shipped.")
+    if order.state == OrderState.COMPLETED:
+        raise HostError(f"Order {order.number} is completed.")
+    session.execute(
+        update(Picklist)
+        .where(Picklist.order_id == order_id, Picklist.state.in_(OPEN_PICKLISTS))
+        .values(state=PicklistState.CANCELLED)
+    )
+    for line in lines:
+        if line.open:
+            release_line(line, order.warehouse_id, f"order {order.number} cancelled", who)
+    order.state = OrderState.CANCELLED
+    order.cancel_reason = reason[:200]
+    order.completed_at = utcnow()
+    session.flush()
+    emit(OrderCancelled(order.id, order.source, order.reference, reason), f"order:{order.id}")
+    wake(BACKORDERS)
+
+
+def pause_order(order_id: int) -> None:
+    """Pause an order and its picklists.
+
+    :raises HostError: it is not a concept or processing.
+    """
+    session = current_session()
+    order = lock_order(order_id)
+    if order is None or order.state not in (OrderState.CONCEPT, OrderState.PROCESSING):
+        raise HostError("Only an open order can be paused.")
+    order.state_before_pause, order.state = order.state, OrderState.PAUSED
+    _move_picklists(order_id, PicklistState.NEW, PicklistState.PAUSED)
+    session.flush()
+
+
+def resume_order(order_id: int) -> None:
+    """Resume a paused order and its picklists.
+
+    :raises HostError: it is not paused.
+    """
+    session = current_session()
+    order = lock_order(order_id)
+    if order is None or order.state != OrderState.PAUSED:
+        raise HostError("This order is not paused.")
+    order.state, order.state_before_pause = order.state_before_pause or OrderState.PROCESSING, None
+    _move_picklists(order_id, PicklistState.PAUSED, PicklistState.NEW)
+    session.flush()
+    wake(BACKORDERS)
+
+
+def _move_picklists(order_id: int, before: PicklistState, after: PicklistState) -> None:
+    current_session().execute(
+        update(Picklist).where(Picklist.order_id == order_id, Picklist.state == before).values(state=after)
+    )
+
+
+def mark_order(order_id: int, key: str, text: str | None) -> None:
+    """Put a mark on an order, replacing the one with the same key; None takes it away."""
+    session = current_session()
+    session.execute(delete(OrderMark).where(OrderMark.order_id == order_id, OrderMark.key == key))
+    if text:
+        session.add(OrderMark(order_id=order_id, key=key, text=text[:500]))
+        session.flush()
+
+
+def set_deadline(order_id: int, deadline: datetime) -> None:
+    """Set by when an order must have been handed over."""
+    current_session().execute(update(Order).where(Order.id == order_id).values(deadline=deadline))
+
+
+def erase_address(order_id: int) -> None:
+    """Blank names and addresses of an order that is done with."""
+    current_session().execute(
+        update(Order)
+        .where(Order.id == order_id, Order.state.in_((OrderState.COMPLETED, OrderState.CANCELLED)))
+        .values(delivery=None, billing=None)
+    )
+
+
+def order_views(order_ids: Iterable[int]) -> Mapping[int, OrderView]:
+    """Return orders as plugins see them."""
+    session = current_session()
+    orders = session.scalars(
+        select(Order)
+        .where(Order.id.in_(list(order_ids)))
+        .options(selectinload(Order.lines))
+        .execution_options(populate_existing=True)
+    ).all()
+    picked: dict[int, int] = dict(
+        session.execute(
+            select(PicklistLine.order_line_id, func.sum(PicklistLine.picked))
+            .join(Picklist)
+            .where(Picklist.order_id.in_([order.id for order in orders]), Picklist.state.in_(OPEN_PICKLISTS))
+            .group_by(PicklistLine.order_line_id)
+        )
+    )
+    return {
+        order.id: OrderView(
+            order_id=order.id,
+            number=order.number,
+            source=order.source,
+            reference=order.reference,
+            state=OrderState(order.state),
+            lines=tuple(
+                OrderLineView(
+                    order_line_id=line.id,
+                    product_id=line.product_id,
+                    external_ref=line.external_ref,
+                    quantity=line.quantity,
+                    picked=picked.get(line.id) or 0,
+                    shipped=line.shipped,
+                    cancelled=line.cancelled,
+                )
+                for line in order.lines
+            ),
+        )
+        for order in orders
+    }
+
+
+def locked_order_view(order_id: int) -> OrderView | None:
+    """Return one order as plugins see it, locked until the transaction ends."""
+    if lock_order(order_id) is None:
+        return None
+    return order_views([order_id]).get(order_id)

@@ -1,0 +1,270 @@
+"""Picking, and closing picklists: parcels made, stock taken, plugins told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import selectinload
+
+from host_app.carriers import CARRIERS
+from host_app.db import current_session, utcnow
+from host_app.events import emit
+from host_app.models import Order, OrderLine, Picklist, PicklistLine, Shipment, ShipmentLine
+from host_app.models.picking import PicklistState
+from host_app.plugin_api import (
+    HostError,
+    OrderState,
+    Parcel,
+    ParcelLine,
+    PicklistClosed,
+    PicklistView,
+    ShipmentChanged,
+)
+from host_app.services.orders import BACKORDERS, lock_order
+from host_app.services.stock import change_stock
+from host_app.wakes import wake
+
+
+class AlreadyClosed(HostError):
+    """Somebody else closed the picklist before."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewParcel:
+    """One parcel to send: what it holds by picklist line, in pieces. None: everything that was picked."""
+
+    carrier: str
+    tracking_code: str
+    pieces: Mapping[int, int] | None = None
+
+
+def pick(picklist_line_id: int, picked: int) -> None:
+    """Note how many pieces of a picklist line lie in the cart.
+
+    :raises HostError: the picklist is not open, or the number does not fit.
+    """
+    session = current_session()
+    line = session.get(PicklistLine, picklist_line_id)
+    if line is None:
+        raise HostError("This line does not exist.")
+    _lock_open(line.picklist_id)
+    if not 0 <= picked <= line.quantity:
+        raise HostError(f"Pick 0 to {line.quantity} pieces.")
+    session.execute(update(PicklistLine).where(PicklistLine.id == picklist_line_id).values(picked=picked))
+
+
+def pick_all(picklist_id: int) -> None:
+    """Note that everything on the picklist lies in the cart.
+
+    :raises HostError: the picklist is not open.
+    """
+    _lock_open(picklist_id)
+    current_session().execute(
+        update(PicklistLine)
+        .where(PicklistLine.picklist_id == picklist_id)
+        .values(picked=PicklistLine.quantity)
+    )
+
+
+def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) -> list[int]:
+    """Close a picklist and return the ids of its shipments. What was not picked waits for a next picklist.
+
+    :raises AlreadyClosed: another packer was first.
+    :raises HostError: it is not open, nothing was picked, or the parcels don't hold exactly what was picked.
+    """
+    session = current_session()
+    picklist = _lock_open(picklist_id)
+    lines = session.scalars(
+        select(PicklistLine)
+        .where(PicklistLine.picklist_id == picklist_id)
+        .options(selectinload(PicklistLine.order_line))
+        .order_by(PicklistLine.product_id, PicklistLine.id)
+        .execution_options(populate_existing=True)
+    ).all()
+    _check(lines, parcels)
+    closed = session.execute(
+        update(Picklist)
+        .where(Picklist.id == picklist_id, Picklist.state == PicklistState.NEW)
+        .values(state=PicklistState.CLOSED, closed_at=utcnow(), closed_by=who)
+    )
+    if not closed.rowcount:  # type: ignore[attr-defined]
+        raise AlreadyClosed("This picklist was closed by somebody else.")
+    shipments = [_ship(picklist, lines, parcel) for parcel in parcels]
+    for line in lines:
+        line.order_line.shipped += line.picked
+        line.order_line.allocated -= line.quantity
+        session.flush()
+        change_stock(
+            line.product_id,
+            picklist.warehouse_id,
+            physical=-line.picked,
+            reserved=-line.picked,
+            allocated=-line.quantity,
+            reason=f"picklist {picklist.number} closed",
+            who=who,
+        )
+    _complete(picklist.order_id)
+    view = picklist_view(picklist_id)
+    if view is None or view.closed_at is None:
+        raise RuntimeError("a picklist that was just closed is not closed")
+    emit(
+        PicklistClosed(
+            view.picklist_id, view.order_id, view.source, view.reference, view.closed_at, view.parcels
+        ),
+        f"order:{view.order_id}",
+    )
+    wake(BACKORDERS)
+    return shipments
+
+
+def correct_shipment(shipment_id: int, *, carrier: str, tracking_code: str) -> None:
+    """Correct carrier or tracking code of a parcel; plugins are told.
+
+    :raises HostError: the parcel or the carrier does not exist.
+    """
+    session = current_session()
+    shipment = session.get(Shipment, shipment_id)
+    if shipment is None:
+        raise HostError("This shipment does not exist.")
+    if carrier not in CARRIERS:
+        raise HostError("Choose a carrier.")
+    shipment.carrier, shipment.tracking_code = carrier, tracking_code.strip() or None
+    session.flush()
+    emit(
+        ShipmentChanged(shipment.id, carrier, shipment.tracking_code, shipment.withdrawn_at is not None),
+        f"order:{shipment.order_id}",
+    )
+
+
+def picklist_view(picklist_id: int) -> PicklistView | None:
+    """Return a picklist as plugins see it."""
+    picklist = current_session().scalar(
+        select(Picklist)
+        .where(Picklist.id == picklist_id)
+        .options(
+            selectinload(Picklist.order),
+            selectinload(Picklist.shipments)
+            .selectinload(Shipment.lines)
+            .selectinload(ShipmentLine.order_line),
+        )
+        .execution_options(populate_existing=True)
+    )
+    if picklist is None:
+        return None
+    return PicklistView(
+        picklist_id=picklist.id,
+        order_id=picklist.order_id,
+        source=picklist.order.source,
+        reference=picklist.order.reference,
+        state=picklist.state,
+        closed_at=picklist.closed_at,
+        parcels=tuple(_parcel(shipment) for shipment in picklist.shipments),
+    )
+
+
+def parcel_view(shipment_id: int) -> Parcel | None:
+    """Return a parcel as plugins see it."""
+    shipment = current_session().scalar(
+        select(Shipment)
+        .where(Shipment.id == shipment_id)
+        .options(selectinload(Shipment.lines).selectinload(ShipmentLine.order_line))
+    )
+    return _parcel(shipment) if shipment else None
+
+
+def _parcel(shipment: Shipment) -> Parcel:
+    return Parcel(
+        shipment_id=shipment.id,
+        carrier=shipment.carrier,
+        tracking_code=shipment.tracking_code,
+        label_ref=shipment.label_ref,
+        lines=tuple(
+            ParcelLine(
+                line.order_line_id, line.order_line.product_id, line.quantity, line.order_line.external_ref
+            )
+            for line in shipment.lines
+        ),
+        withdrawn=shipment.withdrawn_at is not None,
+    )
+
+
+def _lock_open(picklist_id: int) -> Picklist:
+    """Lock a picklist's order and return the picklist, if it is open.
+
+    :raises HostError: it does not exist, is paused, closed or cancelled.
+    """
+    session = current_session()
+    order_id = session.scalar(select(Picklist.order_id).where(Picklist.id == picklist_id))
+    if order_id is None:
+        raise HostError("This picklist does not exist.")
+    lock_order(order_id)
+    picklist = session.scalars(
+        select(Picklist).where(Picklist.id == picklist_id).execution_options(populate_existing=True)
+    ).one()
+    if picklist.state == PicklistState.CLOSED:
+        raise AlreadyClosed(f"This picklist was already closed by {picklist.closed_by or 'somebody else'}.")
+    if picklist.state == PicklistState.CANCELLED:
+        raise HostError("This picklist was withdrawn: its order was cancelled. Put the goods back.")
+    if picklist.state == PicklistState.PAUSED:
+        raise HostError("This picklist is paused.")
+    return picklist
+
+
+def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
+    picked = {line.id: line.picked for line in lines}
+    if not any(picked.values()):
+        raise HostError("Nothing was picked: pick at least one piece before closing.")
+    if not parcels:
+        raise HostError("A closed picklist needs at least one parcel.")
+    if any(parcel.carrier not in CARRIERS for parcel in parcels):
+        raise HostError("Choose a carrier.")
+    if len(parcels) == 1 and parcels[0].pieces is None:
+        return
+    packed = dict.fromkeys(picked, 0)
+    for parcel in parcels:
+        pieces = {line_id: count for line_id, count in (parcel.pieces or {}).items() if count}
+        if not pieces:
+            raise HostError("Each parcel must hold something.")
+        for line_id, count in pieces.items():
+            if line_id not in packed or count < 0:
+                raise HostError("A parcel holds a line that is not on this picklist.")
+            packed[line_id] += count
+    if packed != picked:
+        raise HostError("The parcels together must hold exactly what was picked.")
+
+
+def _ship(picklist: Picklist, lines: Sequence[PicklistLine], parcel: NewParcel) -> int:
+    pieces = parcel.pieces if parcel.pieces is not None else {line.id: line.picked for line in lines}
+    shipment = Shipment(
+        picklist_id=picklist.id,
+        order_id=picklist.order_id,
+        carrier=parcel.carrier,
+        tracking_code=parcel.tracking_code.strip()[:80] or None,
+        created_at=utcnow(),
+        lines=[
+            ShipmentLine(order_line_id=line.order_line_id, quantity=pieces[line.id])
+            for line in lines
+            if pieces.get(line.id)
+        ],
+    )
+    current_session().add(shipment)
+    current_session().flush()
+    return shipment.id
+
+
+def _complete(order_id: int) -> None:
+    """Complete an order of which nothing is open any more."""
+    session = current_session()
+    still_open = session.scalar(
+        select(OrderLine.id)
+        .where(OrderLine.order_id == order_id, OrderLine.quantity > OrderLine.shipped + OrderLine.cancelled)
+        .limit(1)
+    )
+    if still_open is None:
+        session.execute(
+            update(Order)
+            .where(Order.id == order_id)
+            .values(state=OrderState.COMPLETED, completed_at=utcnow())
+        )

@@ -1,0 +1,158 @@
+"""Changes of stock, each with its history row and, where free stock changed, its event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import func, select, update
+
+from host_app.db import current_session, insert_if_absent, utcnow
+from host_app.events import emit
+from host_app.models import Product, Stock, StockHistory
+from host_app.plugin_api import FreeStock, HostError, StockChange
+
+CHUNK = 500
+
+
+def change_stock(
+    product_id: int,
+    warehouse_id: int,
+    *,
+    physical: int = 0,
+    reserved: int = 0,
+    allocated: int = 0,
+    reason: str,
+    who: str = "",
+) -> int | None:
+    """Change stock by these amounts and return the id of the history row (None: only allocated changed).
+
+    Relative SQL, so that changes made at the same time add up.
+    """
+    session = current_session()
+    statement = (
+        update(Stock)
+        .where(Stock.product_id == product_id, Stock.warehouse_id == warehouse_id)
+        .values(
+            physical=Stock.physical + physical,
+            reserved=Stock.reserved + reserved,
+            allocated=Stock.allocated + allocated,
+        )
+        .returning(Stock.physical, Stock.reserved)
+        .execution_options(synchronize_session=False)
+    )
+    row = session.execute(statement).one_or_none()
+    if row is None:
+        key = {"product_id": product_id, "warehouse_id": warehouse_id}
+        insert_if_absent(session, Stock, {**key, "physical": 0, "reserved": 0, "allocated": 0}, list(key))
+        row = session.execute(statement).one()
+    if not physical and not reserved:
+        return None
+    history = StockHistory(
+        product_id=product_id,
+        warehouse_id=warehouse_id,
+        physical_change=physical,
+        reserved_change=reserved,
+        physical=row.physical,
+        reserved=row.reserved,
+        reason=reason,
+        who=who,
+        at=utcnow(),
+    )
+    session.add(history)
+    session.flush()
+    if physical != reserved:
+        free = session.scalar(
+            select(func.sum(Stock.physical - Stock.reserved)).where(Stock.product_id == product_id)
+        )
+        emit(StockChange(product_id, history.id, int(free or 0)), f"product:{product_id}")
+    return history.id
+
+
+def adjust_stock(
+    product_id: int,
+    warehouse_id: int,
+    *,
+    change: int | None = None,
+    set_to: int | None = None,
+    reason: str,
+    who: str,
+) -> int | None:
+    """Correct the physical stock, by ``change`` pieces or to a counted amount. The stock is known from then on.
+
+    :raises HostError: neither or both are given, or the result would be negative.
+    """
+    session = current_session()
+    if (change is None) == (set_to is None):
+        raise HostError("Give either a change or a counted amount.")
+    now = session.scalar(
+        select(Stock.physical)
+        .where(Stock.product_id == product_id, Stock.warehouse_id == warehouse_id)
+        .with_for_update()
+    )
+    difference = change if change is not None else (set_to or 0) - (now or 0)
+    if (now or 0) + difference < 0:
+        raise HostError(f"There are {now or 0} pieces; {-difference} can't be taken away.")
+    known = session.scalar(select(Product.stock_known).where(Product.id == product_id))
+    if known is None:
+        raise HostError("This product does not exist.")
+    if not known:
+        session.execute(update(Product).where(Product.id == product_id).values(stock_known=True))
+        if not difference:
+            # Counted as nothing: plugins must hear that the amount is now known.
+            return announce_stock(product_id, warehouse_id, reason, who)
+    if not difference:
+        return None
+    return change_stock(product_id, warehouse_id, physical=difference, reason=reason, who=who)
+
+
+def announce_stock(product_id: int, warehouse_id: int, reason: str, who: str) -> int:
+    """Write a history row without a change, and tell plugins the stock of a product as it is."""
+    session = current_session()
+    change_stock(product_id, warehouse_id, reason=reason)
+    physical, reserved = session.execute(
+        select(Stock.physical, Stock.reserved).where(
+            Stock.product_id == product_id, Stock.warehouse_id == warehouse_id
+        )
+    ).one()
+    history = StockHistory(
+        product_id=product_id, warehouse_id=warehouse_id, physical_change=0, reserved_change=0,
+        physical=physical, reserved=reserved, reason=reason, who=who, at=utcnow(),
+    )  # fmt: skip
+    session.add(history)
+    session.flush()
+    emit(StockChange(product_id, history.id, physical - reserved), f"product:{product_id}")
+    return history.id
+
+
+def free_stock(
+    product_ids: Iterable[int], warehouse_ids: Sequence[int] | None = None
+) -> Mapping[int, FreeStock]:
+    """Return the free stock of products in these warehouses (None: all)."""
+    session = current_session()
+    ids = list(dict.fromkeys(product_ids))
+    found: dict[int, FreeStock] = {}
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        in_warehouses = Stock.product_id.in_(chunk)
+        if warehouse_ids is not None:
+            in_warehouses &= Stock.warehouse_id.in_(list(warehouse_ids))
+        free = dict(
+            session.execute(
+                select(Stock.product_id, func.sum(Stock.physical - Stock.reserved))
+                .where(in_warehouses)
+                .group_by(Stock.product_id)
+            )
+        )
+        newest = dict(
+            session.execute(
+                select(StockHistory.product_id, func.max(StockHistory.id))
+                .where(StockHistory.product_id.in_(chunk))
+                .group_by(StockHistory.product_id)
+            )
+        )
+        known = session.execute(select(Product.id, Product.stock_known).where(Product.id.in_(chunk)))
+        for product_id, stock_known in known:
+            found[product_id] = FreeStock(
+                int(free.get(product_id) or 0), newest.get(product_id) or 0, stock_known
+            )
+    return found

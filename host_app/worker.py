@@ -1,0 +1,53 @@
+"""The RQ worker of the platform: the application is built once, each job runs in a fork of it."""
+
+from __future__ import annotations
+
+import redis
+from flask import Flask
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from host_app.db import db
+from host_app.plugins import plugins
+
+
+class HostWorker(Worker):
+    """Runs each job inside the application's context, on database connections of its own."""
+
+    app: Flask
+
+    def perform_job(self, *args: object, **kwargs: object) -> bool:
+        with self.app.app_context():
+            # Connections that were open before the fork belong to the parent; two processes on one would hang.
+            db.engine.dispose(close=False)
+            try:
+                return bool(super().perform_job(*args, **kwargs))
+            finally:
+                db.session.remove()
+                db.engine.dispose()
+
+
+def build(app: Flask) -> HostWorker:
+    """Return a worker that serves the queues of the host and of every plugin, most urgent first.
+
+    The intervals bound how long a job of a killed worker waits: RQ finds it after a minute or so. What it was about
+    is found sooner, because its lease ends after 45 s and the scheduler wakes it.
+    """
+    settings = app.extensions["host_config"]
+    with app.app_context():
+        queues = plugins().queues
+    worker = HostWorker(
+        queues,
+        connection=redis.Redis.from_url(settings.redis_url),
+        serializer=JSONSerializer,
+        worker_ttl=45,
+        maintenance_interval=30,
+        job_monitoring_interval=10,
+    )
+    worker.app = app
+    return worker
+
+
+def run(app: Flask, *, burst: bool = False) -> None:
+    """Work until SIGTERM (the job at hand is finished first), or with ``burst`` until the queues are empty."""
+    build(app).work(burst=burst, logging_level="WARNING", with_scheduler=False)

