@@ -1,0 +1,1 @@
+"""A stateful stand-in for bol's login, Retailer, Offers and shared APIs, for tests and demonstrations."""

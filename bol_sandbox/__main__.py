@@ -1,0 +1,34 @@
+"""`python -m bol_sandbox --port 5050`: runs the sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from bol_sandbox.demo import seed_demo
+from bol_sandbox.server import serve_forever
+from bol_sandbox.world import World
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bol_sandbox", description="A stand-in for bol's APIs.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5050)
+    parser.add_argument("--seed-demo", action="store_true", help="start with two sellers and their offers")
+    options = parser.parse_args(arguments)
+    world = World()
+    if options.seed_demo:
+        seed_demo(world)
+    try:
+        asyncio.run(serve_forever(world, options.host, options.port))
+    except OSError as error:
+        print(
+            f"bol sandbox: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

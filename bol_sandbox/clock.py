@@ -1,0 +1,51 @@
+"""The sandbox's own time, which a test can move forward."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+DUTCH = ZoneInfo("Europe/Amsterdam")
+
+
+class Clock:
+    """Real time plus what was advanced; seconds since 1970, as a float."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        return time.time() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += seconds
+
+    def reset(self) -> None:
+        self._ahead = 0.0
+
+
+def stamp(at: float) -> str:
+    """Write a moment as the v10 APIs do: `2019-04-29T18:18:21+02:00`."""
+    return datetime.fromtimestamp(at, DUTCH).isoformat(timespec="seconds")
+
+
+def fine_stamp(at: float) -> str:
+    """Write a moment as the offers API v11 does, with microseconds."""
+    return datetime.fromtimestamp(at, DUTCH).isoformat(timespec="microseconds")
+
+
+def utc_stamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def dutch_date(at: float) -> date:
+    return datetime.fromtimestamp(at, DUTCH).date()
+
+
+def start_of_dutch_day(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=DUTCH).timestamp()
+
+
+def days_later(day: date, days: int) -> str:
+    return (day + timedelta(days=days)).isoformat()

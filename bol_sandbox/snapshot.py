@@ -1,0 +1,69 @@
+"""The state of the sandbox as one JSON document, for tests and the page."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from bol_sandbox import orders, shipments, statuses
+from bol_sandbox.clock import stamp
+from bol_sandbox.model import Offer
+from bol_sandbox.world import Seller, World
+
+
+def state(world: World, client_id: str | None = None, latest: int | None = None) -> dict[str, Any]:
+    """All there is, or one seller's part, or only the newest so many of each kind."""
+    sellers = [s for s in world.sellers.values() if client_id in (None, s.client_id)]
+    mine = {s.client_id for s in sellers}
+    return {
+        "now": stamp(world.now()),
+        "sellers": [_seller(s) for s in sellers],
+        "offers": [_offer(world, s, o) for s in sellers for o in islice(s.offers.by_id.values(), latest)],
+        "orders": [
+            {"clientId": s.client_id, "open": o.is_open, **orders.as_json(o)}
+            for s in sellers
+            for o in _tail(s.all_orders, latest)
+        ],
+        "shipments": [
+            {"clientId": s.client_id, **shipments.as_json(parcel)}
+            for s in sellers
+            for parcel in _tail([*s.shipments["FBR"], *s.shipments["FBB"]], latest)
+        ],
+        "labels": [],
+        "processStatuses": [
+            {"clientId": status.client_id, **statuses.as_json(status)}
+            for status in _tail([s for s in world.statuses.values() if s.client_id in mine], latest)
+        ],
+        "subscriptions": [],
+    }
+
+
+def _tail(rows: list[Any], latest: int | None) -> list[Any]:
+    return rows if latest is None else rows[-latest:] if latest else []
+
+
+def _seller(seller: Seller) -> dict[str, Any]:
+    return {
+        "clientId": seller.client_id,
+        "sellerId": seller.seller_id,
+        "name": seller.name,
+        "offerCount": len(seller.offers),
+        "orderCount": len(seller.all_orders),
+        "openOrderCount": len(seller.orders.open),
+        "shipmentCount": sum(map(len, seller.shipments.values())),
+    }
+
+
+def _offer(world: World, seller: Seller, offer: Offer) -> dict[str, Any]:
+    return {
+        "clientId": seller.client_id,
+        "title": world.products[offer.ean].title,
+        "price": offer.price_cents / 100,
+        "method": offer.method,
+        "amount": offer.amount,
+        "bolStock": offer.bol_stock,
+        "managedByRetailer": offer.managed_by_retailer,
+        "correctedStock": offer.corrected_stock,
+        "openQuantity": offer.open_quantity,
+        **offer.as_json(),
+    }

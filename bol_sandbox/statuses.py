@@ -1,0 +1,139 @@
+"""Process statuses: how bol reports the end of an asynchronous write (shared API v10)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bol_sandbox.answers import V10, Answer, reply
+from bol_sandbox.call import Call
+from bol_sandbox.clock import stamp
+from bol_sandbox.model import ProcessStatus
+from bol_sandbox.problems import EMPTY, bad_request, invalid, not_found
+from bol_sandbox.world import Seller, World
+
+PAGE_SIZE = 50
+BULK_MOST = 1000
+KEPT_SECONDS = 24 * 3600
+EVENT_TYPES = (
+    "CREATE_SHIPMENT", "CANCEL_ORDER", "CHANGE_TRANSPORT", "HANDLE_RETURN_ITEM", "CREATE_RETURN_ITEM",
+    "CREATE_INBOUND", "DELETE_OFFER", "CREATE_OFFER", "UPDATE_OFFER", "UPDATE_OFFER_STOCK",
+    "UPDATE_OFFER_PRICE", "CREATE_OFFER_EXPORT", "UNPUBLISHED_OFFER_REPORT", "CREATE_PRODUCT_CONTENT",
+    "CREATE_SUBSCRIPTION", "UPDATE_SUBSCRIPTION", "DELETE_SUBSCRIPTION", "SEND_SUBSCRIPTION_TST_MSG",
+    "CREATE_SHIPPING_LABEL", "CREATE_REPLENISHMENT", "UPDATE_REPLENISHMENT", "REQUEST_PRODUCT_DESTINATIONS",
+    "CREATE_SOV_SEARCH_TERM_REPORT", "CREATE_SOV_CATEGORY_REPORT", "UPLOAD_INVOICE",
+    "CREATE_CAMPAIGN_PERFORMANCE_REPORT",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How asynchronous work ended; an error message makes it a failure."""
+
+    entity_id: str | None = None
+    error_message: str | None = None
+
+
+def accept(
+    world: World,
+    seller: Seller,
+    event_type: str,
+    description: str,
+    work: Callable[[float], Outcome],
+    *,
+    entity_id: str | None = None,
+) -> Answer:
+    """Answer 202 with a pending status, and do the work when the configured delay is over."""
+    now = world.now()
+    status = ProcessStatus(str(uuid.uuid4()), seller.client_id, event_type, description, now)
+    world.statuses[status.process_status_id] = status
+    if entity_id is not None:
+        _index(seller, entity_id, status)
+    accepted = reply(as_json(status), V10, 202)
+
+    def finish(at: float) -> None:
+        outcome = work(at)
+        status.status = "FAILURE" if outcome.error_message else "SUCCESS"
+        status.error_message = outcome.error_message
+        status.entity_id = outcome.entity_id or entity_id
+        if outcome.entity_id is not None and outcome.entity_id != entity_id:
+            _index(seller, outcome.entity_id, status)
+        world.timers.schedule(at + KEPT_SECONDS, lambda _: _forget(world, seller, status, entity_id))
+
+    world.timers.schedule(now + world.settings.process_status_delay_ms / 1000, finish)
+    return accepted
+
+
+def _index(seller: Seller, entity_id: str, status: ProcessStatus) -> None:
+    seller.statuses.setdefault((entity_id, status.event_type), []).append(status)
+
+
+def _forget(world: World, seller: Seller, status: ProcessStatus, entity_id: str | None) -> None:
+    world.statuses.pop(status.process_status_id, None)
+    for key in {(entity_id, status.event_type), (status.entity_id, status.event_type)}:
+        if key[0] is not None and status in seller.statuses.get((key[0], key[1]), ()):
+            seller.statuses[(key[0], key[1])].remove(status)
+
+
+def as_json(status: ProcessStatus) -> dict[str, Any]:
+    body: dict[str, Any] = {"processStatusId": status.process_status_id}
+    if status.entity_id is not None:
+        body["entityId"] = status.entity_id
+    body |= {
+        "eventType": status.event_type,
+        "description": status.description,
+        "status": status.status,
+        "createTimestamp": stamp(status.created_at),
+        # `method` is not in the description's Link, and is in bol's answers all the same.
+        "links": [
+            {
+                "rel": "self",
+                "href": f"https://api.bol.com/shared/process-status/{status.process_status_id}",
+                "method": "GET",
+            }
+        ],
+    }
+    if status.error_message is not None:
+        body["errorMessage"] = status.error_message
+    return body
+
+
+def get_status(call: Call) -> Answer:
+    """bol shared API v10, get-process-status: 404 once it is older than about a day."""
+    status = call.world.statuses.get(call.values["process-status-id"])
+    if status is None or status.client_id != call.client_id:
+        raise not_found()
+    return reply(as_json(status), V10)
+
+
+def find_statuses(call: Call) -> Answer:
+    """bol shared API v10, get-process-status-entity-id: newest first, 50 a page, both parameters required."""
+    key = (call.required("entity-id"), call.required("event-type"))
+    if key[1] not in EVENT_TYPES:
+        raise bad_request([("event-type", invalid(key[1], EVENT_TYPES))])
+    start = (call.integer("page", 1) - 1) * PAGE_SIZE
+    found = call.seller.statuses.get(key, [])[::-1][start : start + PAGE_SIZE]
+    return _listed(found)
+
+
+def get_statuses(call: Call) -> Answer:
+    """bol shared API v10, get-process-status-bulk: unknown and expired ids are left out of the answer."""
+    queries = call.json_object().get("processStatusQueries")
+    if not isinstance(queries, list) or not 1 <= len(queries) <= BULK_MOST:
+        raise bad_request([("processStatusQueries", f"size must be between 1 and {BULK_MOST}")], body=True)
+    found = []
+    for index, query in enumerate(queries):
+        wanted = query.get("processStatusId") if isinstance(query, dict) else None
+        if not isinstance(wanted, str):
+            raise bad_request([(f"processStatusQueries[{index}].processStatusId", EMPTY)], body=True)
+        status = call.world.statuses.get(wanted)
+        if status is not None and status.client_id == call.client_id:
+            found.append(status)
+    return _listed(found)
+
+
+def _listed(statuses: list[ProcessStatus]) -> Answer:
+    # Empty arrays are omitted: `{}`.
+    return reply({"processStatuses": [as_json(s) for s in statuses]} if statuses else {}, V10)

@@ -1,0 +1,179 @@
+"""What customers, sellers and bol do with orders: place, cancel, ship; and what that does to stock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bol_sandbox import customers
+from bol_sandbox.clock import days_later, dutch_date
+from bol_sandbox.model import Offer, Order, OrderItem, Shipment
+from bol_sandbox.order_book import VISIBLE_SECONDS
+from bol_sandbox.world import Seller, World
+
+DELIVERY_DAYS = 2
+# "The third day after the latest delivery date": bol then cancels by itself (partner platform, cancellations).
+EXPIRY_DAYS = 3
+ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+class Refused(Exception):
+    """What was asked of the trade cannot be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One line of what a customer wants."""
+
+    ean: str
+    quantity: int
+    method: str | None = None
+    distribution_party: str | None = None
+
+
+def place_order(
+    world: World,
+    seller: Seller,
+    wishes: Iterable[Wish],
+    *,
+    pickup_point: bool = False,
+    country: str = "NL",
+    force: bool = False,
+) -> Order:
+    """Sell what is asked for; more than correctedStock, or an EAN not on offer, only with `force`."""
+    lines = [(wish, _offer_for(seller, wish)) for wish in wishes]
+    if not lines:
+        raise Refused("an order needs at least one item")
+    if not force:
+        _check_stock(lines)
+    now = world.now()
+    number = world.number("order")
+    shipping, billing = customers.invent(world.random, number, country, pickup_point)
+    day = dutch_date(now)
+    order = Order(
+        _order_id(number), seller.client_id, now, shipping, billing, pickup_point,
+        latest_delivery_date=days_later(day, DELIVERY_DAYS),
+        expiry_date=days_later(day, DELIVERY_DAYS + EXPIRY_DAYS),
+    )  # fmt: skip
+    for wish, offer in lines:
+        order.items.append(_sell(world, order, wish, offer, now))
+    world.orders[order.order_id] = order
+    seller.all_orders.append(order)
+    seller.orders.add(order)
+    return order
+
+
+def _offer_for(seller: Seller, wish: Wish) -> Offer | None:
+    offers = seller.offers.with_ean(wish.ean)
+    fitting = [offer for offer in offers if wish.method in (None, offer.method)]
+    return (fitting or offers or [None])[0]
+
+
+def _check_stock(lines: list[tuple[Wish, Offer | None]]) -> None:
+    wanted: dict[str, int] = {}
+    for wish, offer in lines:
+        if offer is None:
+            raise Refused(f"no offer has EAN {wish.ean}")
+        if wish.method not in (None, offer.method):
+            continue
+        wanted[offer.offer_id] = wanted.get(offer.offer_id, 0) + wish.quantity
+        if wanted[offer.offer_id] > offer.corrected_stock:
+            raise Refused(f"only {offer.corrected_stock} of EAN {wish.ean} can be sold")
+
+
+def _sell(world: World, order: Order, wish: Wish, offer: Offer | None, now: float) -> OrderItem:
+    method = wish.method or (offer.method if offer else "FBR")
+    by_bol = method == "FBB" or (offer is not None and offer.fulfilment.get("schedule") == "SHIPPING_VIA_BOL")
+    product = world.remember_product(wish.ean, f"Artikel {wish.ean}")
+    item = OrderItem(
+        order_item_id=str(6_107_000_000 + world.number("order item")),
+        order=order,
+        ean=wish.ean,
+        title=product.title,
+        quantity=wish.quantity,
+        method=method,
+        distribution_party=wish.distribution_party or ("BOL" if by_bol else "RETAILER"),
+        unit_price_cents=offer.price_cents if offer else 1999,
+        offer=offer,
+        offer_sequence=offer.sequence if offer else 0,
+        changed_at=now,
+    )
+    world.items[item.order_item_id] = item
+    # An item that bol ships from its own stock takes nothing from the seller's, and the other way round.
+    if offer is not None and offer.method == method:
+        offer.open_quantity += wish.quantity
+        offer.sold_since_update += wish.quantity
+    return item
+
+
+def cancel_open(world: World, item: OrderItem, at: float) -> int:
+    """Cancel what is still open of an item; the customer or the seller asked, or bol did it itself."""
+    quantity = item.open
+    if quantity == 0:
+        return 0
+    item.cancelled += quantity
+    item.cancellation_request = item.cancellation_request and world.settings.keep_cancellation_request
+    offer = item.offer
+    if offer is not None and offer.method == item.method:
+        offer.open_quantity -= quantity
+        if offer.sequence == item.offer_sequence:
+            offer.sold_since_update -= quantity
+    _changed(world, item, at)
+    return quantity
+
+
+def request_cancellation(world: World, item: OrderItem, at: float) -> bool:
+    """Let the customer ask: the item stays open until the seller agrees or ships."""
+    if item.open == 0:
+        return False
+    item.cancellation_request = True
+    _changed(world, item, at)
+    return True
+
+
+def ship(
+    world: World,
+    lines: list[tuple[OrderItem, int]],
+    at: float,
+    *,
+    reference: str | None = None,
+    transporter_code: str | None = None,
+    track_and_trace: str | None = None,
+    shipping_label_id: str | None = None,
+) -> Shipment:
+    """Book a parcel; whoever calls has checked that the quantities are open."""
+    order = lines[0][0].order
+    shipment = Shipment(
+        str(953_000_000 + world.number("shipment")), order, at, reference, lines,
+        str(358_612_000 + world.number("transport")), transporter_code, track_and_trace, shipping_label_id,
+    )  # fmt: skip
+    for item, quantity in lines:
+        item.shipped += quantity
+        if item.offer is not None and item.offer.method == item.method:
+            item.offer.open_quantity -= quantity
+            if item.method == "FBB":
+                item.offer.bol_stock -= quantity
+        _changed(world, item, at)
+    order.shipments.append(shipment)
+    world.shipments[shipment.shipment_id] = shipment
+    world.sellers[order.client_id].shipments[lines[0][0].method].append(shipment)
+    return shipment
+
+
+def _changed(world: World, item: OrderItem, at: float) -> None:
+    item.changed_at = at
+    order = item.order
+    book = world.sellers[order.client_id].orders
+    book.changed(order)
+    if not order.is_open:
+        world.timers.schedule(at + VISIBLE_SECONDS, lambda _: book.hide(order))
+
+
+def _order_id(number: int) -> str:
+    # Odd multiplier and power-of-two range: every number gives another id, and neighbours look unrelated.
+    left = number * 0x9E3779B1 % 2**32
+    text = ""
+    for _ in range(7):
+        left, digit = divmod(left, len(ALPHABET))
+        text = ALPHABET[digit] + text
+    return f"C00{text}"

@@ -1,0 +1,87 @@
+"""The whole state of the sandbox, in memory, used by one event loop only."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from itertools import count
+
+from bol_sandbox.calls import CallLog
+from bol_sandbox.clock import Clock
+from bol_sandbox.faults import Faults
+from bol_sandbox.limits import Limits
+from bol_sandbox.model import Order, OrderItem, ProcessStatus, Product, Settings, Shipment
+from bol_sandbox.offer_book import OfferBook
+from bol_sandbox.order_book import OrderBook
+from bol_sandbox.timers import Timers
+
+
+@dataclass(slots=True, eq=False)
+class Seller:
+    """An account at bol, with its credentials and all that is its own."""
+
+    client_id: str
+    client_secret: str
+    seller_id: str
+    name: str
+    offers: OfferBook = field(default_factory=OfferBook)
+    orders: OrderBook = field(default_factory=OrderBook)
+    # Oldest first; the API lists are read from the end.
+    all_orders: list[Order] = field(default_factory=list)
+    shipments: dict[str, list[Shipment]] = field(default_factory=lambda: {"FBR": [], "FBB": []})
+    statuses: dict[tuple[str, str], list[ProcessStatus]] = field(default_factory=dict)
+
+
+class World:
+    """Everything the sandbox knows; `reset` makes it new."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.limits = Limits()
+        self.faults = Faults()
+        self.calls = CallLog()
+        self.reset()
+
+    def reset(self) -> None:
+        self.clock.reset()
+        self.limits.restore()
+        self.faults.replace([])
+        self.calls.clear()
+        self.settings = Settings()
+        self.timers = Timers()
+        # Seeded, so that the same calls invent the same customers.
+        self.random = random.Random(1)
+        self.sellers: dict[str, Seller] = {}
+        self.tokens: dict[str, tuple[Seller, float]] = {}
+        self.products: dict[str, Product] = {}
+        self.orders: dict[str, Order] = {}
+        self.items: dict[str, OrderItem] = {}
+        self.shipments: dict[str, Shipment] = {}
+        self.statuses: dict[str, ProcessStatus] = {}
+        self._numbers: dict[str, count[int]] = {}
+
+    def number(self, kind: str, start: int = 1) -> int:
+        """Hand out the next number of a kind: order items, transports, modifications."""
+        return next(self._numbers.setdefault(kind, count(start)))
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    def settle(self) -> None:
+        self.timers.settle(self.clock.now())
+
+    def add_seller(self, client_id: str, client_secret: str, name: str = "") -> Seller:
+        number = self.number("seller", 1_300_501)
+        seller = Seller(client_id, client_secret, str(number), name or client_id)
+        self.sellers[client_id] = seller
+        return seller
+
+    def remember_product(self, ean: str, title: str) -> Product:
+        """Find or invent the catalogue's entry for an EAN."""
+        product = self.products.get(ean)
+        if product is None:
+            brand = title.split(" ", 1)[0] or "Merkloos"
+            text = f"{title}. Verzonden in een stevige doos, met Nederlandse handleiding."
+            number = str(9_200_000_000_000_000 + self.number("product"))
+            product = self.products[ean] = Product(ean, title, text, brand, number)
+        return product
