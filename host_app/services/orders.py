@@ -305,7 +305,7 @@ def order_views(order_ids: Iterable[int]) -> Mapping[int, OrderView]:
             .join(Picklist)
             .where(Picklist.order_id.in_([order.id for order in orders]), Picklist.state.in_(OPEN_PICKLISTS))
             .group_by(PicklistLine.order_line_id)
-        )
+        ).all()
     )
     return {
         order.id: OrderView(

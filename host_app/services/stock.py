@@ -141,14 +141,14 @@ def free_stock(
                 select(Stock.product_id, func.sum(Stock.physical - Stock.reserved))
                 .where(in_warehouses)
                 .group_by(Stock.product_id)
-            )
+            ).all()
         )
         newest = dict(
             session.execute(
                 select(StockHistory.product_id, func.max(StockHistory.id))
                 .where(StockHistory.product_id.in_(chunk))
                 .group_by(StockHistory.product_id)
-            )
+            ).all()
         )
         known = session.execute(select(Product.id, Product.stock_known).where(Product.id.in_(chunk)))
         for product_id, stock_known in known:

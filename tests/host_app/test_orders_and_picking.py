@@ -114,8 +114,9 @@ def test_a_part_picked_leaves_the_rest_as_a_backorder(warehouse: int) -> None:
     product = add_product("A", 10)
     order = accept("1", (product, 3))
     (picklist,) = picklists_of(order.order_id)
+    (line,) = _lines(picklist.id)
     with transaction():
-        picking.pick(_lines(picklist.id)[0].id, 1)
+        picking.pick(line.id, 1)
         picking.close_picklist(picklist.id, [NewParcel("dhl", "")], who="ann")
     assert stock_of(product) == (9, 2, 0)
     fill_backorders(host_port(), Unlimited())
@@ -173,8 +174,10 @@ def test_cancelling_frees_the_stock_and_withdraws_the_picklist(warehouse: int) -
 def test_a_picked_order_is_not_cancelled(warehouse: int) -> None:
     product = add_product("A", 10)
     order = accept("1", (product, 3))
+    (picklist,) = picklists_of(order.order_id)
+    (line,) = _lines(picklist.id)
     with transaction():
-        picking.pick(_lines(picklists_of(order.order_id)[0].id)[0].id, 1)
+        picking.pick(line.id, 1)
     with pytest.raises(OrderPicked), transaction():
         orders.cancel_order(order.order_id, "too late")
     assert stock_of(product) == (10, 3, 3)
