@@ -1,0 +1,1 @@
+"""From bol's JSON to our models, tolerantly: one module per resource."""

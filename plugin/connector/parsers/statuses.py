@@ -1,0 +1,23 @@
+"""Process statuses. Essential: the status, and for one that we are to follow its id."""
+
+from __future__ import annotations
+
+from plugin.connector.models.statuses import ProcessStatus
+from plugin.connector.parsing import Fields
+
+
+def read_status(fields: Fields, known_id: str | None = None) -> ProcessStatus:
+    """`known_id` is the id that was asked for, for answers that leave it out."""
+    status_id = fields.text("processStatusId") or known_id
+    return ProcessStatus(
+        id=fields.essential_id("processStatusId") if status_id is None else status_id,
+        entity_id=fields.text("entityId"),
+        event_type=fields.text("eventType") or "",
+        status=fields.essential_id("status"),
+        error_message=fields.text("errorMessage"),
+        created_at=fields.moment("createTimestamp"),
+    )
+
+
+def read_statuses(fields: Fields) -> tuple[ProcessStatus, ...]:
+    return tuple(read_status(status, known_id="") for status in fields.parts("processStatuses"))

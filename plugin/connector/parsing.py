@@ -1,0 +1,127 @@
+"""Reading bol's JSON with an open mind: what is missing, null or oddly typed has a meaning, never a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+
+LARGEST_COUNT = 2**31 - 1
+LARGEST_EXPONENT = 12
+
+
+class ShapeError(Exception):
+    """Something essential is missing or unreadable; the text names where, never what."""
+
+
+def parse_json(body: bytes) -> object:
+    """JSON with exact numbers. Raises ShapeError for everything that is not JSON."""
+    try:
+        return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise ShapeError("the body is not JSON") from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Fields:
+    """One JSON object. Methods without "essential" give a neutral value for what is missing or unreadable."""
+
+    def __init__(self, data: object, where: str = "answer") -> None:
+        if not isinstance(data, dict):
+            raise ShapeError(f"{where} is not an object")
+        self._data: Mapping[str, object] = data
+        self._where = where
+
+    def essential_id(self, name: str) -> str:
+        value = self.text(name)
+        if value is None or not value.strip():
+            raise ShapeError(f"{self._where}.{name} is missing")
+        return value.strip()
+
+    def essential_count(self, name: str) -> int:
+        value = self.count(name)
+        if value is None:
+            raise ShapeError(f"{self._where}.{name} is not a count")
+        return value
+
+    def essential_money(self, name: str) -> Decimal:
+        value = self.money(name)
+        if value is None:
+            raise ShapeError(f"{self._where}.{name} is not an amount")
+        return value
+
+    def text(self, name: str) -> str | None:
+        """Text, or a number as text; None if empty. Without characters that a database refuses."""
+        value = self._data.get(name)
+        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+            return None
+        text = str(value).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+        return text or None
+
+    def count(self, name: str) -> int | None:
+        """A whole number, also where it comes as 3.0 or "3"."""
+        number = self._number(name)
+        if number is None or number != number.to_integral_value() or abs(number) > LARGEST_COUNT:
+            return None
+        return int(number)
+
+    def money(self, name: str) -> Decimal | None:
+        return self._number(name)
+
+    def flag(self, *names: str) -> bool:
+        """True if any of the names is true: some fields are spelled in two ways."""
+        return any(self._data.get(name) in (True, "true") for name in names)
+
+    def moment(self, name: str) -> datetime | None:
+        """A time in UTC. Without an offset, which bol does not send, UTC is taken."""
+        value = self._data.get(name)
+        if not isinstance(value, str):
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+    def day(self, name: str) -> date | None:
+        value = self._data.get(name)
+        if not isinstance(value, str):
+            return None
+        try:
+            return date.fromisoformat(value[:10])
+        except ValueError:
+            return None
+
+    def part(self, name: str) -> Fields | None:
+        """A nested object; None if it is missing or something else."""
+        value = self._data.get(name)
+        return Fields(value, f"{self._where}.{name}") if isinstance(value, dict) else None
+
+    def part_or_empty(self, name: str) -> Fields:
+        return self.part(name) or Fields({}, f"{self._where}.{name}")
+
+    def parts(self, name: str) -> tuple[Fields, ...]:
+        """A list of objects; bol leaves empty lists out. A list that holds something else is a ShapeError."""
+        value = self._data.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise ShapeError(f"{self._where}.{name} is not a list")
+        where = f"{self._where}.{name}"
+        return tuple(Fields(entry, f"{where}[{i}]") for i, entry in enumerate(value) if entry is not None)
+
+    def _number(self, name: str) -> Decimal | None:
+        value = self._data.get(name)
+        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+            return None
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            return None
+        if not number.is_finite() or (number and abs(number.adjusted()) > LARGEST_EXPONENT):
+            return None
+        return number

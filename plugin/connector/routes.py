@@ -1,0 +1,57 @@
+"""Every call that the connector makes, with its path and API version, in one table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+V10 = "application/vnd.retailer.v10+json"
+V11 = "application/vnd.retailer.v11+json"
+PLAIN = "application/json"
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+@dataclass(frozen=True)
+class Route:
+    """`template` is the documented path; `media` goes into Accept, and into Content-Type of a body.
+
+    The media type chooses the API version: the same URL serves v10 and v11 offers.
+    """
+
+    method: str
+    template: str
+    media: str
+    signed: bool = True
+
+    def path(self, values: Mapping[str, str]) -> str:
+        """The template with its ids filled in. An id that is not plain letters and digits is a ValueError."""
+        path = self.template
+        for name, value in values.items():
+            if not _ID.fullmatch(value):
+                raise ValueError(f"{name} is not an id: {value!r}")
+            path = path.replace(f"{{{name}}}", value)
+        return path
+
+    @property
+    def reads(self) -> bool:
+        """GET and HEAD, the only calls that are repeated by themselves."""
+        return self.method in ("GET", "HEAD")
+
+
+ORDERS = Route("GET", "/retailer/orders", V10)
+ORDER = Route("GET", "/retailer/orders/{order-id}", V10)
+CANCEL = Route("PUT", "/retailer/orders/cancellation", V10)
+CREATE_SHIPMENT = Route("POST", "/retailer/shipments", V10)
+SHIPMENTS = Route("GET", "/retailer/shipments", V10)
+SHIPMENT = Route("GET", "/retailer/shipments/{shipment-id}", V10)
+STATUS = Route("GET", "/shared/process-status/{process-status-id}", V10)
+STATUSES_BULK = Route("POST", "/shared/process-status", V10)
+STATUSES_BY_ENTITY = Route("GET", "/shared/process-status", V10)
+OFFERS = Route("GET", "/retailer/offers", V11)
+OFFER = Route("GET", "/retailer/offers/{offer-id}", V11)
+PATCH_OFFER = Route("PATCH", "/retailer/offers/{offer-id}", V11)
+CATALOG_PRODUCT = Route("GET", "/retailer/content/catalog-products/{ean}", V10)
+RATE_LIMITS = Route("GET", "/retailer/public/ratelimits", PLAIN, signed=False)
+TOKEN = Route("POST", "/token", PLAIN)
