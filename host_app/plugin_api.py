@@ -601,6 +601,11 @@ class HookSpecs:
         return []
 
     @hookspec
+    def demo(self, host: HostPort) -> None:
+        """Set up what a demonstration needs; repeating it changes nothing. Called by ``make run`` outside of any
+        transaction, after the migrations and with the demonstration shop of ``BOL_SANDBOX_URL`` running."""
+
+    @hookspec
     def integrations(self, host: HostPort) -> list[Integration]:
         """Return the kinds of webshops this plugin can connect, with the stores that are connected."""
         return []
