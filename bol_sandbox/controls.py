@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +25,9 @@ SETTINGS = {
 ENTITY_IDS = ("orderItemId", "shipmentId")
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 class ControlError(Exception):
     """A control was used in a way that cannot be followed."""
 
@@ -33,7 +37,7 @@ class ControlError(Exception):
 
 
 @web.middleware
-async def explain_errors(request: web.Request, handler: Any) -> web.StreamResponse:
+async def explain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a wrong use of a control with a sentence; the API's own errors are made in the gateway."""
     try:
         return await handler(request)

@@ -55,7 +55,7 @@ def add_offer(world: World, seller: Seller, entry: dict[str, Any]) -> Offer:
 
 
 def offers(world: World, seller: Seller, count: int, dice: random.Random) -> list[Offer]:
-    made = []
+    made: list[Offer] = []
     while len(made) < count:
         ean = make_ean13(871_000_000_000 + dice.randrange(9_000_000_000))
         if seller.offers.with_ean(ean):

@@ -60,7 +60,7 @@ class Offer:
 
     @property
     def price_cents(self) -> int:
-        return round(self.pricing["bundlePrices"][0]["unitPrice"] * 100)
+        return round(float(self.pricing["bundlePrices"][0]["unitPrice"]) * 100)
 
     @property
     def corrected_stock(self) -> int:
@@ -147,6 +147,10 @@ class Order:
     expiry_date: str
     items: list[OrderItem] = field(default_factory=list)
     shipments: list[Shipment] = field(default_factory=list)
+
+    @property
+    def changed_at(self) -> float:
+        return max(item.changed_at for item in self.items)
 
     @property
     def is_open(self) -> bool:

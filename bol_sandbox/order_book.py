@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from bol_sandbox.model import Order, OrderItem
 
 # "Handled orders stay listed 48 hours" (bol Retailer API v10, functional page on orders).
 VISIBLE_SECONDS = 48 * 3600
+Test = Callable[[OrderItem], bool]
 
 
 class OrderBook:
@@ -17,7 +19,8 @@ class OrderBook:
         self.open: dict[str, Order] = {}
         self.visible: dict[str, Order] = {}
         self._changed: dict[str, Order] = {}
-        self._pages: dict[object, list[Order]] = {}
+        # Per filter: what was read so far, newest first, and where reading goes on.
+        self._read: dict[object, tuple[list[Order], Iterator[Order]]] = {}
 
     def add(self, order: Order) -> None:
         self.open[order.order_id] = order
@@ -30,22 +33,30 @@ class OrderBook:
         self._changed[order.order_id] = order
         if not order.is_open:
             self.open.pop(order.order_id, None)
-        self._pages.clear()
+        self._read.clear()
 
     def hide(self, order: Order) -> None:
         self.visible.pop(order.order_id, None)
-        self._pages.clear()
+        self._read.clear()
 
     def newest(
-        self, key: object, which: dict[str, Order], wanted: Callable[[OrderItem], bool]
+        self, key: object, which: dict[str, Order], wanted: Test, first: int, count: int
     ) -> list[Order]:
-        """List orders with a wanted item, newest first; remembered under `key` until something changes."""
-        if key not in self._pages:
-            self._pages[key] = [o for o in reversed(which.values()) if any(map(wanted, o.items))]
-        return self._pages[key]
+        """List orders with a wanted item, newest first, from `first` on.
+
+        Only as far as asked is read, and kept under `key` until an order changes: a new order costs the next
+        reader one page, and deep pages are not read from the start each time.
+        """
+        if key not in self._read:
+            fitting = (order for order in reversed(which.values()) if any(map(wanted, order.items)))
+            self._read[key] = [], fitting
+        seen, rest = self._read[key]
+        seen.extend(islice(rest, max(0, first + count - len(seen))))
+        return seen[first : first + count]
 
     def changed_since(self, at: float) -> Iterator[Order]:
+        """Walk back over the orders that changed, latest change first."""
         for order in reversed(self._changed.values()):
-            if max(item.changed_at for item in order.items) < at:
+            if order.changed_at < at:
                 return
             yield order

@@ -66,7 +66,7 @@ def place_order(
 def _offer_for(seller: Seller, wish: Wish) -> Offer | None:
     offers = seller.offers.with_ean(wish.ean)
     fitting = [offer for offer in offers if wish.method in (None, offer.method)]
-    return (fitting or offers or [None])[0]
+    return next(iter(fitting or offers), None)
 
 
 def _check_stock(lines: list[tuple[Wish, Offer | None]]) -> None:
