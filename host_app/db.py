@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -98,6 +99,7 @@ def transaction() -> Iterator[Session]:
         raise RuntimeError("A transaction is open already: work in it.")
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("Rows were changed outside a transaction.")
+    was_reading = session.in_transaction()
     session.rollback()
     callbacks: list[Callable[[], None]] = []
     session.info["after_commit"] = callbacks
@@ -110,6 +112,9 @@ def transaction() -> Iterator[Session]:
         raise
     finally:
         del session.info["after_commit"]
+        if was_reading:
+            # A page that was reading goes on reading; what it begins with here costs nothing until it is used.
+            session.begin()
     for callback in callbacks:
         callback()
 
@@ -123,12 +128,15 @@ def reading() -> Iterator[Session]:
     session = db.session()
     if "after_commit" in session.info:
         raise RuntimeError("A transaction is open already: read in it.")
+    was_reading = session.in_transaction()
     session.close()
     session.begin()
     try:
         yield session
     finally:
         session.close()
+        if was_reading:
+            session.begin()
 
 
 def current_session() -> Session:
@@ -144,6 +152,9 @@ def current_session() -> Session:
 
 def in_transaction() -> bool:
     """Tell if this thread has a transaction open, for writing or for reading."""
+    if not has_app_context():
+        # Threads that only call the network have no session at all.
+        return False
     return "after_commit" in db.session().info or db.session().in_transaction()
 
 
