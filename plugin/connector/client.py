@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from plugin.connector.answers import Answer
+from plugin.connector.answers import Answer, retry_after
 from plugin.connector.budget import Budget
 from plugin.connector.calls import OnCall
 from plugin.connector.deadline import Deadline
 from plugin.connector.environment import Environment
-from plugin.connector.errors import BolError, ConnectFailed, ConnectionLost
+from plugin.connector.errors import ConnectFailed, ConnectionLost
 from plugin.connector.resources.catalog import Catalog
 from plugin.connector.resources.offers import Offers
 from plugin.connector.resources.orders import Orders
@@ -35,7 +35,8 @@ class BolClient:
     """bol's API for one account, for use by many threads at once; keep one per account and process.
 
     environment: PRODUCTION, DEMO or a sandbox_environment.
-    tokens, budget: where tokens come from and how many calls may be made; both shared between processes.
+    tokens, budget: where tokens come from and how many calls may be made; both shared between processes. Budgets
+        are counted per `tokens.account`.
     on_call: given a CallRecord after each HTTP attempt to the API, in the calling thread.
     urgent: False for bulk work, which leaves room in the budget for urgent calls.
 
@@ -81,15 +82,16 @@ class BolClient:
         request = _Request(route, route.path(values or {}), query, _encoded(body), headers or {})
         deadline = deadline or Deadline.after()
         for repeat in range(REPEATS + 1):
+            asked = None
             try:
                 answer = self._signed(request, deadline)
                 if answer.ok:
                     return answer
-                failure = answer.error()
-                passing = answer.status in REPEATED_STATUSES
+                failure, passing = answer.error(), answer.status in REPEATED_STATUSES
+                asked = retry_after(answer.headers)
             except (ConnectFailed, ConnectionLost) as error:
                 failure, passing = error, error.route == route.template
-            pause = _pause(repeat, failure)
+            pause = max(asked or 0.0, FIRST_PAUSE * 2**repeat * random.uniform(0.5, 1.0))
             if repeat == REPEATS or not (route.reads and passing) or pause >= deadline.remaining():
                 break
             time.sleep(pause)
@@ -151,10 +153,3 @@ class _Bearer(AuthBase):
 
 def _encoded(body: Mapping[str, object] | None) -> bytes | None:
     return None if body is None else json.dumps(body, ensure_ascii=False).encode()
-
-
-def _pause(repeat: int, failure: BolError) -> float:
-    """Seconds before a repeat: 0.2, 0.4 with jitter; longer where bol said so."""
-    asked = failure.retry_after if failure.status == 503 and failure.retry_after else 0.0
-    own: float = FIRST_PAUSE * 2**repeat * random.uniform(0.5, 1.0)
-    return max(own, asked if asked != type(failure).default_retry_after else 0.0)
