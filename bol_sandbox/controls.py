@@ -145,7 +145,7 @@ class Controls:
         order, items = self._items(request, await _json(request))
         now = self.world.now()
         if not sum(trade.cancel_open(self.world, item, now) for item in items):
-            raise trade.Refused("nothing of this is open any more")
+            raise trade.Refused("Nothing of this is open any more")
         return answer(orders.as_json(order))
 
     async def request_cancellation(self, request: web.Request) -> web.Response:
@@ -155,7 +155,7 @@ class Controls:
         now = self.world.now()
         asked = [trade.request_cancellation(self.world, item, now) for item in items]
         if not any(asked):
-            raise trade.Refused("nothing of this is open any more")
+            raise trade.Refused("Nothing of this is open any more")
         return answer(orders.as_json(order))
 
     async def set_faults(self, request: web.Request) -> web.Response:

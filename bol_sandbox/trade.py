@@ -43,7 +43,7 @@ def place_order(
     """Sell what is asked for; more than correctedStock, or an EAN not on offer, only with `force`."""
     lines = [(wish, _offer_for(seller, wish)) for wish in wishes]
     if not lines:
-        raise Refused("an order needs at least one item")
+        raise Refused("An order needs at least one item")
     if not force:
         _check_stock(lines)
     now = world.now()
@@ -73,12 +73,12 @@ def _check_stock(lines: list[tuple[Wish, Offer | None]]) -> None:
     wanted: dict[str, int] = {}
     for wish, offer in lines:
         if offer is None:
-            raise Refused(f"no offer has EAN {wish.ean}")
+            raise Refused(f"No offer has EAN {wish.ean}")
         if wish.method not in (None, offer.method):
             continue
         wanted[offer.offer_id] = wanted.get(offer.offer_id, 0) + wish.quantity
         if wanted[offer.offer_id] > offer.corrected_stock:
-            raise Refused(f"only {offer.corrected_stock} of EAN {wish.ean} can be sold")
+            raise Refused(f"Only {offer.corrected_stock} of EAN {wish.ean} can be sold")
 
 
 def _sell(world: World, order: Order, wish: Wish, offer: Offer | None, now: float) -> OrderItem:
