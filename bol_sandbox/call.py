@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ class Call:
         text = self.query.get(name)
         if text is None:
             return default
-        if not text.lstrip("-").isdecimal() or not least <= int(text) <= most:
+        if not re.fullmatch(r"-?\d{1,10}", text) or not least <= int(text) <= most:
             raise bad_request([(name, invalid(text))])
         return int(text)
 

@@ -22,7 +22,7 @@ def get_product(call: Call) -> Answer:
     language = call.header("Accept-Language")
     if language not in ("", "*", *LANGUAGES):
         raise not_acceptable(invalid(language, LANGUAGES))
-    if product is None:
+    if product is None or not product.listed:
         raise not_found(f"Catalog product for ean {ean} not found.")
     attributes = {
         "EAN": ean,

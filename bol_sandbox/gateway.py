@@ -13,7 +13,7 @@ from bol_sandbox.calls import LoggedCall
 from bol_sandbox.faults import FaultRule
 from bol_sandbox.problems import Problem, bad_request, not_acceptable, not_found
 from bol_sandbox.routes import Route, Router
-from bol_sandbox.tokens import authenticate, basic_credentials
+from bol_sandbox.tokens import authenticate, claimed_client
 from bol_sandbox.world import World
 
 BODY_METHODS = ("POST", "PUT", "PATCH")
@@ -31,6 +31,7 @@ class Gateway:
         arrived = world.now()
         body = await request.read() if request.can_read_body else b""
         call = Call(world, request.method, request.path, request.query, request.headers, body)
+        call.client_id = claimed_client(call)
         fault = world.faults.pick(call.method, call.path)
         delay = world.settings.latency_ms + (fault.delay_ms if fault and fault.when == "before" else 0)
         if delay:
@@ -61,8 +62,6 @@ class Gateway:
         try:
             if route is None or route.needs_token:
                 call.seller = authenticate(call)
-            elif call.path == "/token":
-                call.client_id = basic_credentials(call.header("Authorization"))[0]
             allowance, refusal = self.world.limits.take(
                 call.method, call.path, call.client_id, self.world.now()
             )

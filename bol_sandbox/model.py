@@ -29,6 +29,8 @@ class Product:
     description: str
     brand: str
     bol_product_id: str
+    # An offer may be made for a product that the catalogue does not have (`unknownProductTitle`).
+    listed: bool = True
 
 
 @dataclass(slots=True, eq=False)

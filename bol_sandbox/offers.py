@@ -128,6 +128,8 @@ def create_offer(call: Call) -> Answer:
                 f"Duplicate found: retailer offer '{offer.offer_id}' already has EAN {offer.ean}.",
             )
     stock = body.get("stock") or {}
+    title = body.get("unknownProductTitle")
+    product = call.world.remember_product(body["ean"], title or f"Artikel {body['ean']}", listed=False)
     made = add_offer(
         call.world,
         call.seller,
@@ -140,6 +142,8 @@ def create_offer(call: Call) -> Answer:
         reference=body.get("reference"),
     )
     made.on_hold = body.get("onHoldByRetailer", False)
+    # "In case the product is known to bol, the unknown product title will not be stored."
+    made.unknown_title = None if product.listed else title
     made.economic_operator_id = body.get("economicOperatorId")
     if body.get("countryAvailabilities"):
         made.countries = _country_codes(body)

@@ -77,6 +77,15 @@ def issue(world: World, seller: Seller, seconds: int) -> str:
     return made
 
 
+def claimed_client(call: Call) -> str:
+    """Say for the log who seems to call, whether or not the call will be accepted."""
+    header = call.header("Authorization")
+    if header[:6].lower() == "basic ":
+        return basic_credentials(header)[0]
+    known = call.world.tokens.get(header.partition(" ")[2])
+    return known[0].client_id if known else ""
+
+
 def authenticate(call: Call) -> Seller:
     """Find whose token the call bears, or refuse as bol's front door does."""
     kind, _, bearer = call.header("Authorization").partition(" ")

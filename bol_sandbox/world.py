@@ -76,12 +76,12 @@ class World:
         self.sellers[client_id] = seller
         return seller
 
-    def remember_product(self, ean: str, title: str) -> Product:
+    def remember_product(self, ean: str, title: str, *, listed: bool = True) -> Product:
         """Find or invent the catalogue's entry for an EAN."""
         product = self.products.get(ean)
         if product is None:
             brand = title.split(" ", 1)[0] or "Merkloos"
             text = f"{title}. Verzonden in een stevige doos, met Nederlandse handleiding."
             number = str(9_200_000_000_000_000 + self.number("product"))
-            product = self.products[ean] = Product(ean, title, text, brand, number)
+            product = self.products[ean] = Product(ean, title, text, brand, number, listed)
         return product
