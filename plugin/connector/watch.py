@@ -24,7 +24,7 @@ from plugin.connector.deadline import Deadline
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 20.0
 
-_guard = threading.Lock()
+_guard = threading.RLock()  # closing may happen while it is held, in garbage collection
 _current = threading.local()
 
 
@@ -35,12 +35,29 @@ class Watch:
         self.deadline = deadline
         self.seen = self.sent = self.fired = False
         self.connection: _Watched | None = None
+        self._lifelines: list[socket.socket] = []
 
     def fire(self) -> None:
         with _guard:
             self.fired = True
             if self.connection is not None and self.connection.watch is self:
                 self.connection.cut()
+            for lifeline in self._lifelines:
+                _shut(lifeline)
+
+    def inherit(self, lifeline: socket.socket) -> None:
+        """Guard held: a connection that closes after this answer is closed before its body is read."""
+        self._lifelines.append(lifeline)
+        if self.fired:
+            _shut(lifeline)
+
+    def end(self) -> None:
+        with _guard:
+            if self.connection is not None and self.connection.watch is self:
+                self.connection.watch = None
+            self.connection = None
+            while self._lifelines:
+                self._lifelines.pop().close()
 
     @property
     def nothing_sent(self) -> bool:
@@ -61,6 +78,14 @@ def watching(deadline: Deadline) -> Iterator[Watch]:
     finally:
         timer.cancel()
         _current.watch = None
+        watch.end()
+
+
+def _shut(lifeline: socket.socket) -> None:
+    try:
+        lifeline.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # already gone
 
 
 class _Watched(HTTPConnection):
@@ -76,10 +101,7 @@ class _Watched(HTTPConnection):
         """Called with the guard held, from another thread."""
         self._cut = True
         if self._lifeline is not None:
-            try:
-                self._lifeline.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # already gone
+            _shut(self._lifeline)
 
     def _take(self) -> None:
         watch: Watch | None = getattr(_current, "watch", None)
@@ -154,8 +176,10 @@ class _Watched(HTTPConnection):
         finally:
             with _guard:
                 lifeline, self._lifeline, self._cut = self._lifeline, None, False
-            if lifeline is not None:
-                lifeline.close()
+                if lifeline is not None and self.watch is not None:
+                    self.watch.inherit(lifeline)
+                elif lifeline is not None:
+                    lifeline.close()
 
 
 class _WatchedTLS(_Watched, HTTPSConnection):

@@ -1,0 +1,271 @@
+"""The client against the sandbox of bol: each call does what it says."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC
+from decimal import Decimal
+
+import pytest
+
+from plugin.connector import (
+    BadRequest,
+    MalformedAnswer,
+    NotFound,
+    ProcessStatus,
+    ServerError,
+    ShipmentItem,
+    ShipmentRequest,
+    SignInRefused,
+    routes,
+)
+from tests.plugin.connector.conftest import EAN, OTHER_EAN, Bol
+
+UNKNOWN_OFFER = "00000000-0000-4000-8000-000000000000"
+
+
+def place(bol: Bol, *items: tuple[str, int], **more: object) -> tuple[str, list[str]]:
+    placed = bol.sandbox.place_order("seller", [{"ean": ean, "quantity": n} for ean, n in items], **more)
+    order = bol.client.orders.get(placed["orderId"])
+    return order.order_id, [item.order_item_id for item in order.items]
+
+
+def end_of(bol: Bol, status: ProcessStatus) -> ProcessStatus:
+    for _ in range(200):
+        if status.ended:
+            return status
+        time.sleep(0.02)
+        status = bol.client.statuses.get(status.id)
+    raise AssertionError(f"still {status.status}")
+
+
+def test_orders_are_listed_and_read(bol: Bol) -> None:
+    order_id, item_ids = place(bol, (EAN, 2), (OTHER_EAN, 1))
+    page = bol.client.orders.page()
+    assert page.last
+    assert [order.order_id for order in page.orders] == [order_id]
+    assert [item.ean for item in page.orders[0].items] == [EAN, OTHER_EAN]
+    order = bol.client.orders.get(order_id)
+    kettle = order.items[0]
+    assert (kettle.order_item_id, kettle.ean, kettle.title) == (item_ids[0], EAN, "A kettle")
+    assert (kettle.quantity, kettle.open_quantity, kettle.is_fbr) == (2, 2, True)
+    assert kettle.unit_price == Decimal("12.99")
+    assert kettle.offer_reference == "KETTLE-1"
+    assert kettle.latest_delivery_date is not None
+    assert not order.delivery.is_empty
+    assert order.placed_at is not None and order.placed_at.tzinfo == UTC
+
+
+def test_no_orders_are_an_empty_last_page(bol: Bol) -> None:
+    page = bol.client.orders.page()
+    assert (page.orders, page.last) == ((), True)
+
+
+def test_a_full_page_is_not_the_last(bol: Bol) -> None:
+    bol.sandbox.generate_orders("seller", 51, seed=1)
+    first, second = bol.client.orders.page(1), bol.client.orders.page(2)
+    assert (len(first.orders), first.last) == (50, False)
+    assert second.last
+
+
+def test_an_order_that_bol_does_not_know_is_not_found(bol: Bol) -> None:
+    with pytest.raises(NotFound) as caught:
+        bol.client.orders.get("9999999999")
+    assert caught.value.status == 404
+    assert caught.value.retry_after is None
+    assert caught.value.request_id
+
+
+def test_a_shipment_is_followed_to_its_end_and_found_again(bol: Bol) -> None:
+    order_id, (item_id,) = place(bol, (EAN, 3))
+    request = ShipmentRequest(
+        items=(ShipmentItem(item_id, 2),),
+        reference="parcel-1",
+        transporter_code="TNT",
+        track_and_trace="3SBOL0987654321",
+    )
+    status = bol.client.shipments.create(request)
+    assert status.pending and status.event_type == "CREATE_SHIPMENT"
+    assert end_of(bol, status).succeeded
+    assert bol.client.orders.get(order_id).items[0].open_quantity == 1
+    (summary,) = bol.client.shipments.page(order_id=order_id).shipments
+    assert (summary.reference, summary.order_id) == ("parcel-1", order_id)
+    assert summary.order_item_ids == (item_id,)
+    shipment = bol.client.shipments.get(summary.shipment_id)
+    assert shipment.items[0].quantity_shipped == 2
+    assert shipment.transport is not None
+    assert shipment.transport.track_and_trace == "3SBOL0987654321"
+    assert bol.client.shipments.page(fulfilment_method="FBB").shipments == ()
+
+
+def test_an_item_is_cancelled(bol: Bol) -> None:
+    order_id, (item_id,) = place(bol, (EAN, 1))
+    assert end_of(bol, bol.client.orders.cancel(item_id, "OUT_OF_STOCK")).succeeded
+    order = bol.client.orders.get(order_id)
+    assert order.fully_cancelled and order.items[0].open_quantity == 0
+
+
+def test_a_customers_request_is_seen_and_is_not_a_cancellation(bol: Bol) -> None:
+    order_id, _ = place(bol, (EAN, 1))
+    bol.sandbox.request_cancellation(order_id)
+    item = bol.client.orders.get(order_id).items[0]
+    assert item.cancellation_request and item.open_quantity == 1
+    assert bol.client.orders.page(change_interval_minutes=5).orders[0].items[0].cancellation_request
+
+
+def test_process_statuses_are_read_in_bulk_and_by_entity(bol: Bol) -> None:
+    _, items = place(bol, (EAN, 1), (OTHER_EAN, 1))
+    made = [bol.client.orders.cancel(item, "OUT_OF_STOCK") for item in items]
+    for status in made:
+        end_of(bol, status)
+    found = bol.client.statuses.bulk([*(status.id for status in made), "999999999999"])
+    assert sorted(found) == sorted(status.id for status in made)
+    assert all(status.succeeded for status in found.values())
+    (by_entity,) = bol.client.statuses.by_entity(items[0], "CANCEL_ORDER")
+    assert by_entity.id == made[0].id
+    with pytest.raises(NotFound):
+        bol.client.statuses.get("999999999999")
+
+
+def test_offers_are_paged_by_cursor(bol: Bol) -> None:
+    bol.sandbox.generate_offers("seller", 23, seed=1)
+    found, cursor, pages = [], None, 0
+    while True:
+        page = bol.client.offers.page(cursor=cursor, page_size=10)
+        found.extend(page.offers)
+        pages, cursor = pages + 1, page.next_cursor
+        if cursor is None:
+            break
+    assert len({offer.offer_id for offer in found}) == 25
+    assert pages == 3
+    (kettle,) = bol.client.offers.page(eans=[EAN]).offers
+    assert (kettle.offer_id, kettle.reference, kettle.price) == (
+        bol.offers[EAN],
+        "KETTLE-1",
+        Decimal("12.99"),
+    )
+    assert len(bol.client.offers.page(eans=[EAN, OTHER_EAN]).offers) == 2
+
+
+def test_stock_is_set_and_read_back(bol: Bol) -> None:
+    bol.client.offers.set_stock(bol.offers[EAN], 7, managed_by_retailer=True)
+    offer = bol.client.offers.get(bol.offers[EAN])
+    assert (offer.amount, offer.managed_by_retailer, offer.is_fbr) == (7, True, True)
+    assert offer.modified_at is not None
+    with pytest.raises(NotFound):
+        bol.client.offers.get(UNKNOWN_OFFER)
+
+
+def test_the_catalogue_gives_a_title_or_none(bol: Bol) -> None:
+    assert bol.client.catalog.title(EAN) == "A kettle"
+    assert bol.client.catalog.title("4006381333931") is None
+
+
+def test_the_published_limits_need_no_sign_in(bol: Bol) -> None:
+    bol.sandbox.limits()
+    rules = bol.client.rate_limits.read()
+    assert any(rule.covers("GET", "/retailer/orders") and rule.capacity == 25 for rule in rules)
+    assert all(call["path"] != "/token" for call in bol.sandbox.calls())
+
+
+def test_a_refused_request_names_what_is_wrong(bol: Bol) -> None:
+    with pytest.raises(BadRequest) as caught:
+        bol.client.call(
+            routes.PATCH_OFFER, values={"offer-id": bol.offers[EAN]}, body={"stock": {"amount": "many"}}
+        )
+    assert caught.value.executed == "no"
+    assert caught.value.violations
+    assert caught.value.violations[0].reason in caught.value.operator_text()
+
+
+def test_a_token_that_bol_refuses_is_renewed_once_also_for_a_write(bol: Bol) -> None:
+    _, (item_id,) = place(bol, (EAN, 1))
+    bol.sandbox.advance(400)
+    before = bol.sandbox.calls()[-1]["index"]
+    bol.client.orders.cancel(item_id, "OUT_OF_STOCK")
+    seen = [(call["method"], call["path"], call["status"]) for call in bol.sandbox.calls(since=before)]
+    cancel = "/retailer/orders/cancellation"
+    assert seen == [("PUT", cancel, 401), ("POST", "/token", 200), ("PUT", cancel, 202)]
+
+
+def test_a_fresh_token_that_is_refused_too_ends_in_a_refusal(bol: Bol) -> None:
+    bol.sandbox.faults([{"path": "/retailer/orders", "status": 401}])
+    with pytest.raises(SignInRefused) as caught:
+        bol.client.orders.page()
+    assert caught.value.executed == "no"
+    assert [call.status for call in bol.calls] == [401, 401]
+
+
+def test_a_write_whose_answer_is_lost_was_done_and_is_reported_unknown(bol: Bol) -> None:
+    _, (item_id,) = place(bol, (EAN, 1))
+    bol.sandbox.faults([{"method": "PUT", "when": "after", "truncate": True}])
+    with pytest.raises(Exception) as caught:
+        bol.client.orders.cancel(item_id, "OUT_OF_STOCK")
+    assert caught.value.executed == "unknown"  # type: ignore[attr-defined]
+    bol.sandbox.faults([])
+    assert len(bol.client.statuses.by_entity(item_id, "CANCEL_ORDER")) == 1
+
+
+def test_an_answer_that_is_not_what_it_should_be_is_malformed(bol: Bol) -> None:
+    bol.sandbox.faults([{"path": "/retailer/orders", "body": {"orders": [{"orderItems": []}]}}])
+    with pytest.raises(MalformedAnswer) as caught:
+        bol.client.orders.page()
+    assert "orderId" in str(caught.value)
+
+
+def test_a_server_error_is_told_with_its_status(bol: Bol) -> None:
+    bol.sandbox.faults([{"path": "/retailer/orders", "status": 500}])
+    with pytest.raises(ServerError) as caught:
+        bol.client.orders.page()
+    assert caught.value.status == 500
+    assert [call.status for call in bol.calls] == [500]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda c: c.orders.page(0),
+        lambda c: c.orders.page(change_interval_minutes=61),
+        lambda c: c.orders.get("../offers"),
+        lambda c: c.orders.get(".."),
+        lambda c: c.orders.get(""),
+        lambda c: c.orders.cancel("1", "BECAUSE"),
+        lambda c: c.orders.cancel("", "OTHER"),
+        lambda c: c.shipments.page(order_id="1", fulfilment_method="FBR"),
+        lambda c: c.statuses.bulk([]),
+        lambda c: c.statuses.bulk(str(n) for n in range(1001)),
+        lambda c: c.statuses.by_entity("", "CREATE_SHIPMENT"),
+        lambda c: c.offers.page(page_size=101),
+        lambda c: c.offers.set_stock(UNKNOWN_OFFER, 1000, True),
+        lambda c: c.offers.set_stock(UNKNOWN_OFFER, -1, True),
+        lambda c: c.offers.set_stock(UNKNOWN_OFFER, True, True),
+        lambda c: c.catalog.title(EAN, language="de"),
+    ],
+)
+def test_a_wrong_argument_is_found_before_anything_is_sent(bol: Bol, wrong: object) -> None:
+    before = len(bol.calls)
+    with pytest.raises(ValueError):
+        wrong(bol.client)  # type: ignore[operator]
+    assert len(bol.calls) == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"items": ()},
+        {"items": tuple(ShipmentItem(str(n), 1) for n in range(101))},
+        {"items": (ShipmentItem("1", 0),)},
+        {"items": (ShipmentItem("", 1),)},
+        {"items": (ShipmentItem("1", 1), ShipmentItem("1", 2))},
+        {"reference": ""},
+        {"reference": "x" * 91},
+        {"transporter_code": None},
+        {"shipping_label_id": "label"},
+        {"transporter_code": None, "shipping_label_id": "label", "track_and_trace": "3S"},
+    ],
+)
+def test_a_shipment_that_bol_would_refuse_is_not_made(fields: dict[str, object]) -> None:
+    good: dict[str, object] = {"items": (ShipmentItem("1", 1),), "transporter_code": "TNT"}
+    ShipmentRequest(**good)  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        ShipmentRequest(**(good | fields))  # type: ignore[arg-type]
