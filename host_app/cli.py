@@ -6,7 +6,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from host_app import migrate, schedule, worker
+from host_app import demo, migrate, schedule, web, worker
 from host_app.db import transaction
 from host_app.models import User
 from host_app.models.people import Role
@@ -15,7 +15,7 @@ from host_app.plugins import plugins
 
 def init_app(app: Flask) -> None:
     """Add the commands."""
-    for command in (upgrade, revise, run_worker, run_scheduler, add_user):
+    for command in (upgrade, revise, serve, run_worker, run_scheduler, add_user, demo.prepare):
         app.cli.add_command(command)
 
 
@@ -34,6 +34,13 @@ def upgrade() -> None:
 def revise(message: str, plugin: str | None) -> None:
     """Write a migration for changed models (developers)."""
     migrate.revise(plugins().infos[plugin].migrations if plugin else str(migrate.HOST_FOLDER), message)
+
+
+@click.command()
+@with_appcontext
+def serve() -> None:
+    """Serve the pages on HOST_ADDRESS and HOST_PORT."""
+    web.run(current_app._get_current_object())  # type: ignore[attr-defined]
 
 
 @click.command("worker")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ class Config:
     """Settings of one installation.
 
     :param instance: folder of everything the installation keeps: SQLite file, Redis data, secrets.
+    :param own_redis_port: where the Redis of ``make run`` listens; None where ``REDIS_URL`` names another one.
+    :param redis_password: its password.
     """
 
     instance: Path
@@ -31,6 +35,8 @@ class Config:
     sandbox_port: int
     blocked_plugins: tuple[str, ...]
     secure_cookies: bool
+    own_redis_port: int | None = None
+    redis_password: str = ""
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
@@ -39,30 +45,46 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
     :raises ConfigError: a value can't be used.
     """
     instance = Path(environ.get("HOST_INSTANCE", "instance")).resolve()
-    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {instance} can't be made: {error.strerror}. Set HOST_INSTANCE."
+        ) from error
+    redis_url = environ.get("REDIS_URL")
+    redis_port = None if redis_url else _port(environ, "REDIS_PORT", DEFAULT_REDIS_PORT)
+    redis_password = "" if redis_url else owner_only_secret(instance / "redis_password")
     return Config(
         instance=instance,
         database_url=_database_url(environ.get("DATABASE_URL"), instance),
-        redis_url=environ.get("REDIS_URL") or f"redis://127.0.0.1:{DEFAULT_REDIS_PORT}/0",
+        redis_url=redis_url or f"redis://:{redis_password}@127.0.0.1:{redis_port}/0",
         secret_key=environ.get("SECRET_KEY") or owner_only_secret(instance / "secret_key"),
         host=environ.get("HOST_ADDRESS", "127.0.0.1"),
         port=_port(environ, "HOST_PORT", 5000),
         sandbox_port=_port(environ, "SANDBOX_PORT", 5050),
         blocked_plugins=tuple(environ.get("HOST_BLOCKED_PLUGINS", "").replace(",", " ").split()),
         secure_cookies=environ.get("HOST_HTTPS", "") == "1",
+        own_redis_port=redis_port,
+        redis_password=redis_password,
     )
 
 
-def owner_only_secret(path: Path) -> str:
-    """Return the secret kept in a file; make the file, readable by its owner only, where it is missing."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+def owner_only_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
+    """Return the secret kept in a file; make the file, readable by its owner only, where it is missing.
+
+    It appears complete or not at all: of several processes that start together, all read the same secret.
+    """
+    if path.exists():
         return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        value = secrets.token_urlsafe(48)
-        file.write(value)
-    return value
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(make())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+    return path.read_text().strip()
 
 
 def _database_url(url: str | None, instance: Path) -> str:

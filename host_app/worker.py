@@ -9,12 +9,18 @@ from rq.serializers import JSONSerializer
 
 from host_app.db import db
 from host_app.plugins import plugins
+from host_app.processes import die_with
 
 
 class HostWorker(Worker):
     """Runs each job inside the application's context, on database connections of its own."""
 
     app: Flask
+
+    def main_work_horse(self, *args: object, **kwargs: object) -> None:
+        # A job has a process group of its own, so that whoever kills the worker does not reach it.
+        die_with(self.pid)
+        super().main_work_horse(*args, **kwargs)
 
     def perform_job(self, *args: object, **kwargs: object) -> bool:
         with self.app.app_context():

@@ -1,0 +1,58 @@
+# Everything a developer types. Needs make and Python 3.11 or newer; the rest is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BENCH ?=
+# A PostgreSQL address needs its driver.
+RUN_EXTRAS := $(if $(findstring postgres,$(DATABASE_URL)),[postgres])
+RUN_STAMP := $(VENV)/installed-$(if $(RUN_EXTRAS),postgres,run)
+TEST_STAMP := $(VENV)/installed-test
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help run test check bench clean
+.DEFAULT_GOAL := help
+
+help: ## Show this
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: $(RUN_STAMP) ## Open the demonstration: warehouse, workers, Redis and a stand-in for bol; Ctrl-C stops it
+	@$(BIN)/python -m host_app
+
+test: $(TEST_STAMP) ## Run all tests; ARGS="-k name" passes arguments to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(TEST_STAMP) ## Look for style, type and structure errors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(TEST_STAMP) ## Measure; BENCH=name for one benchmark only
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+clean: ## Remove the virtual environment and what tools left behind; the data in instance/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON) is not: $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/installed-run: setup.cfg pyproject.toml | $(VENV)/created
+	@echo "Installing (a minute or so the first time) ..."
+	@$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-postgres: setup.cfg pyproject.toml | $(VENV)/created
+	@echo "Installing (a minute or so the first time) ..."
+	@$(PIP) install --quiet --editable ".[postgres]"
+	@touch $@
+
+$(TEST_STAMP): setup.cfg pyproject.toml | $(VENV)/created
+	@echo "Installing what tests need (a minute or so the first time) ..."
+	@$(PIP) install --quiet --editable ".[test]"
+	@touch $@
