@@ -17,7 +17,8 @@ class Clock:
         self._ahead = 0.0
 
     def now(self) -> float:
-        return time.time() + self._ahead
+        # No finer than what is written out: who asks for "since" a moment read from an answer must find it.
+        return round(time.time() + self._ahead, 6)
 
     def advance(self, seconds: float) -> None:
         self._ahead += seconds

@@ -172,7 +172,7 @@ class Controls:
             self.world.limits.replace([limits.rule_from_json(rule) for rule in body["rules"]])
         else:
             self.world.limits.restore()
-        return answer(self.world.limits.as_json())
+        return answer({"rules": self.world.limits.as_json()})
 
     async def set_settings(self, request: web.Request) -> web.Response:
         body = await _json(request)

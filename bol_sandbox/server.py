@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -16,7 +17,7 @@ SHUTDOWN_SECONDS = 0.25
 
 
 @contextlib.asynccontextmanager
-async def listening(world: World, host: str, port: int):  # type: ignore[no-untyped-def]
+async def listening(world: World, host: str, port: int) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port, chosen by the system for port 0."""
     runner = web.AppRunner(
         create_app(world), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=75

@@ -66,7 +66,8 @@ class SandboxControls:
 
     def limits(self, rules: Sequence[Json] | None = None) -> list[Json]:
         """Replace the rate limits (an empty list: none at all); without rules the published ones return."""
-        return self._send("PUT", "/sandbox/limits", {} if rules is None else {"rules": list(rules)})  # type: ignore[return-value]
+        body = {} if rules is None else {"rules": list(rules)}
+        return list(self._send("PUT", "/sandbox/limits", body)["rules"])
 
     def settings(self, **values: Any) -> Json:
         """Change settings by their JSON names, as `processStatusDelayMs=500`; returns all of them."""

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 SPEC_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "bol" / "spec"
@@ -30,29 +30,31 @@ METHODS = frozenset({"get", "post", "put", "patch", "delete", "head"})
 formats = FormatChecker(formats=())
 
 
-@formats.checks("date-time", raises=ValueError)
 def _is_date_time(value: object) -> bool:
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
-@formats.checks("date", raises=ValueError)
 def _is_date(value: object) -> bool:
     return not isinstance(value, str) or bool(date.fromisoformat(value))
 
 
-@formats.checks("uuid", raises=ValueError)
 def _is_uuid(value: object) -> bool:
     return not isinstance(value, str) or bool(uuid.UUID(value))
 
 
-@formats.checks("int32")
 def _is_int32(value: object) -> bool:
     return not isinstance(value, int) or -(2**31) <= value < 2**31
 
 
-@formats.checks("uri", raises=ValueError)
 def _is_uri(value: object) -> bool:
     return not isinstance(value, str) or bool(urlsplit(value).scheme)
+
+
+formats.checks("date-time", raises=ValueError)(_is_date_time)
+formats.checks("date", raises=ValueError)(_is_date)
+formats.checks("uuid", raises=ValueError)(_is_uuid)
+formats.checks("int32", raises=ValueError)(_is_int32)
+formats.checks("uri", raises=ValueError)(_is_uri)
 
 
 @dataclass(frozen=True)
@@ -270,8 +272,7 @@ def _documents() -> dict[str, dict[str, Any]]:
 @lru_cache(maxsize=1)
 def _registry() -> Registry[Any]:
     resources = (
-        (f"{BASE}{name}", Resource(contents=document, specification=DRAFT202012))
-        for name, document in _documents().items()
+        (f"{BASE}{name}", DRAFT202012.create_resource(document)) for name, document in _documents().items()
     )
     return Registry().with_resources(resources)
 
