@@ -27,7 +27,8 @@ LARGEST_LIMIT = 100_000
 
 
 class RedisBudget:
-    """A Budget. Give the Redis client a socket_timeout: a deadline cannot cut a call to Redis short.
+    """A Budget. Give the Redis client a socket_timeout and few retries: a deadline cannot cut a call to
+    Redis short, and redis-py by itself goes on trying for many seconds.
 
     `rules` are the limits to begin with; the X-RateLimit headers and Retry-After of answers correct them. At a
     limit of 50 a second about 48.5 calls a second pass, evenly, in the order of asking; a promise is made at most

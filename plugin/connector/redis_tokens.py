@@ -39,7 +39,8 @@ class Cipher(Protocol):
 
 
 class RedisTokenStore:
-    """A TokenStore. Give the Redis client a socket_timeout: a deadline cannot cut a call to Redis short.
+    """A TokenStore. Give the Redis client a socket_timeout and few retries: a deadline cannot cut a call to
+    Redis short, and redis-py by itself goes on trying for many seconds.
 
     A token that cannot be decrypted, as after a change of keys, is as good as none.
     """

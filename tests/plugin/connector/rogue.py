@@ -24,12 +24,15 @@ class Received:
 
 @dataclass
 class Rogue:
-    """`scripts` are played one per request, the last one again and again. TOKEN requests are answered aside."""
+    """`scripts` are played one per request, the last one again and again; `token_script` for the login."""
 
     url: str
     scripts: list[Script] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     connections: int = 0
+    token_script: Script = field(
+        default_factory=lambda: answers(200, {"access_token": "rogue-token", "expires_in": 299})
+    )
 
     def plays(self, *scripts: Script) -> None:
         self.scripts = list(scripts)
@@ -116,7 +119,7 @@ def _serve(sock: socket.socket, rogue: Rogue, tls: ssl.SSLContext | None) -> Non
         with connection, connection.makefile("rb") as reader:
             while (received := _read(reader)) is not None:
                 if received.target == "/token":
-                    answers(200, {"access_token": "rogue-token", "expires_in": 299})(connection)
+                    rogue.token_script(connection)
                     continue
                 rogue.received.append(received)
                 rogue.next_script()(connection)
