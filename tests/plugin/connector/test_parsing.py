@@ -22,7 +22,7 @@ from plugin.connector.parsers.orders import read_order, read_order_page
 from plugin.connector.parsers.shipments import read_shipment, read_shipment_page
 from plugin.connector.parsers.statuses import read_status, read_statuses
 
-ADDRESS = {
+ADDRESS: dict[str, Any] = {
     "pickupPointName": "Albert Heijn: UTRECHT",
     "salutation": "FEMALE",
     "firstName": "Billie",
@@ -42,7 +42,7 @@ ADDRESS = {
     "deliveryPhoneNumber": "012123456",
     "language": "nl-BE",
 }
-ORDER = {
+ORDER: dict[str, Any] = {
     "orderId": "A2K8290LP8",
     "pickupPoint": True,
     "orderPlacedDateTime": "2017-02-09T12:39:48+01:00",
@@ -73,7 +73,7 @@ ORDER = {
         }
     ],
 }
-ORDERS = {
+ORDERS: dict[str, Any] = {
     "orders": [
         {
             "orderId": "A2K8290LP8",
@@ -94,7 +94,7 @@ ORDERS = {
         }
     ]
 }
-SHIPMENT = {
+SHIPMENT: dict[str, Any] = {
     "shipmentId": "541757635",
     "shipmentDateTime": "2018-04-17T10:55:37+02:00",
     "shipmentReference": "BOLCOM001",
@@ -117,7 +117,7 @@ SHIPMENT = {
         "transportEvents": [{"eventCode": "IN_TRANSIT", "eventDateTime": "2018-04-17T10:55:37+02:00"}],
     },
 }
-STATUS = {
+STATUS: dict[str, Any] = {
     "processStatusId": "1234567",
     "entityId": "987654321",
     "eventType": "CREATE_SHIPMENT",
@@ -127,7 +127,7 @@ STATUS = {
     "createTimestamp": "2018-11-14T09:34:41+01:00",
     "links": [],
 }
-OFFER = {
+OFFER: dict[str, Any] = {
     "offerId": "6ff736b5-cdd0-4150-8c67-78269ee986f5",
     "ean": "0000007740404",
     "lastModifiedDateTime": "2026-05-13T09:35:44.198346+02:00",
@@ -201,8 +201,8 @@ def test_the_older_spelling_of_pickup_point_is_read() -> None:
 
 def test_ids_and_counts_may_come_as_numbers_or_text() -> None:
     body = copy.deepcopy(ORDERS)
-    body["orders"][0]["orderId"] = 1043946570  # type: ignore[assignment]
-    body["orders"][0]["orderItems"][0] |= {"orderItemId": 6042823871, "quantity": "3", "quantityShipped": 1.0}  # type: ignore[index]
+    body["orders"][0]["orderId"] = 1043946570
+    body["orders"][0]["orderItems"][0] |= {"orderItemId": 6042823871, "quantity": "3", "quantityShipped": 1.0}
     (order,) = answer(body).read(read_order_page).orders
     assert (order.order_id, order.items[0].order_item_id) == ("1043946570", "6042823871")
     assert (order.items[0].quantity, order.items[0].open_quantity) == (3, 2)
@@ -220,14 +220,14 @@ def test_a_status_that_timed_out_has_ended_without_success() -> None:
 
 def test_an_item_without_a_method_is_neither_ours_nor_bols() -> None:
     body = copy.deepcopy(ORDER)
-    body["orderItems"][0]["fulfilment"] = None  # type: ignore[index]
+    body["orderItems"][0]["fulfilment"] = None
     item = answer(body).read(read_order).items[0]
     assert not item.is_fbr and not item.is_fbb
 
 
 def test_more_cancelled_and_shipped_than_ordered_leaves_nothing_open() -> None:
     body = copy.deepcopy(ORDERS)
-    body["orders"][0]["orderItems"][0] |= {"quantityShipped": 9, "quantityCancelled": 9}  # type: ignore[index]
+    body["orders"][0]["orderItems"][0] |= {"quantityShipped": 9, "quantityCancelled": 9}
     assert answer(body).read(read_order_page).orders[0].items[0].open_quantity == 0
 
 
@@ -238,7 +238,7 @@ def test_text_that_a_database_refuses_is_cleaned() -> None:
 
 @pytest.mark.parametrize(
     ("where", "missing"),
-    [(ORDER, "orderId"), (ORDER["orderItems"][0], "orderItemId"), (ORDER["orderItems"][0], "quantity")],  # type: ignore[index]
+    [(ORDER, "orderId"), (ORDER["orderItems"][0], "orderItemId"), (ORDER["orderItems"][0], "quantity")],
 )
 def test_what_is_essential_is_missed(
     where: dict[str, Any], missing: str, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from plugin.connector import (
     BadRequest,
     MalformedAnswer,
     NotFound,
+    Offer,
     ProcessStatus,
     ServerError,
     ShipmentItem,
@@ -129,7 +130,8 @@ def test_process_statuses_are_read_in_bulk_and_by_entity(bol: Bol) -> None:
 
 def test_offers_are_paged_by_cursor(bol: Bol) -> None:
     bol.sandbox.generate_offers("seller", 23, seed=1)
-    found, cursor, pages = [], None, 0
+    found: list[Offer] = []
+    cursor, pages = None, 0
     while True:
         page = bol.client.offers.page(cursor=cursor, page_size=10)
         found.extend(page.offers)
