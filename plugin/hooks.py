@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from host_app.plugin_api import PluginInfo, hookimpl
+from host_app.plugin_api import (
+    ClosingAnswer,
+    HostPort,
+    Integration,
+    OrderImport,
+    Panel,
+    PicklistClosed,
+    PluginInfo,
+    ProductChanged,
+    StockChange,
+    Wake,
+    hookimpl,
+)
 from plugin import __version__
-from plugin.models.base import PREFIX, Base
+from plugin.demo import DEMO_SELLER
+from plugin.jobs.schedule import due_wakes
+from plugin.jobs.wakes import QUEUES, wake_for
+from plugin.models import PREFIX, Base
+from plugin.runtime import Runtime
+from plugin.sync import orders, panels, shipments, stock
+from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
+from plugin.sync.names import store_of
+from plugin.views import pages
+from plugin.views.integration import integration
 
 
 @hookimpl
@@ -19,5 +43,66 @@ def plugin_info() -> PluginInfo:
         table_prefix=PREFIX,
         metadata=Base.metadata,
         migrations=str(Path(__file__).parent / "migrations"),
-        queues=("bol-shipments", "bol-orders", "bol-stock", "bol-bulk"),
+        queues=QUEUES,
     )
+
+
+@hookimpl
+def stock_changed(host: HostPort, changes: Sequence[StockChange]) -> list[Wake]:
+    return [wake_for(STOCK, store_id) for store_id in sorted(stock.mark(host, changes))]
+
+
+@hookimpl
+def product_changed(host: HostPort, event: ProductChanged) -> list[Wake]:
+    stores = stock.mark_product(host, event.product_id)
+    waiting = orders.retry_waiting(host, event.product_id)
+    return [wake_for(STOCK, store) for store in sorted(stores)] + [
+        wake_for(ORDERS, store) for store in waiting
+    ]
+
+
+@hookimpl
+def picklist_closed(host: HostPort, event: PicklistClosed) -> list[Wake]:
+    store_id = shipments.owe(host, event)
+    return [] if store_id is None else [wake_for(SHIPMENTS, store_id)]
+
+
+@hookimpl
+def order_import(host: HostPort, event: OrderImport) -> list[Wake]:
+    only = None if event.source is None else store_of(event.source)
+    return [wake_for(ORDERS, store_id) for store_id in orders.due_stores(host, only, forced=event.forced)]
+
+
+@hookimpl
+def picklist_closing(host: HostPort, picklist_id: int, seconds: float) -> ClosingAnswer | None:
+    return Runtime(host).closing_answer(picklist_id, seconds)
+
+
+@hookimpl
+def due(host: HostPort, now: datetime) -> list[Wake]:
+    return due_wakes(host, now)
+
+
+@hookimpl
+def order_panels(host: HostPort, order_id: int) -> list[Panel]:
+    return panels.order_panels(host, order_id)
+
+
+@hookimpl
+def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
+    return panels.picklist_panels(host, picklist_id)
+
+
+@hookimpl
+def integrations(host: HostPort) -> list[Integration]:
+    return [integration(host)]
+
+
+@hookimpl
+def admin_views(host: HostPort) -> list[Any]:
+    return pages.views(host, Runtime(host))
+
+
+@hookimpl
+def demo(host: HostPort) -> None:
+    Runtime(host).set_up_demo(*DEMO_SELLER)

@@ -4,7 +4,7 @@ from typing import Any
 
 from alembic import context
 
-from plugin.models.base import PREFIX, Base
+from plugin.models import PREFIX, Base
 
 
 def _is_ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compare_to: Any) -> bool:

@@ -1,0 +1,43 @@
+"""The jobs: each opens the store's line to bol, does one slice of its flow, and tells if work is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from host_app.plugin_api import HostPort, Lease
+from plugin.runtime import Runtime
+from plugin.sync.context import Context
+from plugin.sync.orders import import_orders
+from plugin.sync.products import import_products
+from plugin.sync.settling import check_due
+from plugin.sync.shipments import send_due
+from plugin.sync.statuses import poll_due
+from plugin.sync.stock import push_stock
+
+
+def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Find changed orders and take them over."""
+    return _run(host, lease, store_id, import_orders)
+
+
+def stock(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Send stock that is due."""
+    return _run(host, lease, store_id, push_stock)
+
+
+def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Follow process statuses, check what is not known, then send what is due."""
+    return _run(host, lease, store_id, poll_due, check_due, send_due)
+
+
+def products(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Walk over the offers and link or create products."""
+    return _run(host, lease, store_id, import_products)
+
+
+def _run(host: HostPort, lease: Lease, store_id: int, *flows: Callable[[Context], bool]) -> bool:
+    with Runtime(host).context(store_id, lease) as ctx:
+        if ctx is None:
+            return False
+        left = [flow(ctx) for flow in flows]
+        return any(left)

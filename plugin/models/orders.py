@@ -1,0 +1,81 @@
+"""Orders of bol and their items, by id and quantity only: names and addresses live in the host's order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from plugin.models.base import Base
+
+
+class BolOrderState(StrEnum):
+    """What became of an order of bol."""
+
+    FOUND = "found"
+    WAITING_FOR_PRODUCT = "waiting for product"
+    IMPORTED = "imported"
+    NOTHING_TO_SHIP = "nothing to ship"
+    TOO_OLD = "before start date"
+
+
+#: States in which the pieces that are open at bol are not reserved in the host yet.
+NOT_IN_HOST = (BolOrderState.FOUND, BolOrderState.WAITING_FOR_PRODUCT)
+
+
+class BolOrder(Base):
+    """An order of bol. read_due_at: when its details must be read (again); None means that nothing is due."""
+
+    __tablename__ = "bol_order"
+    __table_args__ = (
+        UniqueConstraint("store_id", "order_id"),
+        Index("ix_bol_order_due", "store_id", "read_due_at"),
+        Index("ix_bol_order_state", "store_id", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    store_id: Mapped[int] = mapped_column(ForeignKey("bol_store.id"))
+    order_id: Mapped[str] = mapped_column(String(40))
+    placed_at: Mapped[datetime | None]
+    state: Mapped[str] = mapped_column(String(30), default=BolOrderState.FOUND)
+    host_order_id: Mapped[int | None] = mapped_column(index=True)
+    list_signature: Mapped[str] = mapped_column(Text, default="")
+    found_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+    read_due_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text, default="")
+
+    items: Mapped[list[BolOrderItem]] = relationship(
+        back_populates="order", cascade="all, delete-orphan", order_by="BolOrderItem.id"
+    )
+
+
+class BolOrderItem(Base):
+    """One item, in pieces as bol counts them. imported: what the host's order line asks for (0: left out)."""
+
+    __tablename__ = "bol_order_item"
+    __table_args__ = (UniqueConstraint("order_id", "order_item_id"), Index("ix_bol_order_item_ean", "ean"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("bol_order.id"))
+    order_item_id: Mapped[str] = mapped_column(String(40), index=True)
+    ean: Mapped[str] = mapped_column(String(20))
+    method: Mapped[str] = mapped_column(String(10))
+    distribution_party: Mapped[str] = mapped_column(String(20), default="")
+    offer_id: Mapped[str] = mapped_column(String(40), default="")
+    quantity: Mapped[int]
+    shipped: Mapped[int] = mapped_column(default=0)
+    cancelled: Mapped[int] = mapped_column(default=0)
+    cancelled_before_import: Mapped[int] = mapped_column(default=0)
+    cancellation_request: Mapped[bool] = mapped_column(default=False)
+    imported: Mapped[int] = mapped_column(default=0)
+    product_id: Mapped[int | None]
+
+    order: Mapped[BolOrder] = relationship(back_populates="items")
+
+    @property
+    def open(self) -> int:
+        return max(0, self.quantity - self.shipped - self.cancelled)

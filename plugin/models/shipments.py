@@ -1,0 +1,93 @@
+"""The ledger of shipments: what bol should know was shipped, and what it has said about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from plugin.models.base import Base
+from plugin.models.orders import BolOrder
+
+
+class EffectState(StrEnum):
+    """Life of an effect on bol: wanted -> sent -> confirmed | refused | unknown -> decision.
+
+    sent: claimed for a call, or accepted by bol and followed. unknown: nobody can tell yet if bol did it; it is being
+    checked. decision: it could not be found out; a person decides. closed: a person has dealt with it at bol.
+    """
+
+    WANTED = "wanted"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    DECISION = "decision"
+    CLOSED = "closed"
+
+
+#: At most one effect of an order item may be in one of these; later ones wait.
+UNSETTLED = (EffectState.SENT, EffectState.UNKNOWN, EffectState.DECISION)
+
+
+class ShipmentEffect(Base):
+    """One order item in one parcel of the host, to be confirmed to bol once.
+
+    token: the lease under which it was claimed; its outcome is recorded only while both stand.
+    due_at: when to send (wanted) or to check (unknown); None where something must change first (see ``error``).
+    """
+
+    __tablename__ = "bol_shipment_effect"
+    __table_args__ = (
+        UniqueConstraint("host_shipment_id", "order_item_id"),
+        Index("ix_bol_shipment_effect_due", "store_id", "state", "due_at"),
+        Index("ix_bol_shipment_effect_item", "order_item_id"),
+        Index("ix_bol_shipment_effect_status", "process_status_id"),
+        Index("ix_bol_shipment_effect_picklist", "host_picklist_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    store_id: Mapped[int] = mapped_column(ForeignKey("bol_store.id"))
+    order_id: Mapped[int] = mapped_column(ForeignKey("bol_order.id"), index=True)
+    order_item_id: Mapped[str] = mapped_column(String(40))
+    quantity: Mapped[int]
+    host_shipment_id: Mapped[int]
+    host_picklist_id: Mapped[int]
+    reference: Mapped[str] = mapped_column(String(90))
+    state: Mapped[str] = mapped_column(String(20), default=EffectState.WANTED)
+    due_at: Mapped[datetime | None]
+    token: Mapped[str] = mapped_column(String(40), default="")
+    transporter_code: Mapped[str] = mapped_column(String(60), default="")
+    tracking_code: Mapped[str] = mapped_column(String(80), default="")
+    process_status_id: Mapped[str | None] = mapped_column(String(40))
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    unknown_since: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+
+    order: Mapped[BolOrder] = relationship()
+
+
+class ProcessStatusRow(Base):
+    """A process status of bol that is followed until its end state, or for 24 hours."""
+
+    __tablename__ = "bol_process_status"
+    __table_args__ = (
+        UniqueConstraint("store_id", "process_status_id"),
+        Index("ix_bol_process_status_due", "store_id", "next_poll_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    store_id: Mapped[int] = mapped_column(ForeignKey("bol_store.id"))
+    process_status_id: Mapped[str] = mapped_column(String(40))
+    event_type: Mapped[str] = mapped_column(String(40))
+    status: Mapped[str] = mapped_column(String(20), default="PENDING")
+    error_message: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    polls: Mapped[int] = mapped_column(default=0)
+    next_poll_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

@@ -1,0 +1,52 @@
+"""A connected store: who it is at bol, its settings, and when its flows are due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from plugin.models.base import Base
+
+
+class StoreState(StrEnum):
+    """A store is connected first, and does nothing by itself until an administrator activates it."""
+
+    CONNECTED = "connected"
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class Store(Base):
+    """One bol account. ``client_secret`` is encrypted; only ``plugin.secrets`` can read it.
+
+    Due columns: next_import_at, and import_wanted_at where somebody asked for an import at once.
+    orders_read_at: the beginning of the last complete read of the order list, from which the next one's
+    interval is counted.
+    """
+
+    __tablename__ = "bol_store"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), unique=True)
+    environment: Mapped[str] = mapped_column(String(20))
+    client_id: Mapped[str] = mapped_column(String(200))
+    client_secret: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20), default=StoreState.CONNECTED, index=True)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    next_import_at: Mapped[datetime | None]
+    import_wanted_at: Mapped[datetime | None]
+    orders_read_at: Mapped[datetime | None]
+    orders_imported_at: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(Text, default="")
+    problem_at: Mapped[datetime | None]
+
+    @property
+    def source(self) -> str:
+        """The name of this store on the host's orders."""
+        return f"bol:{self.id}"

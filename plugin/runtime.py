@@ -1,0 +1,239 @@
+"""The wiring: builds each store's line to bol from its row, the installation's keys and Redis; and what people may do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import redis
+from sqlalchemy import update
+
+from host_app.plugin_api import ClosingAnswer, HostError, HostPort, Lease
+from plugin.connector import (
+    DEMO,
+    PRODUCTION,
+    BolClient,
+    BolError,
+    Budget,
+    ClientCredentialsTokens,
+    Credentials,
+    Deadline,
+    Environment,
+    MemoryTokenStore,
+    sandbox_environment,
+)
+from plugin.connector.redis_budget import RedisBudget
+from plugin.connector.redis_tokens import RedisTokenStore
+from plugin.jobs.wakes import wake_for
+from plugin.models import Store
+from plugin.secrets import SecretUnreadable, load_secrets
+from plugin.settings import StoreSettings
+from plugin.sync import closing, orders, shipments, stores
+from plugin.sync.context import Context, is_active
+from plugin.sync.due import ORDERS, PRODUCTS, SHIPMENTS, STOCK
+
+SANDBOX = "sandbox"
+SANDBOX_VARIABLE = "BOL_SANDBOX_URL"
+CHECK_SECONDS = 15.0
+
+
+class Runtime:
+    """The connector on one host."""
+
+    def __init__(self, host: HostPort, environ: Mapping[str, str] = os.environ) -> None:
+        self.host = host
+        self._sandbox_url = environ.get(SANDBOX_VARIABLE, "").rstrip("/")
+
+    # the line to bol
+
+    def environments(self) -> dict[str, Environment]:
+        """Return the environments a store can be in. Production and demo addresses can't be changed by settings."""
+        found = {PRODUCTION.name: PRODUCTION, DEMO.name: DEMO}
+        if self._sandbox_url:
+            found[SANDBOX] = sandbox_environment(self._sandbox_url)
+        return found
+
+    @contextmanager
+    def context(self, store_id: int, lease: Lease) -> Iterator[Context | None]:
+        """Yield what a job on a store needs; None where the store is gone or its secret can't be read.
+
+        A secret that can't be read is shown on the store's page: a person must bring the key back.
+        """
+        with self.host.reading() as session:
+            store = session.get(Store, store_id)
+        client = None if store is None else self._client_or_problem(store)
+        if store is None or client is None:
+            yield None
+            return
+        try:
+            yield Context(
+                host=self.host,
+                lease=lease,
+                client=client,
+                store_id=store.id,
+                store_name=store.name,
+                sandbox=store.environment == SANDBOX,
+                active=is_active(store),
+                settings=StoreSettings.load(store.settings),
+            )
+        finally:
+            client.close()
+
+    def _client_or_problem(self, store: Store) -> BolClient | None:
+        try:
+            return self._client(store)
+        except (SecretUnreadable, HostError) as error:
+            with self.host.transaction() as session:
+                session.execute(
+                    update(Store)
+                    .where(Store.id == store.id)
+                    .values(problem=str(error), problem_at=self.host.now())
+                )
+            return None
+
+    def _client(self, store: Store) -> BolClient:
+        """:raises SecretUnreadable: its key is missing. :raises HostError: its environment is not available."""
+        secrets = load_secrets(self.host.secret_folder)
+        environment = self._environment(store.environment)
+        credentials = Credentials(store.client_id, secrets.reveal(store.client_secret))
+        connection = redis.Redis.from_url(self.host.redis_url, socket_timeout=5, socket_connect_timeout=2)
+        key = f"{store.environment}:{store.client_id}"
+        tokens = ClientCredentialsTokens(environment, credentials, RedisTokenStore(connection, secrets), key)
+        return BolClient(environment, tokens, _Guarded(RedisBudget(connection), self.host))
+
+    def _environment(self, name: str) -> Environment:
+        environment = self.environments().get(name)
+        if environment is None:
+            raise HostError(f"This store lives in the {name}: set {SANDBOX_VARIABLE} to reach it.")
+        return environment
+
+    # what people do
+
+    def connect_store(self, *, name: str, environment: str, client_id: str, client_secret: str) -> int:
+        """Check the credentials by a real call and keep the store, inactive; return its id.
+
+        :raises HostError: what is wrong, in words for the administrator. Nothing is kept then.
+        """
+        name, client_id, client_secret = name.strip(), client_id.strip(), client_secret.strip()
+        if not (name and client_id and client_secret):
+            raise HostError("Give the store a name, and fill in the client id and the client secret.")
+        with self.host.reading():
+            stores.refuse_known(self.host, name=name, environment=environment, client_id=client_id)
+        self._check(self._environment(environment), Credentials(client_id, client_secret))
+        try:
+            hidden = load_secrets(self.host.secret_folder).hide(client_secret)
+        except SecretUnreadable as error:
+            raise HostError(str(error)) from error
+        with self.host.transaction():
+            store_id = stores.add_store(
+                self.host, name=name, environment=environment, client_id=client_id, hidden_secret=hidden
+            )
+            self.host.wake(wake_for(PRODUCTS, store_id))
+        return store_id
+
+    def _check(self, environment: Environment, credentials: Credentials) -> None:
+        """:raises HostError: bol does not accept them, or can't be reached."""
+        tokens = ClientCredentialsTokens(environment, credentials, MemoryTokenStore(), credentials.client_id)
+        budget = RedisBudget(
+            redis.Redis.from_url(self.host.redis_url, socket_timeout=5, socket_connect_timeout=2)
+        )
+        client = BolClient(environment, tokens, _Guarded(budget, self.host), pool_size=1)
+        try:
+            client.offers.page(page_size=1, deadline=Deadline.after(CHECK_SECONDS))
+        except BolError as error:
+            raise HostError(error.operator_text()) from error
+        finally:
+            client.close()
+
+    def activate(self, store_id: int) -> None:
+        """:raises HostError: the store does not exist."""
+        with self.host.transaction():
+            stores.activate(self.host, store_id)
+            self.host.wake(*(wake_for(kind, store_id) for kind in (ORDERS, PRODUCTS, STOCK, SHIPMENTS)))
+
+    def pause(self, store_id: int) -> None:
+        """:raises HostError: the store does not exist."""
+        with self.host.transaction():
+            stores.pause(self.host, store_id)
+
+    def save_settings(self, store_id: int, settings: StoreSettings) -> None:
+        """:raises HostError: the store does not exist, or a setting can't be used."""
+        with self.host.transaction():
+            stores.save_settings(self.host, store_id, settings)
+            self.host.wake(*(wake_for(kind, store_id) for kind in (ORDERS, STOCK, SHIPMENTS)))
+
+    def import_orders(self, store_id: int) -> None:
+        """Import orders at once."""
+        with self.host.transaction():
+            orders.want_import(self.host, store_id)
+            self.host.wake(wake_for(ORDERS, store_id))
+
+    def import_products(self, store_id: int) -> None:
+        """:raises HostError: the setting is off, or the store does not exist."""
+        with self.host.transaction():
+            stores.start_product_import(self.host, store_id)
+            self.host.wake(wake_for(PRODUCTS, store_id))
+
+    def try_shipment_again(self, store_id: int, effect_id: int) -> bool:
+        """Send a refused or undecided shipment again; False where it is neither any more."""
+        with self.host.transaction():
+            done = shipments.try_again(self.host, effect_id)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+        return done
+
+    def shipment_handled(self, store_id: int, effect_id: int) -> bool:
+        """Close a shipment that a person has dealt with at bol; False where it is not open any more."""
+        with self.host.transaction():
+            done = shipments.handled_elsewhere(self.host, effect_id)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+        return done
+
+    def closing_answer(self, picklist_id: int, seconds: float) -> ClosingAnswer | None:
+        """Ask bol about a picklist that is about to be closed."""
+        question = closing.question_for(self.host, picklist_id)
+        if question is None:
+            return None
+        with self.host.reading() as session:
+            store = session.get(Store, question.store_id)
+        if store is None:
+            return None
+        client = self._client(store)
+        try:
+            return closing.ask(question, client, seconds)
+        finally:
+            client.close()
+
+    # demonstration
+
+    def set_up_demo(self, client_id: str, client_secret: str) -> None:
+        """Connect a store to the sandbox and turn everything on; does nothing where it is connected."""
+        if SANDBOX not in self.environments():
+            return
+        try:
+            store_id = self.connect_store(
+                name="Demo store", environment=SANDBOX, client_id=client_id, client_secret=client_secret
+            )
+        except HostError:
+            with self.host.reading():
+                if not stores.is_known(self.host, SANDBOX, client_id):
+                    raise
+            return
+        self.save_settings(store_id, stores.with_everything_on(StoreSettings()))
+        self.activate(store_id)
+
+
+class _Guarded:
+    """A budget that refuses a call while the host has a transaction open: no call is made inside one."""
+
+    def __init__(self, budget: Budget, host: HostPort) -> None:
+        self._budget = budget
+        self._host = host
+
+    def acquire(self, account: str, method: str, path: str, deadline: Deadline, urgent: bool = True) -> None:
+        if self._host.in_transaction:
+            raise RuntimeError(f"{method} {path} was about to be called inside a transaction")
+        self._budget.acquire(account, method, path, deadline, urgent)
+
+    def learn(self, account: str, method: str, path: str, headers: Mapping[str, str], status: int) -> None:
+        self._budget.learn(account, method, path, headers, status)

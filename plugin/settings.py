@@ -1,0 +1,96 @@
+"""The settings of a store, declared once: type, default, and what to tell the administrator about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date
+from typing import Any
+
+#: Carrier code of the host -> bol's transporterCode. bol's list is open text; TNT is PostNL, TNT_BRIEF its
+#: mailbox parcel (bol Retailer API, transports).
+DEFAULT_CARRIERS: Mapping[str, str] = {
+    "postnl": "TNT",
+    "postnl-mailbox": "TNT_BRIEF",
+    "dhl": "DHLFORYOU",
+    "dpd": "DPD-NL",
+    "gls": "GLS",
+    "ups": "UPS",
+    "bpost": "BPOST_BE",
+    "budbee": "BUDBEE",
+    "trunkrs": "TRUNKRS",
+    "fedex": "FEDEX_NL",
+    "own": "COURIER",
+    "other": "OTHER",
+}
+
+CODE_FIRST = "code"
+BARCODE_FIRST = "barcode"
+
+MIN_IMPORT_MINUTES = 5
+MAX_IMPORT_MINUTES = 60
+#: bol's published maximum of stock.amount (Retailer API v10, 0..999; v11 names none).
+MAX_AMOUNT = 999
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What an administrator decides per store. The defaults write nothing to bol.
+
+    :param orders_from: orders placed before this day (Europe/Amsterdam) are left alone; None takes all open ones.
+    :param warehouse_id: the warehouse that delivers this store's orders; None is the host's first.
+    :param stock_warehouses: warehouses whose stock is offered at bol; empty means all.
+    :param safety_stock: pieces kept back from bol, per offer.
+    :param max_stock: most pieces ever shown to bol, per offer.
+    :param managed_by_retailer: see bol's Offers API v11, UpdateStock.
+    :param carriers: host carrier -> transporterCode; a carrier without a code waits for one.
+    """
+
+    import_products: bool = True
+    import_orders: bool = True
+    process_orders: bool = True
+    lookup: str = CODE_FIRST
+    orders_from: date | None = None
+    import_minutes: int = MIN_IMPORT_MINUTES
+    warehouse_id: int | None = None
+    stock_warehouses: tuple[int, ...] = ()
+    send_stock: bool = False
+    send_shipments: bool = False
+    check_at_closing: bool = True
+    safety_stock: int = 0
+    max_stock: int = MAX_AMOUNT
+    managed_by_retailer: bool = True
+    carriers: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CARRIERS))
+
+    @classmethod
+    def load(cls, stored: Mapping[str, Any]) -> StoreSettings:
+        """Read stored settings; names that are unknown are left out, missing ones get their default."""
+        known = {item.name for item in fields(cls)}
+        values = {name: value for name, value in stored.items() if name in known}
+        if values.get("orders_from"):
+            values["orders_from"] = date.fromisoformat(values["orders_from"])
+        if "stock_warehouses" in values:
+            values["stock_warehouses"] = tuple(values["stock_warehouses"])
+        return cls(**values)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        values = asdict(self)
+        values["orders_from"] = self.orders_from.isoformat() if self.orders_from else None
+        values["stock_warehouses"] = list(self.stock_warehouses)
+        return values
+
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong, by field, in words that say what to do."""
+        found: dict[str, str] = {}
+        if self.lookup not in (CODE_FIRST, BARCODE_FIRST):
+            found["lookup"] = "Choose how products are found."
+        if not MIN_IMPORT_MINUTES <= self.import_minutes <= MAX_IMPORT_MINUTES:
+            found["import_minutes"] = f"Choose {MIN_IMPORT_MINUTES} to {MAX_IMPORT_MINUTES} minutes."
+        if not 0 <= self.max_stock <= MAX_AMOUNT:
+            found["max_stock"] = f"bol takes 0 to {MAX_AMOUNT} pieces."
+        if not 0 <= self.safety_stock <= MAX_AMOUNT:
+            found["safety_stock"] = f"Choose 0 to {MAX_AMOUNT} pieces."
+        if any(len(code) > 60 for code in self.carriers.values()):
+            found["carriers"] = "A transporter code has at most 60 characters."
+        return found

@@ -1,0 +1,96 @@
+"""Cancellations by bol: the whole order, nothing picked yet, is cancelled here; everything else is told to people."""
+
+from __future__ import annotations
+
+from host_app.plugin_api import HostError, Level, OrderState, OrderView
+from plugin import connector
+from plugin.models import BolOrder
+from plugin.sync.context import Context
+
+REQUEST_MARK = "bol-cancellation-request"
+CANCELLED_MARK = "bol-cancelled"
+
+
+def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
+    """Act on what changed at bol since the order came in. Facts are told once. In a transaction."""
+    if row.host_order_id is None:
+        return
+    view = ctx.host.order(row.host_order_id)
+    if view is None:
+        return
+    _apply_cancellation(ctx, row, view)
+    _apply_request(ctx, row, view)
+
+
+def _apply_cancellation(ctx: Context, row: BolOrder, view: OrderView) -> None:
+    imported = [item for item in row.items if item.imported]
+    cancelled = {
+        item.order_item_id: min(item.imported, item.cancelled - item.cancelled_before_import)
+        for item in imported
+        if item.cancelled > item.cancelled_before_import
+    }
+    if not cancelled or view.state == OrderState.CANCELLED:
+        return
+    if all(cancelled.get(item.order_item_id, 0) >= item.imported for item in imported):
+        _cancel_all(ctx, row, view)
+        return
+    pieces = ", ".join(
+        f"{cancelled[item.order_item_id]} of {item.imported} × {item.ean}"
+        for item in imported
+        if item.order_item_id in cancelled
+    )
+    fact = ",".join(f"{item_id}={count}" for item_id, count in sorted(cancelled.items()))
+    ctx.host.mark_order(view.order_id, CANCELLED_MARK, f"bol cancelled a part: {pieces}. Do not ship it.")
+    ctx.notify(
+        f"partly-cancelled:{row.order_id}:{fact}",
+        "cancellation",
+        Level.WARNING,
+        f"order {row.order_id} was partly cancelled at bol",
+        f"Cancelled: {pieces}. Order {view.number} was not changed: adjust it by hand and do not ship these pieces.",
+        ctx.host.order_url(view.order_id),
+    )
+
+
+def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
+    """Cancel the host's order where nothing was picked; else tell people to stop the parcel."""
+    reason = ""
+    if not view.picked:
+        try:
+            ctx.host.cancel_order(view.order_id, "cancelled at bol")
+        except HostError as error:
+            reason = str(error)
+        else:
+            return
+    shipped = any(line.shipped for line in view.lines)
+    todo = (
+        "It was shipped already: stop the parcel if it is still in the house."
+        if shipped
+        else "Something of it was picked: put the goods back and cancel the order by hand."
+    )
+    ctx.host.mark_order(view.order_id, CANCELLED_MARK, "Cancelled at bol. Do not ship it.")
+    ctx.notify(
+        f"cancelled:{row.order_id}",
+        "cancellation",
+        Level.DANGER,
+        f"order {row.order_id} was cancelled at bol",
+        f"Order {view.number} could not be cancelled by itself. {reason or todo}",
+        ctx.host.order_url(view.order_id),
+    )
+
+
+def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
+    """Show that the customer asks to cancel: the item is still open at bol, so a person decides."""
+    asked = [item for item in row.items if item.imported and item.cancellation_request and item.open]
+    if not asked or view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
+        ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
+        return
+    pieces = ", ".join(f"{item.open} × {item.ean}" for item in asked)
+    ctx.host.mark_order(view.order_id, REQUEST_MARK, f"The customer asks bol to cancel: {pieces}.")
+    ctx.notify(
+        f"cancellation-request:{row.order_id}:{','.join(sorted(item.order_item_id for item in asked))}",
+        "cancellation",
+        Level.WARNING,
+        f"the customer asks to cancel order {row.order_id}",
+        f"Asked for: {pieces}. Accept it in bol's seller portal and cancel order {view.number}, or ship it all the same.",
+        ctx.host.order_url(view.order_id),
+    )

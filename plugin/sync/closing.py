@@ -1,0 +1,68 @@
+"""The question at the packing table: does bol still want this parcel?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from host_app.plugin_api import ClosingAnswer, HostPort
+from plugin.connector import BolClient, BolError, Deadline
+from plugin.models import BolOrder, Store, StoreState
+from plugin.settings import StoreSettings
+from plugin.sync.names import store_of
+
+#: Left of the host's time limit for everything but the call itself.
+MARGIN = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What must be asked of bol for a picklist: the order, and the items and pieces that are about to leave."""
+
+    store_id: int
+    order_id: str
+    items: dict[str, int]
+
+
+def question_for(host: HostPort, picklist_id: int) -> Question | None:
+    """Return what to ask, or None where the picklist is not bol's or its store does not want to be asked."""
+    with host.reading() as session:
+        picklist = host.picklist(picklist_id)
+        store_id = store_of(picklist.source) if picklist else None
+        if picklist is None or store_id is None:
+            return None
+        store = session.get(Store, store_id)
+        if store is None or store.state != StoreState.ACTIVE:
+            return None
+        if not StoreSettings.load(store.settings).check_at_closing:
+            return None
+        row = session.scalar(
+            select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == picklist.reference)
+        )
+        if row is None:
+            return None
+        return Question(
+            store_id, row.order_id, {item.order_item_id: item.imported for item in row.items if item.imported}
+        )
+
+
+def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
+    """Read the order from bol and object to what was cancelled, or what the customer asks to cancel.
+
+    bol unreachable is a warning: the work goes on, and the shipment's own outcome tells.
+    """
+    try:
+        order = client.orders.get(question.order_id, deadline=Deadline.after(max(0.1, seconds - MARGIN)))
+    except BolError:
+        return ClosingAnswer(warnings=("bol could not be asked whether this order was cancelled meanwhile.",))
+    objections = []
+    for item in order.items:
+        if item.order_item_id not in question.items:
+            continue
+        name = item.title or item.ean
+        if item.quantity_cancelled:
+            objections.append(f"Cancelled at bol: {item.quantity_cancelled} × {name}. Do not ship it.")
+        elif item.cancellation_request and item.open_quantity:
+            objections.append(f"The customer asks to cancel: {item.open_quantity} × {name}.")
+    return ClosingAnswer(objections=tuple(objections), may_overrule=True)

@@ -1,0 +1,79 @@
+"""What a flow is given to work with: the host, the lease, one store and its line to bol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from host_app.plugin_api import HostPort, Lease, Level, Notice
+from plugin.connector import BolClient, BolError
+from plugin.models import Store, StoreState
+from plugin.settings import StoreSettings
+
+
+@dataclass(frozen=True)
+class Context:
+    """One job's surroundings. ``settings`` and ``active`` are as they were when the job began its slice."""
+
+    host: HostPort
+    lease: Lease
+    client: BolClient = field(repr=False)
+    store_id: int
+    store_name: str
+    sandbox: bool
+    active: bool
+    settings: StoreSettings
+
+    @property
+    def source(self) -> str:
+        """The name of this store on the host's orders."""
+        return f"bol:{self.store_id}"
+
+    def now(self) -> datetime:
+        return self.host.now()
+
+    def notify(
+        self, key: str, kind: str, level: Level, title: str, body: str, url: str | None = None
+    ) -> None:
+        """Tell people something about this store, once per key. In a transaction."""
+        self.host.notify(
+            Notice(
+                key=f"bol:{self.store_id}:{key}",
+                kind=f"bol.{kind}",
+                level=level,
+                title=f"{self.store_name}: {title}",
+                body=body,
+                url=url or store_url(self.store_id),
+            )
+        )
+
+    def report_problem(self, error: BolError) -> None:
+        """Show on the store's page why nothing can be done with bol now. Opens a transaction of its own."""
+        with self.host.transaction() as session:
+            session.execute(
+                update(Store)
+                .where(Store.id == self.store_id)
+                .values(problem=error.operator_text(), problem_at=self.now())
+            )
+
+    def clear_problem(self) -> None:
+        """bol answers again. Writes only where a problem stood. Opens a transaction of its own."""
+        with self.host.reading() as session:
+            problem = session.scalar(select(Store.problem).where(Store.id == self.store_id))
+        if problem:
+            with self.host.transaction() as session:
+                session.execute(
+                    update(Store).where(Store.id == self.store_id).values(problem="", problem_at=None)
+                )
+
+
+def is_active(store: Store) -> bool:
+    """Tell if the store's flows may run."""
+    return store.state == StoreState.ACTIVE
+
+
+def store_url(store_id: int) -> str:
+    """Return the address of the store's page."""
+    return f"/admin/bol/{store_id}/"

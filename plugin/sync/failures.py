@@ -1,0 +1,46 @@
+"""What an error of bol means for a whole flow: is it about one row, or will every call fail now?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from plugin.connector import (
+    AddressBlocked,
+    BolError,
+    BudgetExhausted,
+    ConnectFailed,
+    Forbidden,
+    RateLimited,
+    SignInRefused,
+    SignInUnavailable,
+    StoreUnavailable,
+)
+
+#: Errors that every further call would meet as well: the flow stops and comes back later.
+LINE_DOWN = (
+    AddressBlocked,
+    BudgetExhausted,
+    ConnectFailed,
+    Forbidden,
+    RateLimited,
+    SignInRefused,
+    SignInUnavailable,
+    StoreUnavailable,
+)
+FIRST_PAUSE = timedelta(seconds=10)
+LONGEST_PAUSE = timedelta(hours=1)
+#: Waiting for somebody to mend the sign-in or the account.
+REFUSED_PAUSE = timedelta(minutes=5)
+
+
+def line_is_down(error: BolError) -> bool:
+    """Tell if further calls would fail for the same reason."""
+    return isinstance(error, LINE_DOWN)
+
+
+def come_back(error: BolError, now: datetime, attempts: int = 0) -> datetime:
+    """Return when to try again: as bol asks, else ever later, from ten seconds to an hour."""
+    pause = min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
+    if error.retry_after is None:
+        return now + max(pause, REFUSED_PAUSE)
+    return now + max(timedelta(seconds=error.retry_after), pause if attempts else timedelta(0))

@@ -1,0 +1,62 @@
+"""What the host's pages of an order or a picklist show of bol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from host_app.plugin_api import HostPort, Level, Panel, PanelLink, PanelRow
+from plugin.models import BolOrder, EffectState, ShipmentEffect, Store
+from plugin.sync.context import store_url
+
+WORDS = {
+    EffectState.WANTED: ("waiting to be sent to bol", Level.INFO),
+    EffectState.SENT: ("sent, bol is working on it", Level.INFO),
+    EffectState.UNKNOWN: ("being checked at bol", Level.WARNING),
+    EffectState.CONFIRMED: ("confirmed", Level.SUCCESS),
+    EffectState.REFUSED: ("refused by bol", Level.DANGER),
+    EffectState.DECISION: ("unknown: please decide", Level.DANGER),
+    EffectState.CLOSED: ("handled elsewhere", Level.INFO),
+}
+
+
+def order_panels(host: HostPort, order_id: int) -> list[Panel]:
+    """Return the panel of a host order that came from bol. In a transaction."""
+    row = host.session.scalar(select(BolOrder).where(BolOrder.host_order_id == order_id))
+    if row is None:
+        return []
+    effects = host.session.scalars(
+        select(ShipmentEffect).where(ShipmentEffect.order_id == row.id).order_by(ShipmentEffect.id)
+    ).all()
+    return [_panel(host, row, effects)]
+
+
+def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
+    """Return the panel of a picklist of an order that came from bol. In a transaction."""
+    picklist = host.picklist(picklist_id)
+    if picklist is None:
+        return []
+    row = host.session.scalar(select(BolOrder).where(BolOrder.host_order_id == picklist.order_id))
+    if row is None:
+        return []
+    effects = host.session.scalars(
+        select(ShipmentEffect)
+        .where(ShipmentEffect.host_picklist_id == picklist_id)
+        .order_by(ShipmentEffect.id)
+    ).all()
+    return [_panel(host, row, effects)]
+
+
+def _panel(host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect]) -> Panel:
+    store = host.session.get(Store, row.store_id)
+    rows = [PanelRow("bol order", row.order_id), PanelRow("Store", store.name if store else "")]
+    if any(item.distribution_party == "BOL" for item in row.items if item.imported):
+        rows.append(PanelRow("Shipping", "Shipping via bol: needs a label bought from bol", Level.WARNING))
+    for effect in effects:
+        word, tone = WORDS[EffectState(effect.state)]
+        label = f"Shipment {effect.host_shipment_id}, {effect.quantity} × item {effect.order_item_id}"
+        rows.append(PanelRow(label, f"{word}. {effect.error}" if effect.error else word, tone))
+    return Panel(
+        "bol.com", tuple(rows), (PanelLink("Shipments of this store", f"{store_url(row.store_id)}shipments"),)
+    )

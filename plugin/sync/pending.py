@@ -1,0 +1,60 @@
+"""Open pieces at bol that the host does not have yet: they are sold, but nothing reserves them here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from plugin.models import BolOrder, BolOrderItem
+from plugin.models.orders import NOT_IN_HOST
+from plugin.sync.mapping import FBR
+
+CHUNK = 500
+
+
+def pending_quantities(session: Any, store_id: int, eans: Iterable[str]) -> dict[str, int]:
+    """Return, by EAN, the open pieces of the store's orders that are found but not in the host."""
+    found: dict[str, int] = {}
+    for chunk in _chunks(eans):
+        rows = session.execute(
+            select(
+                BolOrderItem.ean,
+                func.sum(BolOrderItem.quantity - BolOrderItem.shipped - BolOrderItem.cancelled),
+            )
+            .join(BolOrder)
+            .where(
+                BolOrder.store_id == store_id,
+                BolOrder.state.in_(NOT_IN_HOST),
+                BolOrderItem.ean.in_(chunk),
+                BolOrderItem.method == FBR,
+                BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
+            )
+            .group_by(BolOrderItem.ean)
+        )
+        found |= {ean: int(pieces) for ean, pieces in rows}
+    return found
+
+
+def last_orders(session: Any, store_id: int, eans: Iterable[str]) -> dict[str, datetime]:
+    """Return, by EAN, when the newest order that we know of was placed."""
+    found: dict[str, datetime] = {}
+    for chunk in _chunks(eans):
+        rows = session.execute(
+            select(BolOrderItem.ean, func.max(BolOrder.placed_at))
+            .join(BolOrder)
+            .where(
+                BolOrder.store_id == store_id, BolOrderItem.ean.in_(chunk), BolOrder.placed_at.is_not(None)
+            )
+            .group_by(BolOrderItem.ean)
+        )
+        found |= dict(rows.all())
+    return found
+
+
+def _chunks(eans: Iterable[str]) -> Iterable[list[str]]:
+    unique = list(dict.fromkeys(eans))
+    for start in range(0, len(unique), CHUNK):
+        yield unique[start : start + CHUNK]

@@ -1,0 +1,245 @@
+"""Shipments whose outcome is not known: settled by finding them at bol, never by not finding them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from host_app.plugin_api import Level
+from plugin.connector import BolError, NotFound, Order, ProcessStatus
+from plugin.models import BolOrder, EffectState, ProcessStatusRow, ShipmentEffect
+from plugin.sync.context import Context
+from plugin.sync.failures import come_back
+from plugin.sync.products import CALL_SECONDS
+from plugin.sync.shipments import record_accepted, tell_refused
+
+EVENT_TYPE = "CREATE_SHIPMENT"
+#: bol works asynchronously: before this, not finding a shipment says nothing at all.
+RESEND_AFTER = timedelta(minutes=5)
+DECIDE_AFTER = timedelta(hours=3)
+CHECKS = (5, 15, 30, 60, 120, 300)
+#: bol's clock and ours may differ by this much.
+CLOCK = timedelta(minutes=1)
+MAX_PAGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What bol shows of one parcel: the items of ours it has, the order, and statuses of a creation."""
+
+    item_ids: frozenset[str]
+    order: Order | None
+    statuses: dict[str, tuple[ProcessStatus, ...]]
+
+
+def check_due(ctx: Context) -> bool:
+    """Look at bol for every parcel whose check is due. True when some are left."""
+    while not ctx.lease.slice_over():
+        with ctx.host.reading() as session:
+            rows = _due(ctx, session)
+            order_id = (
+                session.scalar(select(BolOrder.order_id).where(BolOrder.id == rows[0].order_id))
+                if rows
+                else ""
+            )
+        if not rows:
+            return False
+        try:
+            found = _look(ctx, order_id or "", rows)
+        except BolError as error:
+            with ctx.host.transaction() as session:
+                _postpone(session, rows, max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2)))
+            return False
+        with ctx.host.transaction() as session:
+            for row in rows:
+                _settle(ctx, session, row, found)
+    return True
+
+
+def _due(ctx: Context, session: Any) -> Sequence[ShipmentEffect]:
+    """Return the rows of the one parcel whose check is due longest."""
+    first = session.scalar(
+        select(ShipmentEffect)
+        .where(
+            ShipmentEffect.store_id == ctx.store_id,
+            ShipmentEffect.state == EffectState.UNKNOWN,
+            ShipmentEffect.due_at <= ctx.now(),
+        )
+        .order_by(ShipmentEffect.due_at, ShipmentEffect.id)
+        .limit(1)
+    )
+    if first is None:
+        return []
+    return session.scalars(  # type: ignore[no-any-return]
+        select(ShipmentEffect).where(
+            ShipmentEffect.store_id == ctx.store_id,
+            ShipmentEffect.host_shipment_id == first.host_shipment_id,
+            ShipmentEffect.state == EffectState.UNKNOWN,
+        )
+    ).all()
+
+
+def _look(ctx: Context, order_id: str, rows: Sequence[ShipmentEffect]) -> Found:
+    """Read bol's shipments of the order, the order, and, where no status is known, those of the items."""
+    item_ids: set[str] = set()
+    for number in range(1, MAX_PAGES):
+        ctx.lease.ensure(CALL_SECONDS)
+        page = ctx.client.shipments.page(number, order_id=order_id)
+        for shipment in page.shipments:
+            if shipment.reference == rows[0].reference:
+                item_ids |= set(shipment.order_item_ids)
+        if page.last:
+            break
+    ctx.lease.ensure(CALL_SECONDS)
+    try:
+        order = ctx.client.orders.get(order_id)
+    except NotFound:
+        order = None
+    statuses: dict[str, tuple[ProcessStatus, ...]] = {}
+    for row in rows:
+        if row.process_status_id is None and row.order_item_id not in item_ids:
+            ctx.lease.ensure(CALL_SECONDS)
+            statuses[row.order_item_id] = ctx.client.statuses.by_entity(row.order_item_id, EVENT_TYPE)
+    return Found(frozenset(item_ids), order, statuses)
+
+
+def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> None:
+    """Decide on one row from what bol shows. In a transaction."""
+    now = ctx.now()
+    if row.order_item_id in found.item_ids:
+        _end(session, row, EffectState.CONFIRMED, now, "")
+        return
+    outcome = _status(session, row)
+    if outcome is not None and outcome.status == "FAILURE":
+        _refused(ctx, session, row, found, outcome.error_message)
+        return
+    status = _own_status(session, row, found)
+    if status is not None and status.pending:
+        record_accepted(ctx, session, [row.id], status)
+        return
+    if status is not None and status.succeeded:
+        _end(session, row, EffectState.CONFIRMED, now, "")
+        return
+    if status is not None and status.status == "FAILURE":
+        _refused(ctx, session, row, found, status.error_message or "")
+        return
+    since = row.unknown_since or now
+    if now - since >= RESEND_AFTER and _all_that_is_open(row, found):
+        # A second request could only fail now: nothing else of this item is left to ship.
+        session.execute(
+            _still(row).values(
+                state=EffectState.WANTED, due_at=now, process_status_id=None, unknown_since=None
+            )
+        )
+        return
+    if now - since >= DECIDE_AFTER:
+        _ask_a_person(ctx, session, row)
+        return
+    age = (now - since).total_seconds()
+    wait = next((seconds for seconds in CHECKS if seconds > age), CHECKS[-1])
+    _postpone(session, [row], now + timedelta(seconds=wait))
+
+
+def _own_status(session: Any, row: ShipmentEffect, found: Found) -> ProcessStatus | None:
+    """Return the status of the request whose answer was lost: created since, and of no request we know of.
+
+    At most one effect of an item is unsettled, so a creation that came since can only be this one's, or that of
+    somebody who ships the same item in bol's portal at the same minute; both mean that the item must not be sent again.
+    """
+    since = [
+        status
+        for status in found.statuses.get(row.order_item_id, ())
+        if row.sent_at is not None
+        and status.created_at is not None
+        and status.created_at >= row.sent_at - CLOCK
+    ]
+    known = set(
+        session.scalars(
+            select(ProcessStatusRow.process_status_id).where(
+                ProcessStatusRow.store_id == row.store_id,
+                ProcessStatusRow.process_status_id.in_([status.id for status in since]),
+            )
+        )
+    )
+    return next((status for status in since if status.id not in known), None)
+
+
+def _all_that_is_open(row: ShipmentEffect, found: Found) -> bool:
+    if found.order is None:
+        return False
+    return any(
+        item.order_item_id == row.order_item_id and item.open_quantity == row.quantity
+        for item in found.order.items
+    )
+
+
+def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, message: str) -> None:
+    """bol says that it was not done: tell people, and if the item is cancelled that the parcel must not leave."""
+    item = next(
+        (
+            item
+            for item in (found.order.items if found.order else ())
+            if item.order_item_id == row.order_item_id
+        ),
+        None,
+    )
+    order = session.get(BolOrder, row.order_id)
+    if item is not None and item.quantity_cancelled:
+        _end(session, row, EffectState.REFUSED, ctx.now(), f"Cancelled at bol. {message}".strip())
+        ctx.notify(
+            f"stop-parcel:{row.host_shipment_id}:{row.order_item_id}",
+            "shipment",
+            Level.DANGER,
+            f"cancelled at bol, stop the parcel of order {order.order_id}",
+            f"{item.quantity_cancelled} × {item.title or item.ean} was cancelled at bol. Take it out if the parcel is "
+            "still in the house.",
+            ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+        )
+        return
+    _end(session, row, EffectState.REFUSED, ctx.now(), message or "bol refused it without a reason.")
+    tell_refused(ctx, session, [row.id], f"bol says: {message}." if message else "bol gave no reason.")
+
+
+def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect) -> None:
+    order = session.get(BolOrder, row.order_id)
+    session.execute(_still(row).values(state=EffectState.DECISION, due_at=None))
+    ctx.notify(
+        f"shipment-unknown:{row.host_shipment_id}:{row.order_item_id}:{row.attempts}",
+        "shipment",
+        Level.DANGER,
+        f"it is not known if bol has the shipment of order {order.order_id}",
+        "It was looked for during three hours and not found. Look in bol's seller portal, then press “Try again” or "
+        "“Handled elsewhere”.",
+        ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+    )
+
+
+def _status(session: Any, row: ShipmentEffect) -> ProcessStatusRow | None:
+    if row.process_status_id is None:
+        return None
+    return session.scalar(  # type: ignore[no-any-return]
+        select(ProcessStatusRow).where(
+            ProcessStatusRow.store_id == row.store_id,
+            ProcessStatusRow.process_status_id == row.process_status_id,
+        )
+    )
+
+
+def _still(row: ShipmentEffect) -> Any:
+    """An update of a row that is carried out only while its outcome is unknown."""
+    return update(ShipmentEffect).where(
+        ShipmentEffect.id == row.id, ShipmentEffect.state == EffectState.UNKNOWN
+    )
+
+
+def _end(session: Any, row: ShipmentEffect, state: EffectState, now: Any, error: str) -> None:
+    session.execute(_still(row).values(state=state, settled_at=now, due_at=None, error=error))
+
+
+def _postpone(session: Any, rows: Sequence[ShipmentEffect], when: Any) -> None:
+    for row in rows:
+        session.execute(_still(row).values(due_at=when))

@@ -1,0 +1,349 @@
+"""Shipments: a closed picklist becomes rows in the ledger, and each is confirmed to bol once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import aliased
+
+from host_app.plugin_api import HostPort, Level, PicklistClosed, PicklistView
+from plugin.connector import (
+    BadRequest,
+    BolError,
+    Conflict,
+    Forbidden,
+    NotExecuted,
+    NotFound,
+    ProcessStatus,
+    ShipmentItem,
+    ShipmentRequest,
+)
+from plugin.models import BolOrder, EffectState, ProcessStatusRow, ShipmentEffect
+from plugin.models.shipments import UNSETTLED
+from plugin.sync.context import Context
+from plugin.sync.failures import come_back, line_is_down
+from plugin.sync.mapping import clean_tracking_code, shipment_reference
+from plugin.sync.names import store_of
+from plugin.sync.products import CALL_SECONDS
+
+#: bol takes 1 to 100 items of one order in a request (Retailer API v10, create-shipment).
+MAX_ITEMS = 100
+FIRST_POLL = timedelta(seconds=1)
+FIRST_CHECK = timedelta(seconds=5)
+#: bol refuses these for good: the same request again would be refused again.
+FINAL = (BadRequest, NotFound, Conflict, Forbidden)
+
+
+def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
+    """Write into the ledger what a closed picklist has shipped; return the store. In a transaction.
+
+    One row per parcel and order item: telling it twice finds the rows there. Lines that did not come from bol are
+    left out.
+    """
+    store_id = store_of(picklist.source)
+    if store_id is None:
+        return None
+    session, now = host.session, host.now()
+    order_row = session.scalar(
+        select(BolOrder.id).where(BolOrder.store_id == store_id, BolOrder.order_id == picklist.reference)
+    )
+    if order_row is None:
+        return None
+    known = set(
+        session.execute(
+            select(ShipmentEffect.host_shipment_id, ShipmentEffect.order_item_id).where(
+                ShipmentEffect.host_shipment_id.in_([parcel.shipment_id for parcel in picklist.parcels])
+            )
+        ).all()
+    )
+    for parcel in picklist.parcels:
+        pieces: dict[str, int] = {}
+        for line in parcel.lines:
+            if line.external_ref is not None:
+                pieces[line.external_ref] = pieces.get(line.external_ref, 0) + line.quantity
+        for item_id, quantity in pieces.items():
+            if (parcel.shipment_id, item_id) in known:
+                continue
+            session.add(
+                ShipmentEffect(
+                    store_id=store_id,
+                    order_id=order_row,
+                    order_item_id=item_id,
+                    quantity=quantity,
+                    host_shipment_id=parcel.shipment_id,
+                    host_picklist_id=picklist.picklist_id,
+                    reference=shipment_reference(store_id, parcel.shipment_id),
+                    state=EffectState.WANTED,
+                    due_at=now,
+                    token="",
+                    transporter_code="",
+                    tracking_code="",
+                    attempts=0,
+                    error="",
+                    created_at=now,
+                )
+            )
+    session.flush()
+    return store_id
+
+
+def send_due(ctx: Context) -> bool:
+    """Send every parcel that is due, one request each. True when some are left."""
+    if not ctx.active or not ctx.settings.send_shipments:
+        return False
+    _find_abandoned(ctx)
+    while not ctx.lease.slice_over():
+        ctx.lease.ensure(CALL_SECONDS)
+        shipment_id = _next_parcel(ctx)
+        if shipment_id is None:
+            return False
+        if not _send_parcel(ctx, shipment_id):
+            return False
+    return True
+
+
+def _find_abandoned(ctx: Context) -> None:
+    """Rows that were claimed by a job that died before it noted an answer: nobody can tell if bol has them."""
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(ShipmentEffect)
+            .where(
+                ShipmentEffect.store_id == ctx.store_id,
+                ShipmentEffect.state == EffectState.SENT,
+                ShipmentEffect.process_status_id.is_(None),
+                ShipmentEffect.token != ctx.lease.token,
+            )
+            .values(state=EffectState.UNKNOWN, unknown_since=ctx.now(), due_at=ctx.now() + FIRST_CHECK)
+        )
+
+
+def _next_parcel(ctx: Context) -> int | None:
+    """Return the parcel that waits longest of which no item has an earlier effect that is not settled yet."""
+    other = aliased(ShipmentEffect)
+    mine = aliased(ShipmentEffect)
+    blocked = (
+        select(mine.id)
+        .join(other, other.order_item_id == mine.order_item_id)
+        .where(
+            mine.host_shipment_id == ShipmentEffect.host_shipment_id,
+            mine.state == EffectState.WANTED,
+            other.store_id == ctx.store_id,
+            other.host_shipment_id != mine.host_shipment_id,
+            other.state.in_(UNSETTLED),
+        )
+    )
+    with ctx.host.reading() as session:
+        found: int | None = session.scalar(
+            select(ShipmentEffect.host_shipment_id)
+            .where(
+                ShipmentEffect.store_id == ctx.store_id,
+                ShipmentEffect.state == EffectState.WANTED,
+                ShipmentEffect.due_at <= ctx.now(),
+                ~exists(blocked),
+            )
+            .order_by(ShipmentEffect.due_at, ShipmentEffect.id)
+            .limit(1)
+        )
+    return found
+
+
+def _send_parcel(ctx: Context, shipment_id: int) -> bool:
+    """Claim the rows of one parcel, send them, and record the answer. False where the line to bol is down."""
+    request, row_ids = _claim(ctx, shipment_id)
+    if request is None:
+        return True
+    try:
+        status = ctx.client.shipments.create(request)
+    except BolError as error:
+        _record_failure(ctx, row_ids, error)
+        return not line_is_down(error)
+    except ValueError as error:
+        # Refused by our own check before anything was sent.
+        with ctx.host.transaction() as session:
+            _refuse(ctx, session, row_ids, str(error))
+        return True
+    with ctx.host.transaction() as session:
+        record_accepted(ctx, session, row_ids, status)
+    return True
+
+
+def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list[int]]:
+    with ctx.host.transaction() as session:
+        rows = session.scalars(
+            select(ShipmentEffect)
+            .where(
+                ShipmentEffect.store_id == ctx.store_id,
+                ShipmentEffect.host_shipment_id == shipment_id,
+                ShipmentEffect.state == EffectState.WANTED,
+                ShipmentEffect.due_at <= ctx.now(),
+            )
+            .order_by(ShipmentEffect.id)
+            .limit(MAX_ITEMS)
+            .with_for_update()
+        ).all()
+        parcel = ctx.host.parcel(shipment_id)
+        if not rows or parcel is None:
+            return None, []
+        if parcel.withdrawn:
+            for row in rows:
+                row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, ctx.now()
+                row.error = "The parcel was withdrawn before it was confirmed."
+            return None, []
+        code = ctx.settings.carriers.get(parcel.carrier, "").strip()
+        if not code:
+            _wait_for_carrier(ctx, rows, parcel.carrier)
+            return None, []
+        tracking = clean_tracking_code(parcel.tracking_code)
+        for row in rows:
+            row.state, row.token, row.sent_at = EffectState.SENT, ctx.lease.token, ctx.now()
+            row.attempts += 1
+            row.process_status_id, row.due_at, row.error = None, None, ""
+            row.transporter_code, row.tracking_code = code, tracking
+        request = ShipmentRequest(
+            items=tuple(ShipmentItem(row.order_item_id, row.quantity) for row in rows),
+            reference=rows[0].reference,
+            transporter_code=code,
+            track_and_trace=tracking or None,
+            shipping_label_id=None,
+        )
+        return request, [row.id for row in rows]
+
+
+def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str) -> None:
+    title = {choice.key: choice.title for choice in ctx.host.carriers()}.get(carrier, carrier)
+    for row in rows:
+        row.due_at = None
+        row.error = f"The carrier {title} has no transporter code of bol: set it in the store's settings."
+    ctx.notify(
+        f"carrier:{carrier}",
+        "shipment",
+        Level.WARNING,
+        f"the carrier {title} is not known to bol yet",
+        "Set its transporter code in the store's settings; every shipment that waits for it is sent then.",
+    )
+
+
+def record_accepted(ctx: Context, session: Any, row_ids: Sequence[int], status: ProcessStatus) -> None:
+    """bol has taken the request in and works on it: follow its process status. 202 is not success."""
+    now = ctx.now()
+    known = session.scalar(
+        select(ProcessStatusRow.id).where(
+            ProcessStatusRow.store_id == ctx.store_id, ProcessStatusRow.process_status_id == status.id
+        )
+    )
+    if known is None:
+        session.add(
+            ProcessStatusRow(
+                store_id=ctx.store_id,
+                process_status_id=status.id,
+                event_type=status.event_type,
+                status="PENDING",
+                error_message="",
+                created_at=now,
+                polls=0,
+                next_poll_at=now + FIRST_POLL,
+            )
+        )
+    session.execute(
+        update(ShipmentEffect)
+        .where(
+            ShipmentEffect.id.in_(row_ids),
+            ShipmentEffect.state.in_((EffectState.SENT, EffectState.UNKNOWN)),
+        )
+        .values(state=EffectState.SENT, process_status_id=status.id, due_at=None)
+    )
+
+
+def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> None:
+    """Not done is known and tried again, or refused for good; everything else is unknown and gets checked."""
+    now = ctx.now()
+    with ctx.host.transaction() as session:
+        if isinstance(error, FINAL) and error.retry_after is None:
+            _refuse(ctx, session, row_ids, error.operator_text())
+            return
+        if isinstance(error, NotExecuted):
+            attempts = (
+                session.scalar(select(ShipmentEffect.attempts).where(ShipmentEffect.id == row_ids[0])) or 1
+            )
+            values: dict[str, Any] = {
+                "state": EffectState.WANTED,
+                "due_at": max(come_back(error, now, attempts - 1), now + timedelta(seconds=1)),
+            }
+        else:
+            values = {"state": EffectState.UNKNOWN, "unknown_since": now, "due_at": now + FIRST_CHECK}
+        session.execute(_claimed(ctx, row_ids).values(error=error.operator_text(), **values))
+    if line_is_down(error):
+        ctx.report_problem(error)
+
+
+def _refuse(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> None:
+    session.execute(
+        _claimed(ctx, row_ids).values(
+            state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None
+        )
+    )
+    tell_refused(ctx, session, row_ids, reason)
+
+
+def tell_refused(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> None:
+    """Tell people that bol did not take a shipment. In a transaction."""
+    row = session.get(ShipmentEffect, row_ids[0])
+    order = session.get(BolOrder, row.order_id)
+    ctx.notify(
+        f"shipment-refused:{row.host_shipment_id}:{row.attempts}",
+        "shipment",
+        Level.DANGER,
+        f"bol refused the shipment of order {order.order_id}",
+        f"{reason} Correct it and press “Try again”, or “Handled elsewhere” if bol has it already.",
+        ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+    )
+
+
+def _claimed(ctx: Context, row_ids: Sequence[int]) -> Any:
+    """An update of rows that is carried out only while they are claimed under this lease."""
+    return update(ShipmentEffect).where(
+        ShipmentEffect.id.in_(row_ids),
+        ShipmentEffect.state == EffectState.SENT,
+        ShipmentEffect.token == ctx.lease.token,
+    )
+
+
+def release_waiting(host: HostPort, store_id: int) -> None:
+    """Send what waited for a carrier's code: the settings changed. In a transaction."""
+    host.session.execute(
+        update(ShipmentEffect)
+        .where(
+            ShipmentEffect.store_id == store_id,
+            ShipmentEffect.state == EffectState.WANTED,
+            ShipmentEffect.due_at.is_(None),
+        )
+        .values(due_at=host.now(), error="")
+    )
+
+
+def try_again(host: HostPort, effect_id: int) -> bool:
+    """Send a refused shipment again, or one that a person has decided on; False where it is neither. In a transaction."""
+    return _decide(host, effect_id, EffectState.WANTED)
+
+
+def handled_elsewhere(host: HostPort, effect_id: int) -> bool:
+    """Close a refused or undecided shipment: a person has dealt with it at bol. In a transaction."""
+    return _decide(host, effect_id, EffectState.CLOSED)
+
+
+def _decide(host: HostPort, effect_id: int, state: EffectState) -> bool:
+    now = host.now()
+    values: dict[str, Any] = {"state": state, "token": "", "process_status_id": None, "unknown_since": None}
+    values |= {"due_at": now} if state == EffectState.WANTED else {"due_at": None, "settled_at": now}
+    changed = host.session.execute(
+        update(ShipmentEffect)
+        .where(
+            ShipmentEffect.id == effect_id,
+            ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION)),
+        )
+        .values(**values)
+    )
+    return bool(changed.rowcount)

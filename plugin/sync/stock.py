@@ -1,0 +1,283 @@
+"""Stock to bol: what changed is marked, and one pump per store sends the amount that is right when it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import or_, select, update
+
+from host_app.plugin_api import FreeStock, HostPort, Level, StockChange
+from plugin.connector import BolError, NotExecuted, NotFound
+from plugin.models import Offer, OfferState
+from plugin.settings import MAX_AMOUNT, StoreSettings
+from plugin.sync.context import Context
+from plugin.sync.failures import come_back, line_is_down
+from plugin.sync.mapping import FBR
+from plugin.sync.pending import last_orders, pending_quantities
+from plugin.sync.products import CALL_SECONDS
+
+BATCH = 200
+CHUNK = 500
+#: Enough calls in flight to use 50 a second at 300 ms each (bol's published limit for PATCH of offers).
+IN_FLIGHT = 16
+#: After this many failures in a row a person is told; it goes on being tried.
+TELL_AFTER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One amount to send: what an offer's stock should be, computed from the version that was claimed."""
+
+    row_id: int
+    offer_id: str
+    ean: str
+    version: int
+    attempts: int
+    amount: int
+
+
+def amount_to_send(settings: StoreSettings, free: int, pending: int, reserved_unconfirmed: int = 0) -> int:
+    """Return the stock amount for bol, in pieces.
+
+    With ``managedByRetailer`` true bol subtracts only orders placed after this update, so the amount is net of all
+    that is known: free stock, less what is sold at bol but not in the host yet. With false bol subtracts all open
+    orders itself: what the host has reserved for them and bol still counts as open is put back. (bol Offers API
+    v11, UpdateStock.)
+    """
+    amount = free - pending if settings.managed_by_retailer else free + reserved_unconfirmed
+    return max(0, min(amount - settings.safety_stock, settings.max_stock, MAX_AMOUNT))
+
+
+def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
+    """Mark the offers that follow these products as to be sent; return the stores they are in. In a transaction.
+
+    An offer follows the product that has its EAN as code or barcode; of several, the one modified last.
+    """
+    session = host.session
+    products = host.products(change.product_id for change in changes)
+    followers: dict[str, StockChange] = {}
+    for change in sorted(changes, key=lambda change: change.history_id):
+        product = products.get(change.product_id)
+        if product is not None:
+            followers |= dict.fromkeys((product.code, *product.barcodes), change)
+    stores: set[int] = set()
+    updates: list[dict[str, Any]] = []
+    for chunk in _chunks(followers):
+        rows = session.execute(
+            select(
+                Offer.id,
+                Offer.store_id,
+                Offer.ean,
+                Offer.product_id,
+                Offer.product_history_id,
+                Offer.dirty_version,
+            )
+            .where(Offer.ean.in_(chunk), Offer.method == FBR, Offer.state == OfferState.LISTED)
+            .with_for_update()
+        )
+        for row in rows:
+            change = followers[row.ean]
+            if row.product_id not in (None, change.product_id) and row.product_history_id > change.history_id:
+                continue
+            updates.append(
+                {
+                    "id": row.id,
+                    "product_id": change.product_id,
+                    "product_history_id": max(change.history_id, row.product_history_id),
+                    "dirty_version": row.dirty_version + 1,
+                }
+            )
+            stores.add(row.store_id)
+    if updates:
+        session.execute(update(Offer), updates)
+    return stores
+
+
+def mark_product(host: HostPort, product_id: int) -> set[int]:
+    """A product is new or changed: offers with its code or barcodes follow it from now on. In a transaction."""
+    stock = host.free_stock([product_id]).get(product_id)
+    if stock is None:
+        return set()
+    return mark(host, [StockChange(product_id, stock.history_id, stock.free)])
+
+
+def push_stock(ctx: Context) -> bool:
+    """Send the stock of every offer that is due, several at a time. True when some are left."""
+    if not ctx.active or not ctx.settings.send_stock:
+        return False
+    while not ctx.lease.slice_over():
+        ctx.lease.ensure(CALL_SECONDS)
+        pushes, left_out = _claim(ctx)
+        if not pushes and not left_out:
+            return False
+        if pushes and not _send(ctx, pushes):
+            return False
+    return True
+
+
+def _claim(ctx: Context) -> tuple[list[Push], int]:
+    """Return what to send of the offers that are due, and how many were settled without a call."""
+    with ctx.host.reading() as session:
+        rows = session.scalars(
+            select(Offer)
+            .where(
+                Offer.store_id == ctx.store_id,
+                Offer.dirty_version > Offer.done_version,
+                or_(Offer.next_try_at.is_(None), Offer.next_try_at <= ctx.now()),
+            )
+            .order_by(Offer.next_try_at, Offer.id)
+            .limit(BATCH)
+        ).all()
+        if not rows:
+            return [], 0
+        # Orders that are still to come in are read before the free stock: where one comes in between, it is
+        # subtracted twice for a moment, never not at all.
+        eans = [row.ean for row in rows]
+        pending = pending_quantities(session, ctx.store_id, eans)
+        ordered = last_orders(session, ctx.store_id, eans)
+        stock = ctx.host.free_stock(
+            [row.product_id for row in rows if row.product_id is not None],
+            ctx.settings.stock_warehouses or None,
+        )
+    pushes: list[Push] = []
+    settled: list[tuple[int, int]] = []
+    for row in rows:
+        free = stock.get(row.product_id or 0)
+        if not _sendable(row, free):
+            settled.append((row.id, row.dirty_version))
+            continue
+        amount = amount_to_send(ctx.settings, free.free if free else 0, pending.get(row.ean, 0))
+        last = ordered.get(row.ean)
+        if (
+            row.confirmed_amount == amount
+            and row.confirmed_managed == ctx.settings.managed_by_retailer
+            and row.confirmed_at is not None
+            and (last is None or last <= row.confirmed_at)
+        ):
+            settled.append((row.id, row.dirty_version))
+        else:
+            pushes.append(Push(row.id, row.offer_id, row.ean, row.dirty_version, row.attempts, amount))
+    if settled:
+        with ctx.host.transaction() as session:
+            for row_id, version in settled:
+                _record(session, row_id, version, attempts=0, error="", next_try_at=None)
+    return pushes, len(settled)
+
+
+def _sendable(row: Offer, free: FreeStock | None) -> bool:
+    """Nothing is sent for an offer of bol's own warehouse, one that is gone, or one whose stock nobody knows."""
+    return row.method == FBR and row.state == OfferState.LISTED and free is not None and free.known
+
+
+def _send(ctx: Context, pushes: Sequence[Push]) -> bool:
+    """Send these amounts, several in flight; False where the line to bol is down."""
+    waiting = list(reversed(pushes))
+    running: dict[Future[BolError | None], Push] = {}
+    down: BolError | None = None
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        while waiting or running:
+            while waiting and len(running) < IN_FLIGHT and down is None:
+                ctx.lease.ensure(CALL_SECONDS)
+                push = waiting.pop()
+                running[pool.submit(_patch, ctx, push)] = push
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            results = [(running.pop(future), future.result()) for future in done]
+            with ctx.host.transaction() as session:
+                for push, error in results:
+                    _settle(ctx, session, push, error)
+            down = down or next((error for _, error in results if error and line_is_down(error)), None)
+    if down is not None:
+        ctx.report_problem(down)
+        _put_off(ctx, waiting, down)
+        return False
+    ctx.clear_problem()
+    return True
+
+
+def _patch(ctx: Context, push: Push) -> BolError | None:
+    try:
+        ctx.client.offers.set_stock(push.offer_id, push.amount, ctx.settings.managed_by_retailer)
+    except BolError as error:
+        return error
+    return None
+
+
+def _settle(ctx: Context, session: Any, push: Push, error: BolError | None) -> None:
+    """Record the end of one call. A PATCH is absolute: after any failure the newest amount is sent, nothing asked."""
+    now = ctx.now()
+    if error is None:
+        _record(
+            session,
+            push.row_id,
+            push.version,
+            confirmed_amount=push.amount,
+            confirmed_managed=ctx.settings.managed_by_retailer,
+            confirmed_at=now,
+            attempts=0,
+            error="",
+            next_try_at=None,
+        )
+        return
+    if isinstance(error, NotFound):
+        _record(session, push.row_id, push.version, state=OfferState.GONE, error=error.operator_text())
+        return
+    session.execute(
+        update(Offer)
+        .where(Offer.id == push.row_id)
+        .values(
+            attempts=push.attempts + 1,
+            error=error.operator_text(),
+            next_try_at=max(come_back(error, now, push.attempts), now + timedelta(seconds=1)),
+            # After an unknown outcome bol's amount is not known: what was confirmed no longer counts.
+            **({} if isinstance(error, NotExecuted) else {"confirmed_amount": None}),
+        )
+    )
+    if push.attempts + 1 == TELL_AFTER and not line_is_down(error):
+        ctx.notify(
+            f"stock-failed:{push.offer_id}:{now:%Y-%m-%d}",
+            "stock",
+            Level.WARNING,
+            f"the stock of {push.ean} can't be sent to bol",
+            error.operator_text(),
+        )
+
+
+def _record(session: Any, row_id: int, version: int, **values: Any) -> None:
+    """Note that the claimed version is dealt with; a change that came meanwhile stays due."""
+    session.execute(update(Offer).where(Offer.id == row_id).values(done_version=version, **values))
+
+
+def _put_off(ctx: Context, pushes: Iterable[Push], error: BolError) -> None:
+    """Leave what was not sent for later, so that the pump rests while the line is down."""
+    when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(Offer)
+            .where(
+                Offer.store_id == ctx.store_id,
+                Offer.dirty_version > Offer.done_version,
+                or_(Offer.next_try_at.is_(None), Offer.next_try_at < when),
+            )
+            .values(next_try_at=when)
+        )
+
+
+def mark_all(host: HostPort, store_id: int) -> None:
+    """Have every offer of a store looked at: after "Send stock updates" or a stock setting changed. In a transaction."""
+    host.session.execute(
+        update(Offer)
+        .where(Offer.store_id == store_id, Offer.method == FBR, Offer.product_id.is_not(None))
+        .values(dirty_version=Offer.dirty_version + 1, next_try_at=None)
+    )
+
+
+def _chunks(values: Iterable[str]) -> Iterable[list[str]]:
+    unique = list(values)
+    for start in range(0, len(unique), CHUNK):
+        yield unique[start : start + CHUNK]

@@ -1,0 +1,146 @@
+"""Stores: connected first, active when the administrator says so, and never writing to bol before that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import select, update
+
+from host_app.plugin_api import HostError, HostPort
+from plugin.models import BolOrder, BolOrderState, Store, StoreState
+from plugin.settings import StoreSettings
+from plugin.sync import products, shipments, stock
+
+#: Settings from which the amounts at bol follow.
+STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
+
+
+def add_store(host: HostPort, *, name: str, environment: str, client_id: str, hidden_secret: str) -> int:
+    """Keep a new store, inactive, and start reading its offers. In a transaction.
+
+    :raises HostError: the name or the account is in use.
+    """
+    session = host.session
+    refuse_known(host, name=name, environment=environment, client_id=client_id)
+    store = Store(
+        name=name,
+        environment=environment,
+        client_id=client_id,
+        client_secret=hidden_secret,
+        state=StoreState.CONNECTED,
+        settings=StoreSettings().dump(),
+        created_at=host.now(),
+        problem="",
+    )
+    session.add(store)
+    session.flush()
+    products.start_import(host, store.id)
+    return store.id
+
+
+def refuse_known(host: HostPort, *, name: str, environment: str, client_id: str) -> None:
+    """In a transaction. :raises HostError: a store with this name or this account exists."""
+    session = host.session
+    if session.scalar(select(Store.id).where(Store.name == name)) is not None:
+        raise HostError(f"There is a store named {name} already: choose another name.")
+    other = session.scalar(
+        select(Store.name).where(Store.environment == environment, Store.client_id == client_id)
+    )
+    if other is not None:
+        raise HostError(
+            f"This account is connected already, as {other}. Connecting it twice would double its orders."
+        )
+
+
+def is_known(host: HostPort, environment: str, client_id: str) -> bool:
+    """Tell if this account is connected. In a transaction."""
+    return (
+        host.session.scalar(
+            select(Store.id).where(Store.environment == environment, Store.client_id == client_id)
+        )
+        is not None
+    )
+
+
+def activate(host: HostPort, store_id: int) -> None:
+    """Let the store's flows run, orders first, then products. In a transaction.
+
+    :raises HostError: it does not exist.
+    """
+    store = _locked(host, store_id)
+    if store.state == StoreState.ACTIVE:
+        return
+    now = host.now()
+    store.state, store.next_import_at = StoreState.ACTIVE, now
+    store.activated_at = store.activated_at or now
+    settings = StoreSettings.load(store.settings)
+    if settings.import_products:
+        products.start_import(host, store_id)
+    if settings.send_stock:
+        stock.mark_all(host, store_id)
+    host.session.flush()
+
+
+def pause(host: HostPort, store_id: int) -> None:
+    """Stop the store's flows; what bol has been asked already is still followed. In a transaction.
+
+    :raises HostError: it does not exist.
+    """
+    store = _locked(host, store_id)
+    if store.state == StoreState.ACTIVE:
+        store.state = StoreState.PAUSED
+        host.session.flush()
+
+
+def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> None:
+    """Keep settings and set off what follows from them. In a transaction.
+
+    :raises HostError: it does not exist, or a setting can't be used.
+    """
+    if problems := settings.problems():
+        raise HostError(" ".join(problems.values()))
+    store = _locked(host, store_id)
+    before = StoreSettings.load(store.settings)
+    store.settings = settings.dump()
+    host.session.flush()
+    if any(getattr(before, name) != getattr(settings, name) for name in STOCK_SETTINGS):
+        stock.mark_all(host, store_id)
+    if before.carriers != settings.carriers:
+        shipments.release_waiting(host, store_id)
+    if before.orders_from != settings.orders_from:
+        _read_again(host, store_id, BolOrderState.TOO_OLD)
+    if before.import_products != settings.import_products:
+        _read_again(host, store_id, BolOrderState.WAITING_FOR_PRODUCT)
+
+
+def start_product_import(host: HostPort, store_id: int) -> None:
+    """Import products anew. In a transaction.
+
+    :raises HostError: the store's setting "Import products" is off.
+    """
+    store = _locked(host, store_id)
+    if not StoreSettings.load(store.settings).import_products:
+        raise HostError("“Import products” is off for this store: turn it on in the settings first.")
+    products.start_import(host, store_id)
+
+
+def with_everything_on(settings: StoreSettings) -> StoreSettings:
+    """Return settings that also write to bol; for demonstrations."""
+    return replace(settings, send_stock=True, send_shipments=True)
+
+
+def _read_again(host: HostPort, store_id: int, state: BolOrderState) -> None:
+    host.session.execute(
+        update(BolOrder)
+        .where(BolOrder.store_id == store_id, BolOrder.state == state)
+        .values(read_due_at=host.now(), attempts=0)
+    )
+
+
+def _locked(host: HostPort, store_id: int) -> Store:
+    store: Store | None = host.session.scalar(
+        select(Store).where(Store.id == store_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if store is None:
+        raise HostError("This store does not exist.")
+    return store
