@@ -56,8 +56,7 @@ def create_app(
     for name, plugin in (extra_plugins or {}).items():
         plugins.register(name, plugin)
     with app.app_context():
-        for name in plugins.names:
-            plugins.call(name, "plugin_loaded", host=port)
+        plugins.load(port)
         for _name, blueprints in plugins.call_each("blueprints", host=port):
             for blueprint in blueprints:
                 app.register_blueprint(blueprint)

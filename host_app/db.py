@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -101,7 +101,9 @@ def transaction() -> Iterator[Session]:
         raise RuntimeError("Rows were changed outside a transaction.")
     was_reading = session.in_transaction()
     session.rollback()
-    callbacks: list[Callable[[], None]] = []
+    # What an earlier transaction read is stale, and the session would hand it out again.
+    session.expire_all()
+    callbacks: dict[Callable[[list[Any]], object], list[Any]] = {}
     session.info["after_commit"] = callbacks
     try:
         session.connection(execution_options={"writing": True})
@@ -115,8 +117,8 @@ def transaction() -> Iterator[Session]:
         if was_reading:
             # A page that was reading goes on reading; what it begins with here costs nothing until it is used.
             session.begin()
-    for callback in callbacks:
-        callback()
+    for callback, items in callbacks.items():
+        callback(items)
 
 
 @contextmanager
@@ -150,6 +152,11 @@ def current_session() -> Session:
     return session
 
 
+def is_writing() -> bool:
+    """Tell if this thread has a transaction open in which rows may change."""
+    return has_app_context() and "after_commit" in db.session().info
+
+
 def in_transaction() -> bool:
     """Tell if this thread has a transaction open, for writing or for reading."""
     if not has_app_context():
@@ -165,10 +172,10 @@ def insert_if_absent(session: Session, model: type[Base], values: dict[str, Any]
     return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
 
-def after_commit(callback: Callable[[], None]) -> bool:
-    """Have ``callback`` called after the commit of the open transaction; False where none is open."""
+def after_commit(callback: Callable[[list[Any]], object], items: Iterable[Any]) -> bool:
+    """Have ``callback`` called once after the commit, with all items given for it; False where none is open."""
     callbacks = db.session().info.get("after_commit")
     if callbacks is None:
         return False
-    callbacks.append(callback)
+    callbacks.setdefault(callback, []).extend(items)
     return True

@@ -11,7 +11,7 @@ from flask import current_app
 from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
-from host_app.db import current_session, reading, transaction, utcnow
+from host_app.db import current_session, is_writing, reading, transaction, utcnow
 from host_app.leases import HeldLease
 from host_app.models import EventDelivery
 from host_app.plugin_api import EVENT_HOOKS, Event, HostPort, Level, Notice, StockChange, Wake
@@ -21,6 +21,11 @@ from host_app.wakes import wake
 BATCH = 200
 #: Waits before the second to the seventh try, in seconds; a delivery that fails after them is parked.
 BACKOFF = (2, 4, 8, 16, 32, 64)
+
+
+class _Gone(Exception):
+    """Another process has delivered some of these events, or a newer one has taken their place."""
+
 
 _convert = make_converter()
 _classes = {hook: event for event, hook in EVENT_HOOKS.items()}
@@ -35,7 +40,10 @@ def emit(event: Event, subject: str) -> None:
     """Write an event for each interested plugin, in the transaction of the change that it tells of.
 
     :param subject: what the event is about, such as ``product:12``; its order is kept per subject.
+    :raises RuntimeError: no transaction is open, or one for reading only.
     """
+    if not is_writing():
+        raise RuntimeError("An event is written in the transaction of the change that it tells of.")
     interested = plugins().interested(type(event))
     if not interested:
         return
@@ -66,10 +74,11 @@ def dispatch(host: HostPort, lease: HeldLease, plugin: str) -> bool:
             return False
         try:
             _deliver(host, plugin, batch)
-        except Exception:
-            current_app.logger.exception(
-                "a batch for plugin %s failed, its events are delivered one by one", plugin
-            )
+        except Exception as error:
+            if not isinstance(error, _Gone):
+                current_app.logger.exception(
+                    "a batch for plugin %s failed, its events are delivered one by one", plugin
+                )
             for row in batch:
                 lease.ensure()
                 _deliver_alone(host, plugin, row)
@@ -112,7 +121,7 @@ def _deliver(host: HostPort, plugin: str, rows: Sequence[EventDelivery]) -> None
     with transaction() as session:
         removed = session.execute(delete(EventDelivery).where(EventDelivery.id.in_([row.id for row in rows])))
         if removed.rowcount != len(rows):  # type: ignore[attr-defined]
-            raise RuntimeError("events were delivered by another process")
+            raise _Gone
         for row in rows:
             event: Any = _convert.structure(row.payload, _classes[row.kind])
             if isinstance(event, StockChange):
@@ -133,12 +142,14 @@ def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> None:
         return
     try:
         _deliver(host, plugin, [row])
+    except _Gone:
+        return
     except Exception as error:
         current_app.logger.exception("event %s of plugin %s failed", row.id, plugin)
         with transaction() as session:
             now = utcnow()
             parked = row.attempts >= len(BACKOFF)
-            session.execute(
+            noted = session.execute(
                 update(EventDelivery)
                 .where(EventDelivery.id == row.id)
                 .values(
@@ -148,14 +159,14 @@ def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> None:
                     error=f"{type(error).__name__}: {error}"[:2000],
                 )
             )
-            if parked:
+            if parked and noted.rowcount:  # type: ignore[attr-defined]
                 host.notify(
                     Notice(
-                        key=f"delivery-parked:{row.id}",
+                        key=f"delivery-parked:{row.id}:{row.attempts}",
                         kind="host.delivery",
                         level=Level.DANGER,
                         title=f"The plugin {plugin} could not be told of {row.subject}",
-                        body="It was tried seven times. Mend the cause, then press “Deliver again”.",
+                        body=f"It was tried {row.attempts + 1} times. Mend the cause, then press “Deliver again”.",
                         url="/admin/deliveries/",
                     )
                 )
@@ -179,12 +190,12 @@ def _held_back(plugin: str, row: EventDelivery) -> bool:
 
 
 def deliver_again(delivery_id: int) -> bool:
-    """Let a parked delivery be tried anew; False where it is not parked any more."""
+    """Try a parked delivery once more; where it fails, people are told anew. False where it is not parked."""
     with transaction() as session:
         freed = session.execute(
             update(EventDelivery)
             .where(EventDelivery.id == delivery_id, EventDelivery.parked_at.is_not(None))
-            .values(parked_at=None, next_try_at=utcnow(), attempts=1)
+            .values(parked_at=None, next_try_at=utcnow())
         )
         row = session.get(EventDelivery, delivery_id)
         if row is not None:

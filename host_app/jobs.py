@@ -8,7 +8,7 @@ import redis
 from flask import current_app
 
 from host_app import leases
-from host_app.db import transaction, utcnow
+from host_app.db import db, transaction, utcnow
 from host_app.plugin_api import LeaseLost, Level, Notice, Wake
 from host_app.plugins import plugins
 from host_app.port import host_port
@@ -42,6 +42,8 @@ def run_wake(name: str, queue: str, job: str, args: list[int | str]) -> None:
         current_app.logger.warning("the lease of %s was lost; whoever holds it goes on", name)
         return
     except Exception as error:
+        # Rows that the job left changed must not be in the way of what is recorded now.
+        db.session.remove()
         lease.rest(FAILED_REST_SECONDS)
         _tell_people(name, error)
         raise

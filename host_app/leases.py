@@ -6,10 +6,11 @@ import os
 import secrets
 import socket
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 
 from host_app.db import reading, transaction, utcnow
 from host_app.models import LeaseRow
@@ -23,10 +24,10 @@ SLICE_SECONDS = 60.0
 class HeldLease:
     """A lease that this process holds; see :class:`host_app.plugin_api.Lease`."""
 
-    def __init__(self, subject: str, token: str) -> None:
+    def __init__(self, subject: str, token: str, asked: float) -> None:
         self.subject = subject
         self.token = token
-        self._started = self._renewed = time.monotonic()
+        self._started = self._renewed = asked
 
     def ensure(self, seconds: float = LEASE_SECONDS - RENEW_SECONDS) -> None:
         """Renew the lease when it is a third over, or has less than ``seconds`` left.
@@ -41,7 +42,7 @@ class HeldLease:
             renewed = session.execute(
                 update(LeaseRow)
                 .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
-                .values(expires_at=utcnow() + timedelta(seconds=LEASE_SECONDS))
+                .values(expires_at=_now(session) + timedelta(seconds=LEASE_SECONDS))
             )
         if not renewed.rowcount:  # type: ignore[attr-defined]
             raise LeaseLost(self.subject)
@@ -67,21 +68,23 @@ class HeldLease:
             session.execute(
                 update(LeaseRow)
                 .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
-                .values(token="resting", expires_at=utcnow() + timedelta(seconds=seconds))
+                .values(token="resting", expires_at=_now(session) + timedelta(seconds=seconds))
             )
 
 
 def acquire(subject: str) -> HeldLease | None:
     """Take the lease of a subject; None where another process holds it, which will then look once more."""
     token = secrets.token_hex(16)
-    now = utcnow()
-    values = {
-        "token": token,
-        "holder": f"{socket.gethostname()}:{os.getpid()}",
-        "expires_at": now + timedelta(seconds=LEASE_SECONDS),
-        "missed": False,
-    }
     with transaction() as session:
+        # Counted from here, after the wait for the lock, and so never longer than the row says.
+        asked = time.monotonic()
+        now = _now(session)
+        values = {
+            "token": token,
+            "holder": f"{socket.gethostname()}:{os.getpid()}",
+            "expires_at": now + timedelta(seconds=LEASE_SECONDS),
+            "missed": False,
+        }
         insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         taken = session.scalar(
             insert(LeaseRow)
@@ -91,7 +94,7 @@ def acquire(subject: str) -> HeldLease | None:
         )
         if taken is None:
             session.execute(update(LeaseRow).where(LeaseRow.subject == subject).values(missed=True))
-    return HeldLease(subject, token) if taken == token else None
+    return HeldLease(subject, token, asked) if taken == token else None
 
 
 def held(subjects: list[str]) -> set[str]:
@@ -99,6 +102,15 @@ def held(subjects: list[str]) -> set[str]:
     with reading() as session:
         return set(
             session.scalars(
-                select(LeaseRow.subject).where(LeaseRow.subject.in_(subjects), LeaseRow.expires_at > utcnow())
+                select(LeaseRow.subject).where(
+                    LeaseRow.subject.in_(subjects), LeaseRow.expires_at > _now(session)
+                )
             )
         )
+
+
+def _now(session: Session) -> datetime:
+    """Return the database's time: the clocks of several machines need not agree."""
+    if session.get_bind().dialect.name == "postgresql":
+        return session.scalars(select(func.clock_timestamp())).one()
+    return utcnow()

@@ -9,7 +9,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from flask import current_app
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
@@ -41,9 +42,6 @@ def up_to_date() -> bool:
     from_folders = {str(HOST_FOLDER): "alembic_version"} | {
         info.migrations: f"{info.table_prefix}alembic_version" for info in plugins().infos.values()
     }
-    from alembic.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
     with db.engine.connect() as connection:
         for folder, version_table in from_folders.items():
             context = MigrationContext.configure(connection, opts={"version_table": version_table})
@@ -74,8 +72,22 @@ def _config(folder: str, connection: Connection) -> Config:
 @contextmanager
 def _exclusive() -> Iterator[Connection]:
     """Yield a connection on which only this process migrates; commits at the end."""
-    with db.engine.connect().execution_options(writing=True) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
-        current_app.logger.debug("migrating")
-        yield connection
+    with db.engine.connect().execution_options(writing=True) as connection:
+        sqlite = connection.dialect.name == "sqlite"
+        if sqlite:
+            # Alembic changes a table there by copying and dropping it, and its rows are referred to by others.
+            # Inside a transaction the switch has no effect.
+            _switch_foreign_keys(connection, "OFF")
+        try:
+            with connection.begin():
+                if not sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+                yield connection
+        finally:
+            if sqlite:
+                _switch_foreign_keys(connection, "ON")
+
+
+def _switch_foreign_keys(connection: Connection, state: str) -> None:
+    driver_connection: Any = connection.connection.driver_connection
+    driver_connection.execute(f"PRAGMA foreign_keys={state}")

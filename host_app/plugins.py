@@ -9,6 +9,7 @@ from typing import Any
 import pluggy
 from flask import Flask, current_app
 
+from host_app.db import Base
 from host_app.plugin_api import ENTRY_POINT_GROUP, EVENT_HOOKS, PROJECT, HookSpecs, PluginInfo
 
 HOST_QUEUE = "host"
@@ -53,14 +54,17 @@ class Plugins:
         :raises PluginError: it implements an unknown hook, does not say who it is, or claims tables or queues
             that are not its own.
         """
-        self.manager.register(plugin, name=name)
         try:
+            self.manager.register(plugin, name=name)
             self.manager.check_pending()
-        except pluggy.PluginValidationError as error:
+        except (pluggy.PluginValidationError, ValueError) as error:
             raise _unusable(name, str(error)) from error
+        # Callers leave out the plugins that were known when they were made.
+        self._callers.clear()
         info = self.call(name, "plugin_info")
         if not isinstance(info, PluginInfo) or info.name != name:
             raise _unusable(name, "plugin_info must return a PluginInfo with the name of the entry point")
+        self._check_prefix(info)
         for table in info.metadata.tables:
             if not table.startswith(info.table_prefix) or not info.table_prefix.endswith("_"):
                 raise _unusable(
@@ -69,6 +73,31 @@ class Plugins:
         if HOST_QUEUE in info.queues:
             raise _unusable(name, f"the queue {HOST_QUEUE!r} is the host's own")
         self.infos[name] = info
+
+    def _check_prefix(self, info: PluginInfo) -> None:
+        """Refuse a prefix under which tables of the host, or of another plugin, are kept already."""
+        taken = {table: "the host" for table in Base.metadata.tables}
+        taken |= {other.table_prefix: f"the plugin {other.name}" for other in self.infos.values()}
+        for name, owner in taken.items():
+            if (
+                name.startswith(info.table_prefix)
+                or info.table_prefix.startswith(name)
+                and name.endswith("_")
+            ):
+                raise _unusable(
+                    info.name, f"its table prefix {info.table_prefix!r} would take in {name!r} of {owner}"
+                )
+
+    def load(self, host: Any) -> None:
+        """Tell every plugin that the application is built.
+
+        :raises PluginError: one can't work.
+        """
+        for name in self.infos:
+            try:
+                self.call(name, "plugin_loaded", host=host)
+            except Exception as error:
+                raise _unusable(name, f"can't be loaded: {error!r}") from error
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask, current_app
 
-from host_app.db import db
+from host_app.db import db, is_writing
 from host_app.plugins import plugins
 from host_app.port import host_port
 
@@ -45,7 +45,12 @@ class Questions:
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}
 
     def ask(self, hook: str, **arguments: Any) -> list[Answer]:
-        """Ask every plugin that implements the hook, at the same time. Call it outside of transactions."""
+        """Ask every plugin that implements the hook, at the same time.
+
+        :raises RuntimeError: a transaction is open, which an answer might have to wait for.
+        """
+        if is_writing():
+            raise RuntimeError("Questions are asked outside of transactions.")
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         asked: dict[str, Future[Any] | None] = {}
         for name in plugins().names:
@@ -83,8 +88,8 @@ class Questions:
                 return False
             if self._clock() - since < REST_SECONDS:
                 return True
-            # One more try; where it fails too, the rest begins anew.
-            self._failures[name, hook] = (FAILURES - 1, since)
+            # This asker tries once more; others go on resting until it knows better.
+            self._failures[name, hook] = (count, self._clock())
             return False
 
     def _note(self, name: str, hook: str, *, failed: bool) -> None:

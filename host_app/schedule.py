@@ -9,12 +9,11 @@ import time
 from datetime import datetime, timedelta
 
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from host_app import events, leases
-from host_app.db import db, insert_if_absent, reading, transaction, utcnow
-from host_app.events import emit
-from host_app.models import Schedule
+from host_app.db import current_session, db, insert_if_absent, reading, transaction, utcnow
+from host_app.models import EventDelivery, Schedule
 from host_app.plugin_api import OrderImport, Wake
 from host_app.plugins import plugins
 from host_app.port import host_port
@@ -23,6 +22,8 @@ from host_app.services.orders import BACKORDERS
 from host_app.wakes import waker
 
 IMPORT_EVERY = timedelta(minutes=1)
+# Not the subject of the button, whose event must not be replaced.
+IMPORT_SUBJECT = "order-import:schedule"
 log = logging.getLogger(__name__)
 
 
@@ -56,8 +57,23 @@ def claim_import_event(now: datetime) -> bool:
         )
         if not claimed.rowcount:  # type: ignore[attr-defined]
             return False
-        emit(OrderImport(), "order-import")
+        _emit_import_event(now)
     return True
+
+
+def _emit_import_event(now: datetime) -> None:
+    """Emit the event in place of those that are still to be told: one stands for all.
+
+    One that was parked is tried again, or imports would stop until a person looks.
+    """
+    earlier = EventDelivery.subject == IMPORT_SUBJECT
+    current_session().execute(delete(EventDelivery).where(earlier, EventDelivery.attempts == 0))
+    current_session().execute(
+        update(EventDelivery)
+        .where(earlier, EventDelivery.parked_at.is_not(None))
+        .values(parked_at=None, next_try_at=now, attempts=len(events.BACKOFF))
+    )
+    events.emit(OrderImport(), IMPORT_SUBJECT)
 
 
 def run(app: Flask) -> None:

@@ -84,5 +84,5 @@ def waker() -> Waker:
 def wake(*wakes: Wake) -> None:
     """Send wakes: after the commit of the open transaction, or at once where none is open."""
     sender = waker()
-    if not db.after_commit(lambda: sender.send(wakes) and None):
+    if not db.after_commit(sender.send, wakes):
         sender.send(wakes)
