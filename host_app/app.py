@@ -47,7 +47,7 @@ def create_app(
         render_as_batch=True,
     )
     # Flask-Admin fails on every page when Flask-Babel is installed but not initialised.
-    Babel(app)
+    Babel(app, default_timezone="Europe/Amsterdam")
     app.extensions["host_waker"] = Waker(settings.redis_url)
     app.extensions["host_questions"] = Questions()
     port = app.extensions["host_port"] = Host(settings)

@@ -2,8 +2,55 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, redirect
+from flask_admin import Admin
+from flask_admin.theme import Bootstrap4Theme
+from werkzeug.wrappers import Response
+
+from host_app.admin import account, errors, filters, navigation, security
+from host_app.admin.deliveries import DeliveriesView
+from host_app.admin.home import HomeView
+from host_app.admin.notifications import NotificationsView
+from host_app.admin.orders import OrdersView
+from host_app.admin.picklists import PicklistsView
+from host_app.admin.products import ProductsView
+from host_app.admin.shipments import ShipmentsView
+from host_app.admin.users import UsersView
+from host_app.admin.warehouses import WarehousesView
+from host_app.admin.webshops import WebshopsView
+from host_app.plugins import plugins
+from host_app.port import host_port
+
+SETTINGS = "Settings"
 
 
 def init_app(app: Flask) -> None:
-    """Add the pages."""
+    """Add the pages of the host and those of its plugins, and guard them all."""
+    public = frozenset(app.blueprints)
+    theme = Bootstrap4Theme(base_template="host/base.html")
+    admin = Admin(app, name="Warehouse", theme=theme, index_view=HomeView(name="Home", endpoint="admin"))
+    for view in (
+        OrdersView(name="Orders", endpoint="orders"),
+        PicklistsView(name="Picklists", endpoint="picklists"),
+        ProductsView(name="Products", endpoint="products"),
+        ShipmentsView(name="Shipments", endpoint="shipments"),
+        NotificationsView(name="Notifications", endpoint="notifications"),
+        WebshopsView(name="Webshops", endpoint="webshops", category=SETTINGS),
+        WarehousesView(name="Warehouses", endpoint="warehouses", category=SETTINGS),
+        UsersView(name="Users", endpoint="users", category=SETTINGS),
+        DeliveriesView(name="Event deliveries", endpoint="deliveries", category=SETTINGS),
+    ):
+        admin.add_view(view)
+    for _name, views in plugins().call_each("admin_views", host=host_port()):
+        for view in views:
+            admin.add_view(view)
+    app.register_blueprint(account.blueprint)
+    security.init_app(app, admin, public=public)
+    filters.init_app(app)
+    navigation.init_app(app, admin)
+    errors.init_app(app, admin, public=public)
+    app.add_url_rule("/", "root", _root)
+
+
+def _root() -> Response:
+    return redirect("/admin/")

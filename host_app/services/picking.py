@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import selectinload
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import contains_eager, selectinload
 
 from host_app.carriers import CARRIERS
 from host_app.db import current_session, utcnow
 from host_app.events import emit
-from host_app.models import Order, OrderLine, Picklist, PicklistLine, Shipment, ShipmentLine
+from host_app.models import (
+    Barcode,
+    Order,
+    OrderLine,
+    Picklist,
+    PicklistLine,
+    Product,
+    Shipment,
+    ShipmentLine,
+)
 from host_app.models.picking import PicklistState
 from host_app.plugin_api import (
     HostError,
@@ -49,10 +58,61 @@ def pick(picklist_line_id: int, picked: int) -> None:
     line = session.get(PicklistLine, picklist_line_id)
     if line is None:
         raise HostError("This line does not exist.")
-    _lock_open(line.picklist_id)
+    lock_picklist(line.picklist_id)
     if not 0 <= picked <= line.quantity:
         raise HostError(f"Pick 0 to {line.quantity} pieces.")
     session.execute(update(PicklistLine).where(PicklistLine.id == picklist_line_id).values(picked=picked))
+
+
+def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
+    """Note so many more (or, below zero, fewer) pieces of a line as picked; pickers at the same time add up.
+
+    :raises HostError: the picklist is not open, the line is not on it, or the number does not fit.
+    """
+    lock_picklist(picklist_id)
+    picked = current_session().execute(
+        update(PicklistLine)
+        .where(
+            PicklistLine.id == picklist_line_id,
+            PicklistLine.picklist_id == picklist_id,
+            (PicklistLine.picked + pieces).between(0, PicklistLine.quantity),
+        )
+        .values(picked=PicklistLine.picked + pieces)
+    )
+    if not picked.rowcount:  # type: ignore[attr-defined]
+        raise HostError("That does not fit what is to be picked: somebody may have picked it already.")
+
+
+def scan(picklist_id: int, code: str) -> str:
+    """Pick one piece of the product with this code or barcode, and return in words what was picked.
+
+    :raises HostError: the picklist is not open, the product is not on it, or all of it is picked already.
+    """
+    lock_picklist(picklist_id)
+    lines = (
+        current_session()
+        .scalars(
+            select(PicklistLine)
+            .join(PicklistLine.product)
+            .where(
+                PicklistLine.picklist_id == picklist_id,
+                or_(Product.code == code, Product.barcodes.any(Barcode.code == code)),
+            )
+            .options(contains_eager(PicklistLine.product))
+            # The product code names one product; a barcode may stand on several.
+            .order_by(Product.code != code, PicklistLine.id)
+            .execution_options(populate_existing=True)
+        )
+        .all()
+    )
+    if not lines:
+        raise HostError(f"{code} is not on this picklist: put it back.")
+    line = next((line for line in lines if line.picked < line.quantity), None)
+    if line is None:
+        name = lines[0].product.code
+        raise HostError(f"All pieces of {name} are picked already: this one is too many, put it back.")
+    pick_more(picklist_id, line.id, 1)
+    return f"{line.product.code} {line.product.name}: {line.picked + 1} of {line.quantity}"
 
 
 def pick_all(picklist_id: int) -> None:
@@ -60,7 +120,7 @@ def pick_all(picklist_id: int) -> None:
 
     :raises HostError: the picklist is not open.
     """
-    _lock_open(picklist_id)
+    lock_picklist(picklist_id)
     current_session().execute(
         update(PicklistLine)
         .where(PicklistLine.picklist_id == picklist_id)
@@ -75,7 +135,7 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
     :raises HostError: it is not open, nothing was picked, or the parcels don't hold exactly what was picked.
     """
     session = current_session()
-    picklist = _lock_open(picklist_id)
+    picklist = lock_picklist(picklist_id)
     lines = session.scalars(
         select(PicklistLine)
         .where(PicklistLine.picklist_id == picklist_id)
@@ -190,7 +250,7 @@ def _parcel(shipment: Shipment) -> Parcel:
     )
 
 
-def _lock_open(picklist_id: int) -> Picklist:
+def lock_picklist(picklist_id: int) -> Picklist:
     """Lock a picklist's order and return the picklist, if it is open.
 
     :raises HostError: it does not exist, is paused, closed or cancelled.

@@ -1,0 +1,97 @@
+"""What a packer has filled in to close a picklist, and what plugins say to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+
+from host_app.db import db
+from host_app.models import PicklistLine
+from host_app.plugin_api import HostError
+from host_app.plugins import plugins
+from host_app.questions import questions
+from host_app.services.picking import NewParcel
+
+MOST_PARCELS = 20
+
+
+@dataclass(slots=True)
+class ParcelDraft:
+    """One parcel as it stands in the form; ``pieces`` by picklist line, as typed."""
+
+    carrier: str = ""
+    tracking_code: str = ""
+    pieces: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What plugins answered: may the parcel leave?"""
+
+    objections: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    may_overrule: bool = False
+
+
+def read_drafts(form: MultiDict[str, str], lines: Sequence[PicklistLine]) -> list[ParcelDraft]:
+    """Read the parcels from a form that was sent."""
+    count = form.get("parcels", 1, type=int)
+    return [
+        ParcelDraft(
+            form.get(f"carrier-{number}", "").strip(),
+            form.get(f"tracking-{number}", "").strip(),
+            {line.id: form.get(f"pieces-{number}-{line.id}", "").strip() for line in lines},
+        )
+        for number in range(max(1, min(count, MOST_PARCELS)))
+    ]
+
+
+def add_parcel(drafts: list[ParcelDraft], lines: Sequence[PicklistLine]) -> list[ParcelDraft]:
+    """Add an empty parcel; with the second one, everything picked starts in the first."""
+    if len(drafts) == 1:
+        drafts[0].pieces = {line.id: str(line.picked) for line in lines}
+    if len(drafts) < MOST_PARCELS:
+        empty = {line.id: "0" for line in lines}
+        drafts.append(ParcelDraft(drafts[-1].carrier, "", empty))
+    return drafts
+
+
+def parcels_of(drafts: Sequence[ParcelDraft]) -> list[NewParcel]:
+    """Return the parcels to make.
+
+    :raises HostError: a number of pieces is not a number.
+    """
+    if len(drafts) == 1:
+        return [NewParcel(drafts[0].carrier, drafts[0].tracking_code)]
+    return [NewParcel(draft.carrier, draft.tracking_code, _numbers(draft.pieces)) for draft in drafts]
+
+
+def ask_plugins_about(picklist_id: int) -> Verdict:
+    """Ask all plugins, outside of any transaction, if the picklist may be closed."""
+    db.session.rollback()
+    objections: list[str] = []
+    warnings: list[str] = []
+    may_overrule = True
+    for answer in questions().ask("picklist_closing", picklist_id=picklist_id):
+        title = plugins().infos[answer.plugin].title
+        if answer.failed:
+            warnings.append(
+                _(
+                    "%(shop)s could not be asked if this parcel may leave. Check the order there before it does.",
+                    shop=title,
+                )
+            )
+        elif answer.value is not None:
+            objections += answer.value.objections
+            warnings += answer.value.warnings
+            may_overrule = may_overrule and (answer.value.may_overrule or not answer.value.objections)
+    return Verdict(tuple(objections), tuple(warnings), may_overrule)
+
+
+def _numbers(pieces: Mapping[int, str]) -> dict[int, int]:
+    if any(text and not (text.isascii() and text.isdigit() and len(text) < 7) for text in pieces.values()):
+        raise HostError(_("Write pieces as whole numbers."))
+    return {line_id: int(text or 0) for line_id, text in pieces.items()}

@@ -1,0 +1,88 @@
+"""How moments, money, states and addresses are written on pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from flask import Flask
+from flask_babel import format_currency, format_datetime
+from flask_babel import gettext as _
+
+from host_app.carriers import CARRIERS
+from host_app.db import utcnow
+
+TONES = {
+    "concept": "info",
+    "processing": "primary",
+    "paused": "warning",
+    "completed": "success",
+    "cancelled": "secondary",
+    "new": "primary",
+    "closed": "success",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the filters."""
+    app.jinja_env.filters.update(
+        moment=moment,
+        money=money,
+        state=state,
+        tone=lambda value: TONES.get(str(value), "secondary"),
+        late=lambda value: value is not None and value < utcnow(),
+        carrier=lambda code: CARRIERS.get(code, code),
+        address_lines=address_lines,
+        safe_url=safe_url,
+    )
+    app.jinja_env.globals["carriers"] = CARRIERS
+
+
+def moment(value: datetime | None) -> str:
+    """Write day and time without doubt about which number is the month."""
+    return format_datetime(value, "d MMM yyyy HH:mm") if value else ""
+
+
+def money(value: Decimal | None) -> str:
+    """Write an amount in euro."""
+    return "" if value is None else str(format_currency(value, "EUR"))
+
+
+def state(value: str) -> str:
+    """Write a state of an order or a picklist."""
+    titles = {
+        "concept": _("Concept"),
+        "processing": _("Processing"),
+        "paused": _("Paused"),
+        "completed": _("Completed"),
+        "cancelled": _("Cancelled"),
+        "new": _("Open"),
+        "closed": _("Closed"),
+    }
+    return titles.get(str(value), str(value))
+
+
+def address_lines(address: Mapping[str, Any] | None) -> list[str]:
+    """Write an address as people read it; empty where it was erased."""
+    values = {key: str(value or "").strip() for key, value in (address or {}).items()}
+    get = values.get
+    lines = (
+        get("company"),
+        get("name"),
+        get("pickup_point"),
+        " ".join(
+            filter(None, (get("street"), get("house_number"), get("house_number_extension")))
+        ),
+        get("extra"),
+        " ".join(filter(None, (get("postal_code"), get("city")))),
+        get("country"),
+    )  # fmt: skip
+    return [line for line in lines if line]
+
+
+def safe_url(url: str | None) -> str:
+    """Return a link of a plugin, unless following it would run something."""
+    text = (url or "").strip()
+    return text if text.startswith(("/", "https://", "http://", "?", "#")) else ""

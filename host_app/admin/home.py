@@ -1,0 +1,41 @@
+"""The home page: what needs doing."""
+
+from __future__ import annotations
+
+from flask import url_for
+from flask_admin import AdminIndexView, expose
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+
+from host_app.admin.deliveries import parked
+from host_app.admin.orders import WAITING, waits_for_stock
+from host_app.db import db, utcnow
+from host_app.models import Order, Picklist
+from host_app.models.picking import PicklistState
+from host_app.plugin_api import OrderState
+from host_app.services import notifications
+
+
+class HomeView(AdminIndexView):
+    """What needs doing."""
+
+    @expose("/")
+    def index(self) -> str:
+        """Count what waits for somebody."""
+        count = select(func.count())
+        late = count.select_from(Picklist).join(Picklist.order).where(
+            Picklist.state == PicklistState.NEW, Order.deadline < utcnow()
+        )  # fmt: skip
+        open_picklists = count.where(Picklist.state == PicklistState.NEW)
+        concepts = count.where(Order.state == OrderState.CONCEPT)
+        waiting = count.select_from(waits_for_stock().subquery())
+        orders, picklists = "orders.index", "picklists.index"
+        tiles = [
+            (_("Picklists to pick"), db.session.scalar(open_picklists), url_for(picklists), "primary"),
+            (_("of those late"), db.session.scalar(late), url_for(picklists), "danger"),
+            (_("Orders waiting for stock"), db.session.scalar(waiting), url_for(orders, state=WAITING), "warning"),
+            (_("Concepts"), db.session.scalar(concepts), url_for(orders, state=OrderState.CONCEPT), "primary"),
+            (_("Unread notifications"), notifications.unread(), url_for("notifications.index"), "warning"),
+            (_("Parked event deliveries"), parked(), url_for("deliveries.index"), "danger"),
+        ]  # fmt: skip
+        return str(self.render("host/home.html", tiles=tiles))

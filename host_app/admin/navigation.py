@@ -1,0 +1,61 @@
+"""The menu bar: what the current user may open, with the numbers that ask for attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, current_app
+from flask_admin import Admin
+from flask_admin.menu import BaseMenu, MenuView
+
+from host_app.admin.security import may
+
+LAST = ("Settings",)
+
+
+@dataclass(slots=True)
+class MenuItem:
+    """One entry of the menu; ``children`` for a group."""
+
+    name: str
+    url: str = ""
+    active: bool = False
+    badge: int = 0
+    children: list[MenuItem] = field(default_factory=list)
+
+
+def init_app(app: Flask, admin: Admin) -> None:
+    """Give templates the menu."""
+    app.jinja_env.globals["menu"] = lambda view: menu(admin, view)
+
+
+def menu(admin: Admin, active: Any) -> list[MenuItem]:
+    """Return the menu for the current user, settings last."""
+    items = [item for entry in admin.menu() if (item := _item(entry, active)) and item.url != "/admin/"]
+    return sorted(items, key=lambda item: item.name in LAST)
+
+
+def _item(entry: BaseMenu, active: Any) -> MenuItem | None:
+    if entry.is_category():
+        children = [item for child in entry._children if (item := _item(child, active))]
+        if not children:
+            return None
+        badge = sum(child.badge for child in children)
+        return MenuItem(str(entry.name), active=entry.is_active(active), badge=badge, children=children)
+    view = entry._view if isinstance(entry, MenuView) else None
+    if not (entry.is_visible() and entry.is_accessible()) or (view is not None and not may(view)):
+        return None
+    return MenuItem(str(entry.name), entry.get_url() or "", entry.is_active(active), _badge(view))
+
+
+def _badge(view: Any) -> int:
+    """Return the number beside a view's menu item: of a method ``badge()``, if it has one."""
+    badge = getattr(view, "badge", None)
+    if not callable(badge):
+        return 0
+    try:
+        return int(badge() or 0)
+    except Exception:
+        current_app.logger.exception("no number for the menu item of %s", type(view).__name__)
+        return 0

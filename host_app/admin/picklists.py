@@ -1,0 +1,192 @@
+"""Picklists: what is to be picked, picking it, and closing with one or more parcels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import flash, redirect, request, url_for
+from flask_admin import expose
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import contains_eager, joinedload, selectinload
+from werkzeug.wrappers import Response
+
+from host_app.admin.base import HostView, begin_reading, changing, found, paged, panels, who
+from host_app.admin.closing import (
+    ParcelDraft,
+    Verdict,
+    add_parcel,
+    ask_plugins_about,
+    parcels_of,
+    read_drafts,
+)
+from host_app.admin.security import EVERYONE
+from host_app.db import db, transaction
+from host_app.models import Order, OrderLine, Picklist, PicklistLine, Product, Shipment, ShipmentLine
+from host_app.models.picking import PicklistState
+from host_app.plugin_api import HostError
+from host_app.services import picking
+from host_app.services.orders import OPEN_PICKLISTS
+
+
+class PicklistsView(HostView):
+    """Picklists."""
+
+    roles = EVERYONE
+
+    @expose("/")
+    def index(self) -> str:
+        """List open picklists, the most urgent first; or those that are done."""
+        show = request.args.get("show", "open")
+        statement = (
+            select(Picklist)
+            .join(Picklist.order)
+            .options(
+                contains_eager(Picklist.order).selectinload(Order.marks),
+                selectinload(Picklist.lines),
+                joinedload(Picklist.warehouse),
+            )
+        )
+        if show == "closed":
+            statement = statement.where(Picklist.state.not_in(OPEN_PICKLISTS)).order_by(Picklist.id.desc())
+        else:
+            statement = statement.where(Picklist.state.in_(OPEN_PICKLISTS)).order_by(
+                Order.deadline.is_(None), Order.deadline, Picklist.id
+            )
+        return str(self.render("host/picklists.html", page=paged(statement), show=show))
+
+    @expose("/<int:picklist_id>")
+    def page(self, picklist_id: int) -> str:
+        """Show one picklist, to pick and close it."""
+        return self._page(picklist_id)
+
+    @expose("/<int:picklist_id>/pick", methods=["POST"])
+    def pick(self, picklist_id: int) -> Response:
+        """Note pieces of one line as picked: so many more (or, below zero, fewer)."""
+        line_id, pieces = request.form.get("line", type=int), request.form.get("pieces", type=int)
+        with changing():
+            if line_id is None or pieces is None:
+                raise HostError(_("Write pieces as whole numbers."))
+            picking.pick_more(picklist_id, line_id, pieces)
+        return _back(picklist_id)
+
+    @expose("/<int:picklist_id>/scan", methods=["POST"])
+    def scan(self, picklist_id: int) -> Response:
+        """Note one piece of the scanned product as picked."""
+        code = request.form.get("code", "").strip()
+        with changing():
+            if code:
+                flash(picking.scan(picklist_id, code), "success")
+        return _back(picklist_id)
+
+    @expose("/<int:picklist_id>/pick-all", methods=["POST"])
+    def pick_all(self, picklist_id: int) -> Response:
+        """Note everything as picked."""
+        with changing(_("Everything is picked.")):
+            picking.pick_all(picklist_id)
+        return _back(picklist_id)
+
+    @expose("/<int:picklist_id>/close", methods=["POST"])
+    def close(self, picklist_id: int) -> Response | str:
+        """Close the picklist, unless a plugin objects; or add and remove parcels in the form."""
+        lines = _lines(picklist_id)
+        drafts = read_drafts(request.form, lines)
+        if "add_parcel" in request.form:
+            return self._page(picklist_id, drafts=add_parcel(drafts, lines))
+        if "remove_parcel" in request.form and len(drafts) > 1:
+            return self._page(picklist_id, drafts=drafts[:-1])
+        try:
+            # What can't be closed anyway is said before anyone is asked.
+            parcels = parcels_of(drafts)
+            self._refuse_changed(picklist_id)
+            verdict = ask_plugins_about(picklist_id)
+            if verdict.objections and not _overruled(verdict):
+                begin_reading()
+                return self._page(picklist_id, drafts=drafts, verdict=verdict)
+            with transaction():
+                picking.lock_picklist(picklist_id)
+                self._refuse_changed(picklist_id)
+                picking.close_picklist(picklist_id, parcels, who=who())
+        except picking.AlreadyClosed as error:
+            flash(str(error), "danger")
+            return _back(picklist_id)
+        except HostError as error:
+            flash(str(error), "danger")
+            begin_reading()
+            return self._page(picklist_id, drafts=drafts)
+        for warning in verdict.warnings:
+            flash(warning, "warning")
+        flash(_("The picklist is closed."), "success")
+        return _back(picklist_id)
+
+    def _refuse_changed(self, picklist_id: int) -> None:
+        """Refuse what the packer has not seen: somebody else picked after the page was shown."""
+        seen = request.form.get("seen")
+        picklist = db.session.get(Picklist, picklist_id, populate_existing=True)
+        if (
+            picklist is not None
+            and picklist.state == PicklistState.NEW
+            and seen != _seen(_lines(picklist_id))
+        ):
+            raise HostError(
+                _("What is picked changed after this page was shown. Look at the numbers, then close again.")
+            )
+
+    def _page(
+        self, picklist_id: int, *, drafts: Sequence[ParcelDraft] = (), verdict: Verdict | None = None
+    ) -> str:
+        shown, failed = panels("picklist_panels", picklist_id=picklist_id)
+        picklist = found(
+            db.session.scalar(
+                select(Picklist)
+                .where(Picklist.id == picklist_id)
+                .options(
+                    joinedload(Picklist.order).selectinload(Order.marks),
+                    joinedload(Picklist.warehouse),
+                    selectinload(Picklist.lines).joinedload(PicklistLine.order_line),
+                    selectinload(Picklist.lines)
+                    .joinedload(PicklistLine.product)
+                    .selectinload(Product.barcodes),
+                    selectinload(Picklist.shipments)
+                    .selectinload(Shipment.lines)
+                    .joinedload(ShipmentLine.order_line)
+                    .joinedload(OrderLine.product),
+                )
+            )
+        )
+        return str(
+            self.render(
+                "host/picklist.html",
+                picklist=picklist,
+                order=picklist.order,
+                picked=sum(line.picked for line in picklist.lines),
+                quantity=sum(line.quantity for line in picklist.lines),
+                seen=_seen(picklist.lines),
+                drafts=drafts or [ParcelDraft()],
+                verdict=verdict,
+                panels=shown,
+                failed=failed,
+            )
+        )
+
+
+def _lines(picklist_id: int) -> Sequence[PicklistLine]:
+    return db.session.scalars(
+        select(PicklistLine)
+        .where(PicklistLine.picklist_id == picklist_id)
+        .order_by(PicklistLine.id)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _seen(lines: Sequence[PicklistLine]) -> str:
+    return " ".join(f"{line.id}:{line.picked}" for line in lines)
+
+
+def _overruled(verdict: Verdict) -> bool:
+    """Tell if the packer saw every one of these objections and closes all the same."""
+    return verdict.may_overrule and set(verdict.objections) <= set(request.form.getlist("overruled"))
+
+
+def _back(picklist_id: int) -> Response:
+    return redirect(url_for("picklists.page", picklist_id=picklist_id))

@@ -1,0 +1,73 @@
+"""Shipments: the parcels that left, and correcting their carrier or tracking code."""
+
+from __future__ import annotations
+
+from flask import redirect, request
+from flask_admin import expose
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import contains_eager, joinedload, selectinload
+from werkzeug.wrappers import Response
+
+from host_app.admin.base import HostView, changing, found, paged
+from host_app.admin.security import EVERYONE, safe_path
+from host_app.db import db
+from host_app.models import Order, OrderLine, Shipment, ShipmentLine
+from host_app.services import picking
+
+
+class ShipmentsView(HostView):
+    """Shipments."""
+
+    roles = EVERYONE
+
+    @expose("/")
+    def index(self) -> str:
+        """List parcels, the newest first."""
+        text = request.args.get("q", "").strip()
+        statement = (
+            select(Shipment)
+            .join(Shipment.order)
+            .options(
+                contains_eager(Shipment.order),
+                selectinload(Shipment.lines)
+                .joinedload(ShipmentLine.order_line)
+                .joinedload(OrderLine.product),
+            )
+            .order_by(Shipment.id.desc())
+        )
+        if text:
+            statement = statement.where(
+                Shipment.tracking_code.icontains(text, autoescape=True)
+                | Order.reference.icontains(text, autoescape=True)
+            )
+        return str(self.render("host/shipments.html", page=paged(statement), q=text))
+
+    @expose("/<int:shipment_id>")
+    def page(self, shipment_id: int) -> str:
+        """Show one parcel."""
+        shipment = found(
+            db.session.scalar(
+                select(Shipment)
+                .where(Shipment.id == shipment_id)
+                .options(
+                    joinedload(Shipment.order),
+                    joinedload(Shipment.picklist),
+                    selectinload(Shipment.lines)
+                    .joinedload(ShipmentLine.order_line)
+                    .joinedload(OrderLine.product),
+                )
+            )
+        )
+        return str(self.render("host/shipment.html", shipment=shipment))
+
+    @expose("/<int:shipment_id>/correct", methods=["POST"])
+    def correct(self, shipment_id: int) -> Response:
+        """Correct carrier or tracking code; the webshop is told."""
+        with changing(_("The shipment is corrected; webshops are told.")):
+            picking.correct_shipment(
+                shipment_id,
+                carrier=request.form.get("carrier", ""),
+                tracking_code=request.form.get("tracking_code", "")[:80],
+            )
+        return redirect(safe_path(request.form.get("next") or f"/admin/shipments/{shipment_id}"))

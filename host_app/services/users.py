@@ -1,0 +1,63 @@
+"""Users: adding them, and changing what they may do."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from host_app.db import current_session
+from host_app.models import User
+from host_app.models.people import Role
+from host_app.plugin_api import HostError
+
+SHORTEST = 10
+
+
+def add_user(username: str, password: str, *, role: str) -> int:
+    """Add somebody who can log in and return their id.
+
+    :raises HostError: the name is empty or in use, the password too short, or the role unknown.
+    """
+    session = current_session()
+    username = username.strip()[:80]
+    if not username:
+        raise HostError("A user needs a name.")
+    if session.scalar(select(User.id).where(func.lower(User.username) == username.lower())) is not None:
+        raise HostError(f"There is a user named {username} already.")
+    user = User(username=username, role=_known(role), active=True)
+    user.set_password(_long_enough(password))
+    session.add(user)
+    session.flush()
+    return user.id
+
+
+def change_user(user_id: int, *, role: str, active: bool, password: str = "") -> User:
+    """Change role and access of a user; with a password, replace theirs, which logs them out everywhere.
+
+    :raises HostError: they do not exist, the password is too short, or they are the last active administrator.
+    """
+    session = current_session()
+    # All are locked, so that two administrators can't remove each other at the same time.
+    rows = {row.id: row for row in session.scalars(select(User).with_for_update())}
+    user = rows.get(user_id)
+    if user is None:
+        raise HostError("This user does not exist.")
+    others = any(row.active and row.is_administrator for row in rows.values() if row.id != user_id)
+    if user.active and user.is_administrator and not others and not (active and role == Role.ADMINISTRATOR):
+        raise HostError("This is the last active administrator: make somebody else administrator first.")
+    user.role, user.active = _known(role), active
+    if password:
+        user.set_password(_long_enough(password))
+    session.flush()
+    return user
+
+
+def _known(role: str) -> str:
+    if role not in set(Role):
+        raise HostError("Choose a role.")
+    return role
+
+
+def _long_enough(password: str) -> str:
+    if len(password) < SHORTEST:
+        raise HostError(f"A password needs at least {SHORTEST} characters.")
+    return password

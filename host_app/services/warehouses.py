@@ -1,0 +1,47 @@
+"""Warehouses: adding, renaming, and taking out of use."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from host_app.db import current_session
+from host_app.models import Warehouse
+from host_app.plugin_api import HostError
+
+
+def add_warehouse(name: str) -> int:
+    """Add a warehouse and return its id.
+
+    :raises HostError: the name is empty or in use.
+    """
+    warehouse = Warehouse(name=_free_name(name), active=True)
+    current_session().add(warehouse)
+    current_session().flush()
+    return warehouse.id
+
+
+def change_warehouse(warehouse_id: int, *, name: str, active: bool) -> None:
+    """Rename a warehouse, or take it out of use.
+
+    :raises HostError: it does not exist, the name is empty or in use, or it is the last active one.
+    """
+    session = current_session()
+    # All are locked, so that two people can't take the last two out of use at the same time.
+    rows = {row.id: row for row in session.scalars(select(Warehouse).with_for_update())}
+    warehouse = rows.get(warehouse_id)
+    if warehouse is None:
+        raise HostError("This warehouse does not exist.")
+    if not active and not any(row.active for row in rows.values() if row.id != warehouse_id):
+        raise HostError("This is the last warehouse in use: orders need one.")
+    warehouse.name, warehouse.active = _free_name(name, warehouse_id), active
+    session.flush()
+
+
+def _free_name(name: str, but: int = 0) -> str:
+    name = name.strip()[:80]
+    if not name:
+        raise HostError("A warehouse needs a name.")
+    taken = select(Warehouse.id).where(Warehouse.name == name, Warehouse.id != but)
+    if current_session().scalar(taken) is not None:
+        raise HostError(f"There is a warehouse named {name} already.")
+    return name
