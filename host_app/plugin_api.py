@@ -582,12 +582,27 @@ class HookSpecs:
 
     @hookspec
     def admin_views(self, host: HostPort) -> list[Any]:
-        """Return ``flask_admin.BaseView`` objects to add to the admin. Login and CSRF are checked by the host."""
+        """Return ``flask_admin.BaseView`` objects to add to the admin; give each an ``endpoint`` of your own.
+
+        The host lets nobody in without login, and no request that changes something without a CSRF token: a form
+        field or header made with ``csrf_token()`` in templates. Reading (GET) is for everyone logged in, all other
+        methods are for administrators. An attribute ``roles`` of the view, or of one of its handlers, a set of
+        ``"administrator"`` and ``"warehouse"``, says otherwise for all methods. Views in the menu may have a method
+        ``badge() -> int``, the number shown beside their name.
+
+        Templates extend ``admin/master.html`` to look like the host's pages, and may import ``host/ui.html``. They
+        hold no inline scripts, handlers or styles: the content security policy forbids them, unless the response
+        brings a ``Content-Security-Policy`` of its own. A read transaction is open while a view runs.
+        """
         return []
 
     @hookspec
     def blueprints(self, host: HostPort) -> list[Any]:
-        """Return ``flask.Blueprint`` objects to register."""
+        """Return ``flask.Blueprint`` objects to register.
+
+        Their routes under ``/admin`` are guarded as views are. All others are open to the world, without login and
+        CSRF token: they must prove by themselves who calls, for example by a signature.
+        """
         return []
 
     @hookspec
