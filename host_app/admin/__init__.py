@@ -44,8 +44,8 @@ def init_app(app: Flask) -> None:
     for _name, views in plugins().call_each("admin_views", host=host_port()):
         for view in views:
             admin.add_view(view)
-    app.register_blueprint(account.blueprint)
-    security.init_app(app, admin, public=public)
+    limiter = security.init_app(app, admin, public=public)
+    account.init_app(app, limiter)
     filters.init_app(app)
     navigation.init_app(app, admin)
     errors.init_app(app, admin, public=public)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_limiter import Limiter
 from flask_login import current_user, logout_user
 from flask_wtf import FlaskForm
 from sqlalchemy import select
@@ -14,15 +16,11 @@ from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired
 
-from host_app.admin.security import limiter, log_in, safe_path
+from host_app.admin.security import log_in, safe_path
 from host_app.db import db
 from host_app.models import User
 
 LIMIT = "10 per minute"
-
-blueprint = Blueprint("account", __name__)
-# Checked in place of a user that does not exist, so that the time taken does not tell which names do.
-_NOBODY = generate_password_hash("nobody")
 
 
 class LoginForm(FlaskForm):
@@ -30,6 +28,24 @@ class LoginForm(FlaskForm):
 
     username = StringField(validators=[InputRequired()])
     password = PasswordField(validators=[InputRequired()])
+
+
+def init_app(app: Flask, limiter: Limiter) -> None:
+    """Add the pages to log in and out."""
+    # A warehouse shares one address: only failed tries count.
+    limited = limiter.limit(LIMIT, deduct_when=_failed)(
+        limiter.limit(LIMIT, key_func=_by_username, deduct_when=_failed)(check_login)
+    )
+    blueprint = Blueprint("account", __name__)
+    blueprint.add_url_rule("/login", "login", login)
+    blueprint.add_url_rule("/login", "check_login", limited, methods=["POST"])
+    blueprint.add_url_rule("/logout", "logout", logout, methods=["POST"])
+    app.register_blueprint(blueprint)
+
+
+@cache
+def _nobody() -> str:
+    return generate_password_hash("nobody")
 
 
 def _by_username() -> str:
@@ -40,7 +56,6 @@ def _failed(response: Any) -> bool:
     return response.status_code != 302
 
 
-@blueprint.get("/login")
 def login() -> Response | str:
     """Ask who is there."""
     if current_user.is_authenticated:
@@ -48,10 +63,6 @@ def login() -> Response | str:
     return render_template("host/login.html", form=LoginForm(), next=request.args.get("next"))
 
 
-# A warehouse shares one address: only failed tries count.
-@blueprint.post("/login", endpoint="check_login")
-@limiter.limit(LIMIT, deduct_when=_failed)
-@limiter.limit(LIMIT, key_func=_by_username, deduct_when=_failed)
 def check_login() -> Response | tuple[str, int]:
     """Check name and password."""
     form = LoginForm()
@@ -59,7 +70,8 @@ def check_login() -> Response | tuple[str, int]:
     if form.validate_on_submit():
         name = (form.username.data or "").strip()
         user = db.session.scalar(select(User).where(User.username == name))
-        known = check_password_hash(user.password_hash if user else _NOBODY, form.password.data or "")
+        # Where there is no such user the same work is done, so that the time taken does not tell which names exist.
+        known = check_password_hash(user.password_hash if user else _nobody(), form.password.data or "")
         if user is not None and known and user.active:
             log_in(user)
             return redirect(safe_path(wanted))
@@ -68,7 +80,6 @@ def check_login() -> Response | tuple[str, int]:
     return render_template("host/login.html", form=form, next=wanted), 401
 
 
-@blueprint.post("/logout")
 def logout() -> Response:
     """End the session."""
     logout_user()

@@ -46,7 +46,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-limiter = Limiter(get_remote_address, strategy="fixed-window", headers_enabled=False)
 csrf = CSRFProtect()
 
 
@@ -112,7 +111,7 @@ def safe_path(target: str | None) -> str:
     return target
 
 
-def init_app(app: Flask, admin: Admin, *, public: Collection[str]) -> None:
+def init_app(app: Flask, admin: Admin, *, public: Collection[str]) -> Limiter:
     """Set up login, CSRF, limits and headers, and the guard in front of every page."""
     config: Config = app.extensions["host_config"]
     app.config.update(
@@ -131,11 +130,12 @@ def init_app(app: Flask, admin: Admin, *, public: Collection[str]) -> None:
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
     )
     csrf.init_app(app)
-    limiter.init_app(app)
+    limiter = Limiter(get_remote_address, app=app, strategy="fixed-window")
     logins = LoginManager(app)
     logins.user_loader(_load_user)
     app.before_request(Guard(admin, public))
     app.after_request(_add_headers)
+    return limiter
 
 
 def _load_user(user_id: str) -> User | None:
