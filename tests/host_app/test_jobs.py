@@ -1,0 +1,130 @@
+"""Jobs run under the lease of their name, may come twice, and fail in the open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import select
+
+from host_app import jobs, leases
+from host_app.db import db, reading, transaction, utcnow
+from host_app.models import LeaseRow, Notification, Warehouse
+from host_app.plugin_api import HostPort, Lease, LeaseLost
+from tests.conftest import AppFactory
+from tests.host_app import probe as probes
+from tests.host_app.probe import QUEUE, Probe, count, running
+
+WAKE = ("probe:work", QUEUE, "tests.host_app.probe:work", [7])
+Work = Callable[..., bool | None]
+
+
+@pytest.fixture
+def probe(make_any_app: AppFactory) -> Iterator[Probe]:
+    with running(make_any_app) as probe:
+        yield probe
+
+
+@pytest.fixture
+def doing() -> Iterator[Callable[[Work], None]]:
+    """Say what the job does."""
+    yield probes.working.append
+    probes.working.clear()
+
+
+def queued(redis_url: str) -> int:
+    return len(Queue(QUEUE, connection=redis.Redis.from_url(redis_url), serializer=JSONSerializer).jobs)
+
+
+def notices() -> list[str]:
+    with reading() as session:
+        return list(session.scalars(select(Notification.title)))
+
+
+def test_a_job_gets_host_lease_and_arguments_and_leaves_no_lease(probe: Probe, doing: Any) -> None:
+    got: list[Any] = []
+    doing(lambda host, lease, number: got.append((leases.held(["probe:work"]), number)))
+    jobs.run_wake(*WAKE)
+    assert got == [({"probe:work"}, 7)]
+    assert count(LeaseRow) == 0
+
+
+@pytest.mark.parametrize("job", ["os:system", "hostile_app.jobs:run", "plugin.jobs:run", "tests:run"])
+def test_a_job_of_a_package_that_is_no_loaded_plugin_is_refused(probe: Probe, job: str) -> None:
+    with pytest.raises(ValueError, match="not a job"):
+        jobs.run_wake("name", QUEUE, job, [])
+
+
+def test_who_finds_the_lease_taken_leaves_and_the_holder_looks_once_more(
+    probe: Probe, doing: Any, redis_url: str
+) -> None:
+    calls: list[int] = []
+
+    def work(_host: HostPort, _lease: Lease, number: int) -> None:
+        calls.append(number)
+        jobs.run_wake(*WAKE)  # the same wake once more, while this one works
+
+    doing(work)
+    jobs.run_wake(*WAKE)
+    assert calls == [7]
+    assert queued(redis_url) == 1
+
+
+def test_a_job_with_work_left_is_woken_again(probe: Probe, doing: Any, redis_url: str) -> None:
+    doing(lambda *_: True)
+    jobs.run_wake(*WAKE)
+    assert queued(redis_url) == 1
+
+
+def test_a_job_that_is_done_is_not_woken_again(probe: Probe, doing: Any, redis_url: str) -> None:
+    doing(lambda *_: False)
+    jobs.run_wake(*WAKE)
+    assert queued(redis_url) == 0
+
+
+def test_a_failure_is_told_once_a_day_and_its_subject_rests(probe: Probe, doing: Any) -> None:
+    calls: list[int] = []
+
+    def fail(_host: HostPort, _lease: Lease, number: int) -> None:
+        calls.append(number)
+        raise ValueError("secret of a customer")
+
+    doing(fail)
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            jobs.run_wake(*WAKE)
+        jobs.run_wake(*WAKE)  # rests, so nothing is done
+        with transaction() as session:
+            row = session.scalars(select(LeaseRow)).one()
+            assert timedelta(seconds=8) < row.expires_at - utcnow() < timedelta(seconds=11)
+            row.expires_at = utcnow() - timedelta(seconds=1)
+    assert calls == [7, 7]
+    assert notices() == ["The background job probe:work failed"]
+    with reading() as session:
+        assert "secret" not in session.scalars(select(Notification.body)).one()
+
+
+def test_a_job_that_left_changed_rows_behind_still_fails_in_the_open(probe: Probe, doing: Any) -> None:
+    def fail(host: HostPort, *_: Any) -> None:
+        db.session.add(Warehouse(name="stray", active=True))
+        raise ValueError
+
+    doing(fail)
+    with pytest.raises(ValueError):
+        jobs.run_wake(*WAKE)
+    assert len(notices()) == 1
+    assert count(Warehouse) == 0
+
+
+def test_a_lost_lease_is_no_failure(probe: Probe, doing: Any) -> None:
+    def lose(*_: Any) -> None:
+        raise LeaseLost("probe:work")
+
+    doing(lose)
+    jobs.run_wake(*WAKE)
+    assert notices() == []
