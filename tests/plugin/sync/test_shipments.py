@@ -1,0 +1,260 @@
+"""A closed picklist is confirmed to bol once and only once, whatever crashes or gets lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from host_app.db import transaction
+from host_app.models import EventDelivery
+from host_app.services import picking
+from host_app.services.picking import NewParcel
+from plugin.connector import BolClient
+from plugin.models import EffectState, ShipmentEffect
+from plugin.settings import DEFAULT_CARRIERS
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+SHIPMENTS = "/retailer/shipments"
+
+
+@pytest.fixture
+def packed(shop: Shop) -> Shop:
+    """A shop with everything on, and one order of two kettles to ship."""
+    shop.connect(send_stock=True, send_shipments=True)
+    shop.work()
+    shop.order_id = shop.order((KETTLE, 2))
+    shop.import_orders()
+    return shop
+
+
+def states(shop: Shop) -> list[str]:
+    return [effect.state for effect in shop.effects()]
+
+
+def shipped(shop: Shop) -> int:
+    return sum(
+        int(item["quantityShipped"])
+        for shipment in shop.shipments_at_bol()
+        for item in shipment["shipmentItems"]
+    )
+
+
+def test_a_closed_picklist_is_confirmed_with_carrier_and_tracking_code(packed: Shop) -> None:
+    packed.close(packed.order_id, "postnl", "3S abc 123")
+    packed.pass_time(5)
+    assert states(packed) == [EffectState.CONFIRMED]
+    (shipment,) = packed.shipments_at_bol()
+    assert shipment["transport"]["transporterCode"] == "TNT"
+    assert shipment["transport"]["trackAndTrace"] == "3Sabc123"
+    assert shipped(packed) == 2
+
+
+def test_telling_the_plugin_twice_ships_once(packed: Shop) -> None:
+    packed.close(packed.order_id)
+    with transaction() as session:
+        delivery = session.query(EventDelivery).filter_by(kind="picklist_closed").one()
+        session.add(
+            EventDelivery(
+                plugin="bol", kind=delivery.kind, subject=delivery.subject, payload=delivery.payload
+            )
+        )
+    packed.pass_time(5)
+    assert shipped(packed) == 2
+    assert len(packed.writes(SHIPMENTS)) == 1
+
+
+def test_several_parcels_are_confirmed_each_with_its_own_code(packed: Shop) -> None:
+    picklist = packed.picklist_id(packed.order_id)
+    line = packed.picklist_lines(picklist)[0]
+    with transaction():
+        picking.pick_all(picklist)
+        picking.close_picklist(
+            picklist, [NewParcel("dhl", "A1", {line.id: 1}), NewParcel("dpd", "B2", {line.id: 1})], who="ann"
+        )
+    packed.pass_time(30, steps=6)
+    assert states(packed) == [EffectState.CONFIRMED] * 2
+    assert sorted(shipment["transport"]["trackAndTrace"] for shipment in packed.shipments_at_bol()) == [
+        "A1",
+        "B2",
+    ]
+    assert shipped(packed) == 2
+
+
+def test_items_of_one_parcel_go_in_one_request(packed: Shop) -> None:
+    order_id = packed.order((KETTLE, 1), (TOASTER, 1))
+    packed.import_orders()
+    packed.close(order_id)
+    packed.pass_time(5)
+    assert len(packed.writes(SHIPMENTS)) == 1
+    assert states(packed) == [EffectState.CONFIRMED] * 2
+
+
+def test_nothing_is_sent_while_send_shipments_is_off(packed: Shop) -> None:
+    packed.settings(send_shipments=False)
+    packed.close(packed.order_id)
+    packed.pass_time(60)
+    assert packed.writes(SHIPMENTS) == []
+    assert states(packed) == [EffectState.WANTED]
+    packed.settings(send_shipments=True)
+    packed.pass_time(5)
+    assert shipped(packed) == 2
+
+
+def test_a_carrier_without_a_code_waits_visibly_and_goes_on_once_it_has_one(packed: Shop) -> None:
+    packed.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": ""})
+    packed.close(packed.order_id, carrier="gls")
+    packed.pass_time(60)
+    assert packed.writes(SHIPMENTS) == []
+    assert any("GLS" in title for title in packed.notices())
+    packed.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": "GLS"})
+    packed.pass_time(5)
+    assert states(packed) == [EffectState.CONFIRMED]
+
+
+def test_bol_not_reachable_means_later(packed: Shop) -> None:
+    packed.sandbox.faults(
+        [{"method": "POST", "path": SHIPMENTS, "when": "before", "status": 429, "times": 1}]
+    )
+    packed.close(packed.order_id)
+    packed.pass_time(1)
+    assert shipped(packed) == 0
+    packed.pass_time(120, steps=4)
+    assert shipped(packed) == 2
+
+
+def test_a_lost_answer_is_settled_by_finding_the_shipment(packed: Shop) -> None:
+    packed.sandbox.faults([{"method": "POST", "path": SHIPMENTS, "when": "after", "drop": True, "times": 1}])
+    packed.close(packed.order_id)
+    packed.work()
+    assert states(packed) == [EffectState.UNKNOWN]
+    packed.pass_time(30, steps=3)
+    assert states(packed) == [EffectState.CONFIRMED]
+    assert shipped(packed) == 2
+    assert len(packed.writes(SHIPMENTS)) == 1
+
+
+def test_a_server_error_before_the_work_is_sent_again_only_after_five_minutes(packed: Shop) -> None:
+    packed.sandbox.faults(
+        [{"method": "POST", "path": SHIPMENTS, "when": "before", "status": 500, "times": 1}]
+    )
+    packed.close(packed.order_id)
+    packed.pass_time(240, steps=8)
+    assert len(packed.writes(SHIPMENTS)) == 1
+    packed.pass_time(400, steps=12)
+    assert states(packed) == [EffectState.CONFIRMED]
+    assert shipped(packed) == 2
+
+
+def test_a_partial_quantity_whose_answer_is_lost_is_never_sent_again_by_itself(packed: Shop) -> None:
+    packed.sandbox.faults(
+        [{"method": "POST", "path": SHIPMENTS, "when": "before", "status": 500, "times": 1}]
+    )
+    picklist = packed.picklist_id(packed.order_id)
+    line = packed.picklist_lines(picklist)[0]
+    with transaction():
+        picking.pick(line.id, 1)
+        picking.close_picklist(picklist, [NewParcel("dhl", "A1")], who="ann")
+    packed.pass_time(4 * 3600, steps=30)
+    assert len(packed.writes(SHIPMENTS)) == 1
+    assert states(packed) == [EffectState.DECISION]
+    assert any("not known if bol has the shipment" in title for title in packed.notices())
+    assert packed.runtime.try_shipment_again(packed.store_id, packed.effects()[0].id)
+    packed.pass_time(5)
+    assert shipped(packed) == 1
+    assert states(packed) == [EffectState.CONFIRMED]
+
+
+def test_one_of_two_pieces_whose_answer_is_lost_while_bol_takes_minutes_is_shipped_once(packed: Shop) -> None:
+    packed.sandbox.settings(processStatusDelayMs=400_000)
+    packed.sandbox.faults([{"method": "POST", "path": SHIPMENTS, "when": "after", "drop": True, "times": 1}])
+    picklist = packed.picklist_id(packed.order_id)
+    line = packed.picklist_lines(picklist)[0]
+    with transaction():
+        picking.pick(line.id, 1)
+        picking.close_picklist(picklist, [NewParcel("dhl", "A1")], who="ann")
+    packed.pass_time(1200, steps=30)
+    assert states(packed) == [EffectState.CONFIRMED]
+    assert shipped(packed) == 1
+
+
+class Died(BaseException):
+    """Stands for kill -9: nothing after it is carried out."""
+
+
+@pytest.mark.parametrize("when", ["before the call", "after the call"])
+def test_a_worker_that_dies_around_the_call_ships_once(
+    packed: Shop, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed.close(packed.order_id)
+    real = BolClient.call
+
+    def dying(client: BolClient, route: Any, **more: Any) -> Any:
+        if route.method == "POST" and route.template == SHIPMENTS:
+            if when == "after the call":
+                real(client, route, **more)
+            raise Died
+        return real(client, route, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(BolClient, "call", dying)
+        packed.work()
+    packed.forget_leases()
+    packed.pass_time(900, steps=30)
+    assert states(packed) == [EffectState.CONFIRMED]
+    assert shipped(packed) == 2
+
+
+def test_a_shipment_of_a_cancelled_item_is_refused_and_the_parcel_is_to_be_stopped(packed: Shop) -> None:
+    packed.sandbox.cancel(packed.order_id)
+    packed.close(packed.order_id)
+    packed.pass_time(10, steps=3)
+    assert states(packed) == [EffectState.REFUSED]
+    assert any("stop the parcel" in title for title in packed.notices())
+
+
+def test_a_refused_shipment_can_be_sent_again_or_closed_by_a_person(packed: Shop) -> None:
+    packed.sandbox.faults(
+        [{"method": "POST", "path": SHIPMENTS, "when": "before", "status": 400, "times": 1}]
+    )
+    packed.close(packed.order_id)
+    packed.work()
+    assert states(packed) == [EffectState.REFUSED]
+    assert any("refused the shipment" in title for title in packed.notices())
+    effect = packed.effects()[0]
+    assert packed.runtime.try_shipment_again(packed.store_id, effect.id)
+    packed.pass_time(5)
+    assert states(packed) == [EffectState.CONFIRMED]
+    assert not packed.runtime.shipment_handled(packed.store_id, effect.id)
+
+
+def test_a_status_that_was_lost_is_settled_by_looking(packed: Shop) -> None:
+    packed.sandbox.settings(processStatusDelayMs=1000)
+    packed.close(packed.order_id)
+    packed.work()
+    with transaction() as session:
+        session.execute(update(ShipmentEffect).values(process_status_id=None, token="gone"))
+    packed.pass_time(120, steps=10)
+    assert states(packed) == [EffectState.CONFIRMED]
+    assert shipped(packed) == 2
+
+
+def test_a_paused_store_still_follows_what_it_has_sent(packed: Shop) -> None:
+    packed.sandbox.settings(processStatusDelayMs=5000)
+    packed.close(packed.order_id)
+    packed.work()
+    packed.runtime.pause(packed.store_id)
+    packed.pass_time(20, steps=5)
+    assert states(packed) == [EffectState.CONFIRMED]
+
+
+def test_the_order_shows_what_bol_has_confirmed(packed: Shop) -> None:
+    from plugin.sync.panels import order_panels
+
+    packed.close(packed.order_id)
+    packed.pass_time(5)
+    order_id = packed.host_order(packed.order_id).id
+    with packed.host.reading():
+        (panel,) = order_panels(packed.host, order_id)
+    assert any(row.value == "confirmed" for row in panel.rows)
