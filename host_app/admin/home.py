@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import url_for
 from flask_admin import AdminIndexView, expose
 from flask_babel import gettext as _
+from flask_login import current_user
 from sqlalchemy import func, select
 
 from host_app.admin.deliveries import parked
@@ -32,10 +33,11 @@ class HomeView(AdminIndexView):
         orders, picklists = "orders.index", "picklists.index"
         tiles = [
             (_("Picklists to pick"), db.session.scalar(open_picklists), url_for(picklists), "primary"),
-            (_("of those late"), db.session.scalar(late), url_for(picklists), "danger"),
+            (_("Late picklists"), db.session.scalar(late), url_for(picklists), "danger"),
             (_("Orders waiting for stock"), db.session.scalar(waiting), url_for(orders, state=WAITING), "warning"),
             (_("Concepts"), db.session.scalar(concepts), url_for(orders, state=OrderState.CONCEPT), "primary"),
             (_("Unread notifications"), notifications.unread(), url_for("notifications.index"), "warning"),
-            (_("Parked event deliveries"), parked(), url_for("deliveries.index"), "danger"),
         ]  # fmt: skip
+        if current_user.is_administrator:
+            tiles.append((_("Parked event deliveries"), parked(), url_for("deliveries.index"), "danger"))
         return str(self.render("host/home.html", tiles=tiles))

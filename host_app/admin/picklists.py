@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import flash, redirect, request, url_for
+from flask import current_app, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -107,6 +107,10 @@ class PicklistsView(HostView):
                 picking.lock_picklist(picklist_id)
                 self._refuse_changed(picklist_id)
                 picking.close_picklist(picklist_id, parcels, who=who())
+            for objection in verdict.objections:
+                current_app.logger.warning(
+                    "%s closed picklist %s in spite of: %s", who(), picklist_id, objection
+                )
         except picking.AlreadyClosed as error:
             flash(str(error), "danger")
             return _back(picklist_id)
@@ -116,7 +120,6 @@ class PicklistsView(HostView):
             return self._page(picklist_id, drafts=drafts)
         for warning in verdict.warnings:
             flash(warning, "warning")
-        flash(_("The picklist is closed."), "success")
         return _back(picklist_id)
 
     def _refuse_changed(self, picklist_id: int) -> None:
