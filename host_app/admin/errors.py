@@ -11,7 +11,7 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from host_app.admin.security import begin_reading
+from host_app.admin.security import begin_reading, under_admin
 from host_app.db import db
 
 Answer = tuple[str, int] | HTTPException
@@ -21,7 +21,7 @@ def init_app(app: Flask, admin: Admin, *, public: Collection[str]) -> None:
     """Show errors as pages; routes of plugins outside of ``/admin`` answer as they like."""
 
     def page(error: HTTPException) -> Answer:
-        if request.blueprint in public:
+        if request.blueprint in public and not under_admin():
             return error
         status = error.code or 500
         title, text = _words(error)

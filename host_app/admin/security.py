@@ -61,12 +61,12 @@ class Guard:
         self._public = public
 
     def __call__(self) -> Response | None:
-        if request.endpoint is None and not _under_admin():
+        if request.endpoint is None and not under_admin():
             return None
         view = self._views.get(request.blueprint or "")
         if view is not None and request.endpoint == f"{view.endpoint}.static":
             return None
-        if view is None and not _under_admin():
+        if view is None and not under_admin():
             if request.blueprint not in self._public:
                 csrf.protect()
             return None
@@ -155,7 +155,8 @@ def _password_mark(user: User) -> str:
     return hmac.new(key, user.password_hash.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _under_admin() -> bool:
+def under_admin() -> bool:
+    """Tell if the request is for a page behind the login."""
     return request.path == "/admin" or request.path.startswith("/admin/")
 
 

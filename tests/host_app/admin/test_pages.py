@@ -1,0 +1,330 @@
+"""Products, orders, webshops, notifications, settings; and Redis away."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, select
+
+from host_app import create_app
+from host_app.db import db, transaction, utcnow
+from host_app.models import EventDelivery, Order, Product, Stock
+from host_app.plugin_api import Level, Notice, StoreSummary
+from host_app.services import notifications, orders
+from tests.conftest import AppFactory, settings_for
+from tests.host_app import factories
+from tests.host_app.admin.conftest import Person, logged_in
+from tests.host_app.admin.probe import Probe
+
+Do = Callable[..., Any]
+
+
+@pytest.fixture
+def stocked(do: Do) -> None:
+    """A warehouse with a product A1 (id 1), ten in stock."""
+
+    def fill() -> None:
+        factories.add_warehouse()
+        factories.add_product("A1", 10, "8712345678906")
+
+    do(fill)
+
+
+def tell(key: str) -> None:
+    with transaction():
+        notifications.notify(Notice(key, "test", Level.WARNING, f"Told {key}", "<b>Body</b>", "javascript:x"))
+
+
+# products
+
+
+def test_a_product_is_made_changed_and_found(chief: Person, do: Do, stocked: None) -> None:
+    fields = {"code": "K1", "name": "Kaas", "price": "12.50", "barcodes": "111\n 222 \n\n111"}
+    page = chief.post("/admin/products/new", "/admin/products/new", **fields)
+    assert "The product is made" in page.text and "€12.50" in page.text
+
+    page = chief.post("/admin/products/2/edit", **(fields | {"name": "Oude kaas", "barcodes": "222\n333"}))
+    assert "The product is saved." in page.text
+    for text in ("k1", "oude", "333"):
+        assert "Oude kaas" in chief.get("/admin/products/", query_string={"q": text}).text, text
+    assert "Oude kaas" not in chief.get("/admin/products/?q=111").text
+
+
+def test_a_code_in_use_is_refused_and_what_was_typed_is_kept(chief: Person, stocked: None) -> None:
+    page = chief.post("/admin/products/new", "/admin/products/new", code="A1", name="Typed name")
+
+    assert "The product code A1 is in use." in page.text and 'value="Typed name"' in page.text
+
+
+def test_a_price_that_is_none_is_told_at_its_field(chief: Person, stocked: None) -> None:
+    page = chief.post("/admin/products/new", "/admin/products/new", code="X", price="cheap")
+
+    assert "Not a valid decimal value" in page.text
+
+
+@pytest.mark.parametrize(("how", "amount", "physical"), [("change", "-3", 7), ("counted", "42", 42)])
+def test_stock_is_adjusted_with_a_reason(
+    chief: Person, do: Do, stocked: None, how: str, amount: str, physical: int
+) -> None:
+    fields = {"warehouse": "1", "how": how, "amount": amount}
+    page = chief.post("/admin/products/1/adjust", **fields)
+    assert "Write down why" in page.text
+
+    page = chief.post("/admin/products/1/adjust", **fields, reason="fork lift")
+    assert "fork lift" in page.text and "chief" in page.text
+    assert do(lambda: db.session.get(Stock, (1, 1)).physical) == physical
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"amount": "many"}, {"amount": "99999999999999999999"}, {"warehouse": "9"}, {"amount": "-11"}],
+)
+def test_an_adjustment_that_can_not_be_is_refused(
+    chief: Person, do: Do, stocked: None, fields: dict[str, str]
+) -> None:
+    valid = {"warehouse": "1", "how": "change", "amount": "1", "reason": "x"}
+    page = chief.post("/admin/products/1/adjust", **(valid | fields))
+
+    assert "alert-danger" in page.text
+    assert do(lambda: db.session.get(Stock, (1, 1)).physical) == 10
+
+
+def test_unknown_stock_is_shown_as_such_until_it_is_counted(chief: Person, do: Do, stocked: None) -> None:
+    do(lambda: factories.add_product("U1", None))
+    assert "unknown" in chief.get("/admin/products/?q=U1").text
+    assert "The stock of this product is unknown" in chief.get("/admin/products/2").text
+
+    chief.post("/admin/products/2/adjust", warehouse="1", how="counted", amount="0", reason="counted")
+    assert "unknown" not in chief.get("/admin/products/?q=U1").text
+
+
+def test_lists_are_read_a_page_at_a_time_with_few_queries(site: Flask, chief: Person, do: Do) -> None:
+    def fill() -> None:
+        factories.add_warehouse()
+        for number in range(120):
+            factories.add_product(f"P{number:03}", 5, f"87{number:011}")
+        for number in range(60):
+            factories.accept(f"R-{number}", (1 + number, 1), (2 + number, 1))
+
+    do(fill)
+    queries: list[str] = []
+    with site.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", lambda *arguments: queries.append(arguments[2]))
+    for path in ("products", "orders", "picklists", "shipments", "notifications"):
+        queries.clear()
+        page = chief.get(f"/admin/{path}/")
+        assert page.status_code == 200
+        assert len(queries) <= 12, (path, len(queries))
+        assert not [query for query in queries if query.startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert "P049" in chief.get("/admin/products/").text
+    assert "P050" in chief.get("/admin/products/?page=2").text
+    assert "101 to 120 of 120" in chief.get("/admin/products/?page=99").text
+
+
+# orders
+
+
+def test_an_order_is_found_by_number_and_reference(chief: Person, do: Do, stocked: None) -> None:
+    for reference in ("ABC-1", "DEF-2"):
+        do(factories.accept, reference, (1, 1))
+    for text in ("O-00002", "o-2", "def"):
+        page = chief.get("/admin/orders/", query_string={"q": text}).text
+        assert "DEF-2" in page and "ABC-1" not in page, text
+    assert "No order fits." in chief.get("/admin/orders/?state=paused").text
+
+
+def test_orders_that_wait_for_stock_are_counted_and_listed(chief: Person, do: Do, stocked: None) -> None:
+    do(factories.accept, "ENOUGH", (1, 4))
+    do(factories.accept, "TOO-MUCH", (1, 40))
+    page = chief.get("/admin/orders/?state=waiting").text
+
+    assert "TOO-MUCH" in page and "ENOUGH" not in page
+    assert "Orders waiting for stock" in chief.get("/admin/").text
+
+
+def test_an_order_is_processed_paused_resumed_and_cancelled(chief: Person, do: Do, stocked: None) -> None:
+    do(factories.accept, "R-1", (1, 2), process=False)
+    state = lambda: do(lambda: db.session.get(Order, 1).state)
+    for action, reached in (("process", "processing"), ("pause", "paused"), ("resume", "processing")):
+        chief.post(f"/admin/orders/1/{action}")
+        assert state() == reached
+    assert "Only a concept can be processed." in chief.post("/admin/orders/1/process").text
+    assert "Write down why" in chief.post("/admin/orders/1/cancel", reason=" ").text
+    page = chief.post("/admin/orders/1/cancel", reason="sold <out>")
+
+    assert state() == "cancelled" and "Cancelled: sold &lt;out&gt;" in page.text
+
+
+def test_an_order_that_was_picked_can_not_be_cancelled(chief: Person, do: Do, stocked: None) -> None:
+    do(factories.accept, "R-1", (1, 2))
+    assert "Cancel order" in chief.get("/admin/orders/1").text
+    chief.post("/admin/picklists/1/pick", line="1", pieces="1")
+
+    assert "something was picked or shipped" in chief.get("/admin/orders/1").text
+    assert "alert-danger" in chief.post("/admin/orders/1/cancel", reason="too late").text
+
+
+def test_panels_of_plugins_are_shown_escaped(chief: Person, do: Do, stocked: None) -> None:
+    do(factories.accept, "R-1", (1, 2))
+    page = chief.get("/admin/orders/1").text
+
+    assert "O-00001" in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>" not in page and "javascript:" not in page
+    assert 'href="/admin/probe_open/"' in page
+
+
+def test_a_panel_that_fails_leaves_the_page_standing(
+    chief: Person, probe: Probe, do: Do, stocked: None
+) -> None:
+    do(factories.accept, "R-1", (1, 2))
+    probe.panel_error = RuntimeError("broken")
+    page = chief.get("/admin/orders/1").text
+
+    assert "Probe shop can't show its part" in page and "Deliver to" in page
+
+
+def test_an_order_whose_address_was_erased_is_still_shown(chief: Person, do: Do, stocked: None) -> None:
+    def erase() -> None:
+        factories.accept("R-1", (1, 2))
+        with transaction():
+            orders.cancel_order(1, "x")
+            orders.erase_address(1)
+
+    do(erase)
+    assert "No address kept" in chief.get("/admin/orders/1").text
+
+
+# webshops
+
+
+def test_webshops_offer_what_plugins_bring(chief: Person, packer: Person, probe: Probe) -> None:
+    page = chief.get("/admin/webshops/").text
+    assert "No store is connected yet." in page and "Probe shop" in page and "Connect store" in page
+
+    probe.stores = (StoreSummary("Pannenhuis", "All is well", Level.SUCCESS, "/admin/probe_open/"),)
+    page = chief.get("/admin/webshops/").text
+    assert "Pannenhuis" in page and "All is well" in page and "Import orders now" in page
+    assert "Connect store" not in packer.get("/admin/webshops/").text
+
+
+def test_importing_now_tells_every_plugin(chief: Person, do: Do, probe: Probe) -> None:
+    page = chief.post("/admin/webshops/import")
+    read = lambda: db.session.execute(select(EventDelivery.kind, EventDelivery.payload)).all()
+
+    assert "Orders are being imported" in page.text
+    assert do(read) == [("order_import", {"source": None, "forced": True})]
+
+
+def test_without_plugins_the_pages_say_what_to_do(make_app: AppFactory, site: Flask) -> None:
+    bare = make_app(blocked_plugins=("bol",))
+    page = logged_in(bare, "chief").get("/admin/webshops/").text
+
+    assert "No webshops can be connected yet." in page and "plugin" in page
+
+
+# notifications
+
+
+def test_unread_notifications_are_counted_on_each_page(packer: Person, do: Do) -> None:
+    for key in "abc":
+        do(tell, key)
+    assert ">3</span>" in packer.get("/admin/orders/").text
+    page = packer.post("/admin/notifications/read", id="1").text
+    assert ">2</span>" in page and "read by packer" in page
+    assert "&lt;b&gt;Body&lt;/b&gt;" in page and "javascript:" not in page
+
+
+def test_marking_all_leaves_what_came_in_meanwhile(packer: Person, do: Do) -> None:
+    for key in "ab":
+        do(tell, key)
+    packer.get("/admin/notifications/")
+    do(tell, "c")
+    page = packer.post("/admin/notifications/read", newest="2").text
+
+    assert ">1</span>" in page and page.index("Told c") < page.index("Told b")
+
+
+# settings
+
+
+def test_warehouses_are_added_renamed_and_taken_out_of_use(chief: Person) -> None:
+    chief.post("/admin/warehouses/", name="Main")
+    assert "There is a warehouse named Main already." in chief.post("/admin/warehouses/", name="Main").text
+    assert "last warehouse in use" in chief.post("/admin/warehouses/1", name="Main").text
+    chief.post("/admin/warehouses/", name="Second")
+    page = chief.post("/admin/warehouses/1", name="Old").text
+
+    assert "The warehouse is saved." in page and 'value="Old"' in page
+
+
+def test_parked_deliveries_are_delivered_again(chief: Person, do: Do) -> None:
+    def park(count: int) -> None:
+        with transaction() as session:
+            for number in range(count):
+                session.add(
+                    EventDelivery(
+                        plugin="probe", kind="order_import", subject=f"s:{number}", payload={}, attempts=7,
+                        parked_at=utcnow(), error="ValueError: <bad>", created_at=utcnow(),
+                    )
+                )  # fmt: skip
+
+    do(park, 3)
+    page = chief.get("/admin/deliveries/").text
+    assert page.count("Parked</span>") == 3 and "ValueError: &lt;bad&gt;" in page
+    assert "It is delivered again now." in chief.post("/admin/deliveries/1/again").text
+    assert "It is not parked any more." in chief.post("/admin/deliveries/1/again").text
+    assert "2 are delivered again now." in chief.post("/admin/deliveries/again").text
+
+
+# Redis away
+
+
+def test_pages_and_actions_work_and_are_quick_without_redis(
+    tmp_path: Path, probe: Probe, site: Flask
+) -> None:
+    settings = settings_for(tmp_path, "redis://127.0.0.1:1/0", blocked_plugins=("bol",))
+    app = create_app(settings, extra_plugins={"probe": probe})
+    app.config.update(TESTING=True)
+    with app.app_context():
+        factories.add_warehouse()
+        factories.add_product("A1", 10)
+        factories.accept("R-1", (1, 2))
+        db.session.remove()
+    person = Person(app)
+    began = time.monotonic()
+    assert person.log_in("chief", "wrong").status_code == 401
+    assert person.log_in("chief").status_code == 302
+    for path in ("", "orders/1", "picklists/1", "webshops/"):
+        assert person.get(f"/admin/{path}").status_code == 200
+    assert "Orders are being imported" in person.post("/admin/webshops/import").text
+    assert "The stock is adjusted." in person.post(
+        "/admin/products/1/adjust", warehouse="1", how="change", amount="1", reason="x"
+    ).text  # fmt: skip
+    assert time.monotonic() - began < 3
+    for _ in range(10):
+        last = Person(app).log_in("nobody", "wrong")
+    assert last.status_code == 429, "the limit holds without Redis too"
+
+
+def test_products_keep_their_price_to_the_cent(chief: Person, do: Do, stocked: None) -> None:
+    chief.post("/admin/products/1/edit", code="A1", name="A", price="0.10")
+
+    assert str(do(lambda: db.session.get(Product, 1).price)) == "0.10"
+
+
+def test_long_names_do_not_break_an_order(chief: Person, do: Do, stocked: None) -> None:
+    def accept() -> None:
+        order = factories.new_order("R-1", (1, 1))
+        lines = tuple(dataclasses.replace(line, name="x" * 900, note="<i>note</i>") for line in order.lines)
+        with transaction():
+            orders.accept_order(dataclasses.replace(order, lines=lines))
+
+    do(accept)
+    assert "&lt;i&gt;note&lt;/i&gt;" in chief.get("/admin/orders/1").text

@@ -1,0 +1,292 @@
+"""Picking and closing, at the packing table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from host_app.db import db, transaction
+from host_app.models import Picklist, Shipment
+from host_app.plugin_api import ClosingAnswer
+from host_app.services import orders, picking
+from tests.host_app import factories
+from tests.host_app.admin.conftest import Person, logged_in
+from tests.host_app.admin.probe import Probe
+
+PAGE = "/admin/picklists/1"
+Do = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def picklist(do: Do) -> None:
+    """A picklist of two pieces of A1 and three of B2, lines 1 and 2."""
+
+    def fill() -> None:
+        factories.add_warehouse()
+        a = factories.add_product("A1", 10, "8712345678906")
+        b = factories.add_product("B2", 10, "4006381333931", "8712345678906")
+        factories.accept("R-1", (a, 2), (b, 3))
+
+    do(fill)
+
+
+def state(do: Do) -> str:
+    return str(do(lambda: db.session.get(Picklist, 1).state))
+
+
+def shipments(do: Do) -> list[tuple[str, str | None, list[int]]]:
+    def read() -> list[tuple[str, str | None, list[int]]]:
+        rows = db.session.scalars(select(Shipment).order_by(Shipment.id))
+        return [(row.carrier, row.tracking_code, [line.quantity for line in row.lines]) for row in rows]
+
+    return list(do(read))
+
+
+def close(person: Person, **fields: str) -> Any:
+    """Send the closing form as it stands on the page."""
+    seen = re.search(r'name="seen" value="([^"]*)"', person.get(PAGE).text)
+    values = {"seen": seen[1] if seen else "", "parcels": "1", "carrier-0": "postnl", "tracking-0": "3S1"}
+    return person.post(f"{PAGE}/close", PAGE, **(values | fields))
+
+
+def test_pieces_are_picked_one_by_one_and_all_at_once(packer: Person) -> None:
+    page = packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="1")
+    assert "1 / 2" in page.text and "0 / 3" in page.text
+    page = packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="-1")
+    assert "0 / 2" in page.text
+    page = packer.post(f"{PAGE}/pick-all", PAGE)
+    assert "2 / 2" in page.text and "3 / 3" in page.text
+
+
+def test_more_than_is_asked_for_can_not_be_picked(packer: Person) -> None:
+    page = packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="3")
+
+    assert "does not fit" in page.text and "0 / 2" in page.text
+
+
+def test_a_line_of_another_picklist_can_not_be_picked(packer: Person, do: Do) -> None:
+    do(lambda: factories.accept("R-2", (1, 1)))
+    page = packer.post(f"{PAGE}/pick", PAGE, line="3", pieces="1")
+
+    assert "does not fit" in page.text
+
+
+@pytest.mark.parametrize("code", ["A1", " A1 ", "B2", "4006381333931"])
+def test_scanning_a_code_or_barcode_picks_one_piece(packer: Person, code: str) -> None:
+    page = packer.post(f"{PAGE}/scan", PAGE, code=code)
+
+    assert "1 / 2" in page.text or "1 / 3" in page.text
+
+
+def test_a_barcode_of_two_products_picks_what_is_still_open(packer: Person) -> None:
+    for _ in range(5):
+        page = packer.post(f"{PAGE}/scan", PAGE, code="8712345678906")
+    assert "2 / 2" in page.text and "3 / 3" in page.text
+
+    page = packer.post(f"{PAGE}/scan", PAGE, code="8712345678906")
+    assert "this one is too many" in page.text
+
+
+def test_a_product_that_is_not_on_the_list_is_refused(packer: Person) -> None:
+    page = packer.post(f"{PAGE}/scan", PAGE, code="<b>nonsense</b>")
+
+    assert "&lt;b&gt;nonsense&lt;/b&gt; is not on this picklist" in page.text
+
+
+def test_closing_makes_the_shipment_and_shows_it(packer: Person, probe: Probe, do: Do) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer, tracking__0="3SABC")
+
+    assert "Closed by packer" in page.text and "3SABC" in page.text
+    assert probe.asked == [1]
+    assert shipments(do) == [("postnl", "3SABC", [2, 3])]
+
+
+def test_closing_with_less_says_that_the_rest_comes_later(packer: Person, do: Do) -> None:
+    page = packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    assert "4 of 5 pieces are not picked" in page.text and "Close with 1 of 5 pieces" in page.text
+
+    close(packer)
+    assert shipments(do) == [("postnl", "3S1", [1])]
+
+
+def test_closing_without_a_carrier_keeps_what_was_typed(packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer, carrier__0="")
+
+    assert "Choose a carrier." in page.text and 'value="3S1"' in page.text
+    assert state(do) == "new"
+
+
+def test_an_empty_cart_can_not_be_closed(packer: Person, do: Do) -> None:
+    assert "Pick at least one piece first." in packer.get(PAGE).text
+    page = close(packer, seen="1:0 2:0")
+
+    assert "Nothing was picked" in page.text and state(do) == "new"
+
+
+def test_what_a_colleague_picked_meanwhile_is_seen_before_closing(packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    page = close(packer, seen="1:0 2:0")
+
+    assert "changed after this page was shown" in page.text and state(do) == "new"
+
+
+def test_the_second_packer_reads_who_was_first(site: Flask, packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    close(packer)
+    second = close(logged_in(site, "chief"), tracking__0="LATE")
+
+    assert "already closed by packer" in second.text
+    assert shipments(do) == [("postnl", "3S1", [2, 3])]
+
+
+def test_several_parcels_are_made_without_scripts(packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer, add_parcel="1")
+    assert "Parcel 2" in page.text and 'value="3S1"' in page.text and state(do) == "new"
+
+    two = {"parcels": "2", "carrier-1": "dhl", "tracking-1": "JV1"}
+    wrong = close(packer, **two, **{"pieces-0-1": "2", "pieces-0-2": "3", "pieces-1-2": "1"})
+    assert "must hold exactly what was picked" in wrong.text and 'value="JV1"' in wrong.text
+    nonsense = close(packer, **two, **{"pieces-0-1": "two"})
+    assert "whole numbers" in nonsense.text
+
+    close(packer, **two, **{"pieces-0-1": "2", "pieces-0-2": "1", "pieces-1-2": "2"})
+    assert shipments(do) == [("postnl", "3S1", [2, 1]), ("dhl", "JV1", [2])]
+
+
+def test_a_parcel_can_be_taken_away_again(packer: Person) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer, parcels="2", remove_parcel="1")
+
+    assert "Parcel 2" not in page.text and 'name="parcels" value="1"' in page.text
+
+
+def test_objections_stop_the_closing_and_keep_what_was_typed(packer: Person, probe: Probe, do: Do) -> None:
+    probe.answer = ClosingAnswer(("Cancelled by <the customer>.",), ("And mind the step.",))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer)
+
+    assert "Do not send this parcel yet" in page.text and "Cancelled by &lt;the customer&gt;." in page.text
+    assert "And mind the step." in page.text and 'value="3S1"' in page.text
+    assert "Close all the same" not in page.text
+    assert state(do) == "new" and shipments(do) == []
+
+
+def test_an_objection_that_may_not_be_overruled_stays(chief: Person, probe: Probe, do: Do) -> None:
+    probe.answer = ClosingAnswer(("No.",))
+    chief.post(f"{PAGE}/pick-all", PAGE)
+    close(chief, overruled="No.")
+
+    assert state(do) == "new"
+
+
+def test_an_objection_that_was_read_can_be_overruled(packer: Person, probe: Probe, do: Do) -> None:
+    probe.answer = ClosingAnswer(("Cancelled.",), may_overrule=True)
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    assert "Close all the same" in close(packer).text
+
+    probe.answer = ClosingAnswer(("Cancelled.", "And paid back."), may_overrule=True)
+    assert "And paid back." in close(packer, overruled="Cancelled.").text and state(do) == "new"
+
+    probe.answer = ClosingAnswer(("Cancelled.",), may_overrule=True)
+    assert "Closed by packer" in close(packer, overruled="Cancelled.").text
+
+
+def test_warnings_are_shown_and_the_parcel_leaves(packer: Person, probe: Probe, do: Do) -> None:
+    probe.answer = ClosingAnswer(warnings=("The promise ends soon.",))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer)
+
+    assert "The promise ends soon." in page.text and "Closed by packer" in page.text
+
+
+def test_a_shop_that_can_not_be_asked_only_warns(packer: Person, probe: Probe, do: Do) -> None:
+    probe.answer = RuntimeError("down")
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer)
+
+    assert "Probe shop could not be asked if this parcel may leave." in page.text
+    assert state(do) == "closed"
+
+
+def test_what_can_not_be_closed_anyway_asks_nobody(packer: Person, probe: Probe) -> None:
+    close(packer, seen="stale")
+
+    assert probe.asked == []
+
+
+def test_a_paused_or_withdrawn_picklist_says_what_to_do(packer: Person, do: Do) -> None:
+    def pause() -> None:
+        with transaction():
+            orders.pause_order(1)
+
+    def cancel() -> None:
+        with transaction():
+            orders.cancel_order(1, "sold out")
+
+    do(pause)
+    assert "do not pick it now" in packer.get(PAGE).text
+    assert "is paused" in packer.post(f"{PAGE}/scan", PAGE, code="A1").text
+    do(cancel)
+    assert "Put the goods back" in packer.get(PAGE).text
+
+
+def test_marks_of_the_order_are_shown_at_picking(packer: Person, do: Do) -> None:
+    def mark() -> None:
+        with transaction():
+            orders.mark_order(1, "probe", "Asked to <cancel>!")
+
+    do(mark)
+    assert "Asked to &lt;cancel&gt;!" in packer.get(PAGE).text
+    assert "Look!" in packer.get("/admin/picklists/").text
+
+
+def test_a_closed_shipment_can_be_corrected(packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    close(packer)
+    page = packer.post("/admin/shipments/1/correct", PAGE, carrier="dhl", tracking_code="JV9", next=PAGE)
+
+    assert "The shipment is corrected" in page.text and page.request.path == PAGE
+    assert shipments(do) == [("dhl", "JV9", [2, 3])]
+    assert "JV9" in packer.get("/admin/shipments/?q=jv9").text
+    assert "No shipment fits." in packer.get("/admin/shipments/?q=other").text
+    assert "Choose a carrier" in packer.post("/admin/shipments/1/correct", carrier="pigeon").text
+
+
+def test_open_and_closed_picklists_are_listed_apart(packer: Person, do: Do) -> None:
+    do(lambda: factories.accept("R-2", (1, 1)))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    close(packer)
+
+    assert "P-00002" in packer.get("/admin/picklists/").text
+    assert "P-00001" not in packer.get("/admin/picklists/").text
+    assert "P-00001" in packer.get("/admin/picklists/?show=closed").text
+
+
+def test_the_most_urgent_picklist_comes_first(packer: Person, do: Do) -> None:
+    def hurry() -> None:
+        factories.accept("R-2", (1, 1))
+        with transaction():
+            orders.set_deadline(2, factories.PLACED)
+
+    do(hurry)
+    page = packer.get("/admin/picklists/").text
+
+    assert page.index("P-00002") < page.index("P-00001") and "(late)" in page
+
+
+def test_two_pickers_at_once_add_up(do: Do) -> None:
+    def pick_twice() -> None:
+        for _ in range(2):
+            with transaction():
+                picking.pick_more(1, 2, 1)
+
+    do(pick_twice)
+    assert do(lambda: db.session.get(Picklist, 1).lines[1].picked) == 2
