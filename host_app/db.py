@@ -13,7 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.types import TypeDecorator
 
 BUSY_SECONDS = 15
@@ -55,6 +55,17 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+
+@event.listens_for(db.session, "after_begin")
+def _note_connected(session: Session, _transaction: SessionTransaction, _connection: Connection) -> None:
+    session.info["connected"] = True
+
+
+@event.listens_for(db.session, "after_transaction_end")
+def _note_disconnected(session: Session, ended: SessionTransaction) -> None:
+    if ended.parent is None:
+        session.info.pop("connected", None)
 
 
 def utcnow() -> datetime:
@@ -158,11 +169,15 @@ def is_writing() -> bool:
 
 
 def in_transaction() -> bool:
-    """Tell if this thread has a transaction open, for writing or for reading."""
+    """Tell if this thread has a transaction open at the database, for writing or for reading.
+
+    A session that has begun and was not used yet holds nothing there.
+    """
     if not has_app_context():
         # Threads that only call the network have no session at all.
         return False
-    return "after_commit" in db.session().info or db.session().in_transaction()
+    info = db.session().info
+    return "after_commit" in info or "connected" in info
 
 
 def insert_if_absent(session: Session, model: type[Base], values: dict[str, Any], unique: list[str]) -> bool:

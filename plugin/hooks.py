@@ -54,8 +54,8 @@ def stock_changed(host: HostPort, changes: Sequence[StockChange]) -> list[Wake]:
 
 @hookimpl
 def product_changed(host: HostPort, event: ProductChanged) -> list[Wake]:
-    stores = stock.mark_product(host, event.product_id)
     waiting = orders.retry_waiting(host, event.product_id)
+    stores = stock.mark_product(host, event.product_id)
     return [wake_for(STOCK, store) for store in sorted(stores)] + [
         wake_for(ORDERS, store) for store in waiting
     ]

@@ -43,7 +43,12 @@ class Runtime:
 
     def __init__(self, host: HostPort, environ: Mapping[str, str] = os.environ) -> None:
         self.host = host
+        self._redis = redis.Redis.from_url(host.redis_url, socket_timeout=5, socket_connect_timeout=2)
         self._sandbox_url = environ.get(SANDBOX_VARIABLE, "").rstrip("/")
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._redis.close()
 
     # the line to bol
 
@@ -97,10 +102,9 @@ class Runtime:
         secrets = load_secrets(self.host.secret_folder)
         environment = self._environment(store.environment)
         credentials = Credentials(store.client_id, secrets.reveal(store.client_secret))
-        connection = redis.Redis.from_url(self.host.redis_url, socket_timeout=5, socket_connect_timeout=2)
         key = f"{store.environment}:{store.client_id}"
-        tokens = ClientCredentialsTokens(environment, credentials, RedisTokenStore(connection, secrets), key)
-        return BolClient(environment, tokens, _Guarded(RedisBudget(connection), self.host))
+        tokens = ClientCredentialsTokens(environment, credentials, RedisTokenStore(self._redis, secrets), key)
+        return BolClient(environment, tokens, _Guarded(RedisBudget(self._redis), self.host))
 
     def _environment(self, name: str) -> Environment:
         environment = self.environments().get(name)
@@ -135,10 +139,8 @@ class Runtime:
     def _check(self, environment: Environment, credentials: Credentials) -> None:
         """:raises HostError: bol does not accept them, or can't be reached."""
         tokens = ClientCredentialsTokens(environment, credentials, MemoryTokenStore(), credentials.client_id)
-        budget = RedisBudget(
-            redis.Redis.from_url(self.host.redis_url, socket_timeout=5, socket_connect_timeout=2)
-        )
-        client = BolClient(environment, tokens, _Guarded(budget, self.host), pool_size=1)
+        budget = _Guarded(RedisBudget(self._redis), self.host)
+        client = BolClient(environment, tokens, budget, pool_size=1)
         try:
             client.offers.page(page_size=1, deadline=Deadline.after(CHECK_SECONDS))
         except BolError as error:

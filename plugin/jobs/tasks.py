@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 from host_app.plugin_api import HostPort, Lease
 from plugin.runtime import Runtime
@@ -36,7 +37,7 @@ def products(host: HostPort, lease: Lease, store_id: int) -> bool:
 
 
 def _run(host: HostPort, lease: Lease, store_id: int, *flows: Callable[[Context], bool]) -> bool:
-    with Runtime(host).context(store_id, lease) as ctx:
+    with closing(Runtime(host)) as runtime, runtime.context(store_id, lease) as ctx:
         if ctx is None:
             return False
         left = [flow(ctx) for flow in flows]

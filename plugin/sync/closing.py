@@ -18,7 +18,7 @@ MARGIN = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What must be asked of bol for a picklist: the order, and the items and pieces that are about to leave."""
+    """What must be asked of bol for a picklist: the order, and its items with the pieces cancelled before the import."""
 
     store_id: int
     order_id: str
@@ -43,7 +43,9 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
         if row is None:
             return None
         return Question(
-            store_id, row.order_id, {item.order_item_id: item.imported for item in row.items if item.imported}
+            store_id,
+            row.order_id,
+            {item.order_item_id: item.cancelled_before_import for item in row.items if item.imported},
         )
 
 
@@ -61,8 +63,9 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
         if item.order_item_id not in question.items:
             continue
         name = item.title or item.ean
-        if item.quantity_cancelled:
-            objections.append(f"Cancelled at bol: {item.quantity_cancelled} × {name}. Do not ship it.")
+        cancelled = item.quantity_cancelled - question.items[item.order_item_id]
+        if cancelled > 0:
+            objections.append(f"Cancelled at bol: {cancelled} × {name}. Do not ship it.")
         elif item.cancellation_request and item.open_quantity:
             objections.append(f"The customer asks to cancel: {item.open_quantity} × {name}.")
     return ClosingAnswer(objections=tuple(objections), may_overrule=True)

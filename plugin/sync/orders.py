@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -23,10 +24,13 @@ from plugin.sync.products import (
     create_products,
     find_products,
     link_offers,
+    lock_products,
     read_titles,
     record_offers,
     wanted_for,
 )
+
+log = logging.getLogger(__name__)
 
 DETAILS_AT_ONCE = 8
 BATCH = 40
@@ -161,11 +165,16 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order) -> None:
     try:
         offers, titles = _missing_offers(ctx, order)
         with ctx.host.transaction() as session:
+            if ctx.settings.import_products:
+                lock_products(ctx)
             row = session.scalars(select(BolOrder).where(BolOrder.id == row_id).with_for_update()).one()
             _apply(ctx, row, order, offers, titles)
     except BolError as error:
         _set_aside(ctx, row_id, error)
-    except HostError as error:
+    except Exception as error:
+        # An order that nobody foresaw must not hold up the others; it is told, and tried again.
+        if not isinstance(error, HostError):
+            log.exception("order %s could not be taken over", order.order_id)
         _set_aside(ctx, row_id, error)
         with ctx.host.transaction():
             ctx.notify(
@@ -173,7 +182,7 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order) -> None:
                 "order",
                 Level.DANGER,
                 f"order {order.order_id} could not be taken over",
-                f"{error} It is tried again by itself.",
+                f"{_reason(error)} It is tried again by itself.",
             )
 
 
@@ -420,15 +429,24 @@ def _update_store(session: Any, ctx: Context, **values: Any) -> None:
     session.execute(update(Store).where(Store.id == ctx.store_id).values(**values))
 
 
-def _set_aside(ctx: Context, row_id: int, error: BolError | HostError) -> None:
+def _reason(error: Exception) -> str:
+    if isinstance(error, BolError):
+        return error.operator_text()
+    return (
+        str(error)
+        if isinstance(error, HostError)
+        else f"An error that nobody foresaw: {type(error).__name__}."
+    )
+
+
+def _set_aside(ctx: Context, row_id: int, error: Exception) -> None:
     """Note why an order could not be read or taken over; it is tried again, ever later, and holds up no other."""
-    reason = error.operator_text() if isinstance(error, BolError) else str(error)
     with ctx.host.transaction() as session:
         row = session.get(BolOrder, row_id)
         if row is None:
             return
         row.attempts += 1
-        row.error = reason
+        row.error = _reason(error)
         row.read_due_at = ctx.now() + min(
             timedelta(seconds=10) * 2 ** min(row.attempts, 10), timedelta(hours=1)
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy import select, update
 
@@ -24,6 +25,8 @@ PAGE_SIZE = 100
 TITLES_AT_ONCE = 8
 #: A call may take 20 s; the lease must outlast it.
 CALL_SECONDS = 25.0
+#: A reference of bol may have 100 characters; as a product code it would be of no use to anybody.
+LONGEST_CODE = 40
 #: How often a walk that creates products looks if the order list was read.
 ORDERS_FIRST = timedelta(seconds=2)
 
@@ -35,7 +38,7 @@ class Wanted:
     ean: str
     name: str
     reference: str
-    price: object
+    price: Decimal | None
     stock: int | None
 
 
@@ -85,6 +88,8 @@ def record_offers(ctx: Context, offers: Sequence[connector.Offer]) -> None:
         row.reference = (offer.reference or "")[:100]
         row.title = (offer.title or row.title)[:500]
         row.corrected_stock = offer.corrected_stock
+        if row.state == OfferState.GONE:
+            row.dirty_version += 1
         row.state, row.seen_at = OfferState.LISTED, now
     session.flush()
 
@@ -132,13 +137,14 @@ def create_products(ctx: Context, wanted: Sequence[Wanted]) -> dict[str, int]:
     for item in wanted:
         if item.ean in found or item.ean in created:
             continue
-        code = item.reference if item.reference and item.reference not in codes else item.ean
+        usable = 0 < len(item.reference) <= LONGEST_CODE and item.reference not in codes
+        code = item.reference if usable else item.ean
         codes.add(code)
         created[item.ean] = ctx.host.create_product(
             NewProduct(
                 code=code,
                 name=item.name or item.ean,
-                price=item.price,  # type: ignore[arg-type]
+                price=item.price,
                 barcodes=(item.ean,),
                 stock=None if item.stock is None else item.stock + pending.get(item.ean, 0),
                 warehouse_id=ctx.settings.warehouse_id,
@@ -146,6 +152,11 @@ def create_products(ctx: Context, wanted: Sequence[Wanted]) -> dict[str, int]:
             )
         )
     return found | created
+
+
+def lock_products(ctx: Context) -> None:
+    """Let one flow at a time create products, so that two don't create the same one. First in a transaction."""
+    ctx.host.session.execute(select(Store.id).order_by(Store.id).with_for_update())
 
 
 def wanted_for(offer: connector.Offer, title: str | None) -> Wanted:
@@ -219,6 +230,8 @@ def _import_page(ctx: Context, run: Run) -> None:
     titles = read_titles(ctx, unknown) if creating else {}
     counts = dict(run.counts)
     with ctx.host.transaction() as session:
+        if creating:
+            lock_products(ctx)
         record_offers(ctx, page.offers)
         products = known
         if creating and unknown:

@@ -42,6 +42,8 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
 
     One row per parcel and order item: telling it twice finds the rows there. Lines that did not come from bol are
     left out.
+
+    :raises LookupError: the order is not in our table; the host keeps the event and tells people.
     """
     store_id = store_of(picklist.source)
     if store_id is None:
@@ -51,7 +53,7 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
         select(BolOrder.id).where(BolOrder.store_id == store_id, BolOrder.order_id == picklist.reference)
     )
     if order_row is None:
-        return None
+        raise LookupError(f"order {picklist.reference} of store {store_id} is not known")
     known = set(
         session.execute(
             select(ShipmentEffect.host_shipment_id, ShipmentEffect.order_item_id).where(

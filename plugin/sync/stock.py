@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select, update
@@ -26,6 +26,8 @@ CHUNK = 500
 IN_FLIGHT = 16
 #: After this many failures in a row a person is told; it goes on being tried.
 TELL_AFTER = 5
+#: bol's clock and ours may differ by this much.
+CLOCK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Push:
     version: int
     attempts: int
     amount: int
+    claimed_at: datetime
 
 
 def amount_to_send(settings: StoreSettings, free: int, pending: int, reserved_unconfirmed: int = 0) -> int:
@@ -77,6 +80,8 @@ def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
                 Offer.dirty_version,
             )
             .where(Offer.ean.in_(chunk), Offer.method == FBR, Offer.state == OfferState.LISTED)
+            # Rows are locked in one order everywhere, so that pump and dispatcher can't lock each other out.
+            .order_by(Offer.id)
             .with_for_update()
         )
         for row in rows:
@@ -121,6 +126,7 @@ def push_stock(ctx: Context) -> bool:
 
 def _claim(ctx: Context) -> tuple[list[Push], int]:
     """Return what to send of the offers that are due, and how many were settled without a call."""
+    claimed_at = ctx.now()
     with ctx.host.reading() as session:
         rows = session.scalars(
             select(Offer)
@@ -156,11 +162,13 @@ def _claim(ctx: Context) -> tuple[list[Push], int]:
             row.confirmed_amount == amount
             and row.confirmed_managed == ctx.settings.managed_by_retailer
             and row.confirmed_at is not None
-            and (last is None or last <= row.confirmed_at)
+            and (last is None or last + CLOCK <= row.confirmed_at)
         ):
             settled.append((row.id, row.dirty_version))
         else:
-            pushes.append(Push(row.id, row.offer_id, row.ean, row.dirty_version, row.attempts, amount))
+            pushes.append(
+                Push(row.id, row.offer_id, row.ean, row.dirty_version, row.attempts, amount, claimed_at)
+            )
     if settled:
         with ctx.host.transaction() as session:
             for row_id, version in settled:
@@ -188,6 +196,7 @@ def _send(ctx: Context, pushes: Sequence[Push]) -> bool:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             results = [(running.pop(future), future.result()) for future in done]
+            results.sort(key=lambda result: result[0].row_id)
             with ctx.host.transaction() as session:
                 for push, error in results:
                     _settle(ctx, session, push, error)
@@ -218,7 +227,8 @@ def _settle(ctx: Context, session: Any, push: Push, error: BolError | None) -> N
             push.version,
             confirmed_amount=push.amount,
             confirmed_managed=ctx.settings.managed_by_retailer,
-            confirmed_at=now,
+            # Orders placed while the call was under way count as placed after it.
+            confirmed_at=push.claimed_at,
             attempts=0,
             error="",
             next_try_at=None,
