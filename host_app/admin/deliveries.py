@@ -8,8 +8,8 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response
 
-from host_app.admin.base import HostView, begin_reading, paged
-from host_app.admin.security import ADMINISTRATORS
+from host_app.admin.base import HostView, paged
+from host_app.admin.security import ADMINISTRATORS, begin_reading
 from host_app.db import current_session, db
 from host_app.events import deliver_again
 from host_app.models import EventDelivery

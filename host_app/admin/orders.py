@@ -21,7 +21,7 @@ WAITING = "waiting"
 NUMBER = re.compile(r"o-?0*(\d{1,9})", re.IGNORECASE)
 
 
-def waits_for_stock() -> Select[tuple[int]]:
+def waits_for_stock() -> Select[int]:
     """Return the ids of orders with pieces that stand on no picklist for want of stock."""
     return (
         select(OrderLine.order_id)

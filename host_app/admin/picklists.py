@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload
 from werkzeug.wrappers import Response
 
-from host_app.admin.base import HostView, begin_reading, changing, found, paged, panels, who
+from host_app.admin.base import HostView, changing, found, paged, panels, who
 from host_app.admin.closing import (
     ParcelDraft,
     Verdict,
@@ -20,7 +20,7 @@ from host_app.admin.closing import (
     parcels_of,
     read_drafts,
 )
-from host_app.admin.security import EVERYONE
+from host_app.admin.security import EVERYONE, begin_reading
 from host_app.db import db, transaction
 from host_app.models import Order, OrderLine, Picklist, PicklistLine, Product, Shipment, ShipmentLine
 from host_app.models.picking import PicklistState

@@ -16,7 +16,8 @@ from werkzeug.wrappers import Response
 from wtforms import DecimalField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
-from host_app.admin.base import HostView, begin_reading, changing, found, paged, who
+from host_app.admin.base import HostView, changing, found, paged, who
+from host_app.admin.security import begin_reading
 from host_app.db import db, transaction
 from host_app.models import Barcode, Product, Stock, StockHistory, Warehouse
 from host_app.plugin_api import HostError, NewProduct
