@@ -546,8 +546,17 @@ class HostPort(Protocol):
         :raises HostError: it can't be cancelled in its state; nothing was changed.
         """
 
-    def erase_address(self, order_id: int) -> None:
-        """Blank names and addresses of an order that is done with."""
+    def hold_order(self, order_id: int, key: str, text: str) -> bool:
+        """Keep an order and its picklists from being picked while something is decided, and show ``text`` on it.
+
+        Returns False, and changes nothing, where something was picked or shipped, or the order is done with.
+        """
+
+    def release_order(self, order_id: int, key: str) -> None:
+        """End a hold and take its mark away. An order that a person paused stays paused."""
+
+    def erase_addresses(self, source: str, done_before: datetime) -> int:
+        """Blank names and addresses of a source's orders completed or cancelled before a moment; return how many."""
 
     def picklist(self, picklist_id: int) -> PicklistView | None:
         """Return a picklist with its parcels as they are now."""

@@ -108,8 +108,14 @@ class Host:
     def cancel_order(self, order_id: int, reason: str) -> None:
         orders.cancel_order(order_id, reason)
 
-    def erase_address(self, order_id: int) -> None:
-        orders.erase_address(order_id)
+    def hold_order(self, order_id: int, key: str, text: str) -> bool:
+        return orders.hold_order(order_id, key, text)
+
+    def release_order(self, order_id: int, key: str) -> None:
+        orders.release_order(order_id, key)
+
+    def erase_addresses(self, source: str, done_before: datetime) -> int:
+        return orders.erase_addresses(source, done_before)
 
     def picklist(self, picklist_id: int) -> PicklistView | None:
         return picking.picklist_view(picklist_id)

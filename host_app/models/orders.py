@@ -21,6 +21,7 @@ class Order(Base):
     __table_args__ = (
         UniqueConstraint("source", "reference"),
         Index("ix_customer_order_state_deadline", "state", "deadline"),
+        Index("ix_customer_order_done", "source", "completed_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -29,13 +30,15 @@ class Order(Base):
     shop_name: Mapped[str] = mapped_column(String(120), default="")
     state: Mapped[str] = mapped_column(String(20), default=OrderState.CONCEPT)
     state_before_pause: Mapped[str | None] = mapped_column(String(20))
+    # The key of the mark under which a plugin holds the order; None where a person paused it.
+    held_by: Mapped[str | None] = mapped_column(String(80))
     warehouse_id: Mapped[int] = mapped_column(ForeignKey("warehouse.id"))
     placed_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     completed_at: Mapped[datetime | None]
     deadline: Mapped[datetime | None]
-    delivery: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    billing: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    delivery: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    billing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     notes: Mapped[str] = mapped_column(Text, default="")
     cancel_reason: Mapped[str] = mapped_column(String(200), default="")
 

@@ -204,11 +204,7 @@ def cancel_order(order_id: int, reason: str, *, who: str = "") -> None:
         raise HostError("This order does not exist.")
     if order.state == OrderState.CANCELLED:
         return
-    picked = session.scalar(
-        select(func.coalesce(func.sum(PicklistLine.picked), 0))
-        .join(Picklist)
-        .where(Picklist.order_id == order_id, Picklist.state.in_(OPEN_PICKLISTS))
-    )
+    picked = _picked(order_id)
     lines = session.scalars(
         select(OrderLine).where(OrderLine.order_id == order_id).order_by(OrderLine.product_id, OrderLine.id)
     ).all()
@@ -256,9 +252,47 @@ def resume_order(order_id: int) -> None:
     if order is None or order.state != OrderState.PAUSED:
         raise HostError("This order is not paused.")
     order.state, order.state_before_pause = order.state_before_pause or OrderState.PROCESSING, None
+    order.held_by = None
     _move_picklists(order_id, PicklistState.PAUSED, PicklistState.NEW)
     session.flush()
     wake(BACKORDERS)
+
+
+def hold_order(order_id: int, key: str, text: str) -> bool:
+    """Pause an order on a plugin's behalf, unless something was picked or shipped; see the host port."""
+    session = current_session()
+    order = lock_order(order_id)
+    if order is None or order.state in (OrderState.COMPLETED, OrderState.CANCELLED) or _picked(order_id):
+        return False
+    if session.scalar(select(func.sum(OrderLine.shipped)).where(OrderLine.order_id == order_id)):
+        return False
+    if order.state != OrderState.PAUSED:
+        pause_order(order_id)
+        order.held_by = key
+    mark_order(order_id, key, text)
+    return True
+
+
+def release_order(order_id: int, key: str) -> None:
+    """End a plugin's hold; see the host port."""
+    order = lock_order(order_id)
+    if order is None:
+        return
+    mark_order(order_id, key, None)
+    if order.state == OrderState.PAUSED and order.held_by == key:
+        resume_order(order_id)
+
+
+def _picked(order_id: int) -> int:
+    """Return how many pieces of an order lie in carts."""
+    return (
+        current_session().scalar(
+            select(func.sum(PicklistLine.picked))
+            .join(Picklist)
+            .where(Picklist.order_id == order_id, Picklist.state.in_(OPEN_PICKLISTS))
+        )
+        or 0
+    )
 
 
 def _move_picklists(order_id: int, before: PicklistState, after: PicklistState) -> None:
@@ -281,13 +315,19 @@ def set_deadline(order_id: int, deadline: datetime) -> None:
     current_session().execute(update(Order).where(Order.id == order_id).values(deadline=deadline))
 
 
-def erase_address(order_id: int) -> None:
-    """Blank names and addresses of an order that is done with."""
-    current_session().execute(
+def erase_addresses(source: str, done_before: datetime) -> int:
+    """Blank names and addresses of a source's orders that were completed or cancelled before a moment."""
+    erased = current_session().execute(
         update(Order)
-        .where(Order.id == order_id, Order.state.in_((OrderState.COMPLETED, OrderState.CANCELLED)))
+        .where(
+            Order.source == source,
+            Order.state.in_((OrderState.COMPLETED, OrderState.CANCELLED)),
+            Order.completed_at < done_before,
+            Order.delivery.is_not(None),
+        )
         .values(delivery=None, billing=None)
     )
+    return int(erased.rowcount)  # type: ignore[attr-defined]
 
 
 def order_views(order_ids: Iterable[int]) -> Mapping[int, OrderView]:

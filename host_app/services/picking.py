@@ -15,6 +15,7 @@ from host_app.models import (
     Barcode,
     Order,
     OrderLine,
+    OrderMark,
     Picklist,
     PicklistLine,
     Product,
@@ -268,7 +269,8 @@ def lock_picklist(picklist_id: int) -> Picklist:
     if picklist.state == PicklistState.CANCELLED:
         raise HostError("This picklist was withdrawn: its order was cancelled. Put the goods back.")
     if picklist.state == PicklistState.PAUSED:
-        raise HostError("This picklist is paused.")
+        marks = session.scalars(select(OrderMark.text).where(OrderMark.order_id == order_id)).all()
+        raise HostError(" ".join(["This picklist is paused.", *marks]))
     return picklist
 
 

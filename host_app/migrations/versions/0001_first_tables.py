@@ -111,13 +111,14 @@ def upgrade() -> None:
     sa.Column('shop_name', sa.String(length=120), nullable=False),
     sa.Column('state', sa.String(length=20), nullable=False),
     sa.Column('state_before_pause', sa.String(length=20), nullable=True),
+    sa.Column('held_by', sa.String(length=80), nullable=True),
     sa.Column('warehouse_id', sa.Integer(), nullable=False),
     sa.Column('placed_at', host_app.db.UtcDateTime(timezone=True), nullable=False),
     sa.Column('created_at', host_app.db.UtcDateTime(timezone=True), nullable=False),
     sa.Column('completed_at', host_app.db.UtcDateTime(timezone=True), nullable=True),
     sa.Column('deadline', host_app.db.UtcDateTime(timezone=True), nullable=True),
-    sa.Column('delivery', sa.JSON(), nullable=True),
-    sa.Column('billing', sa.JSON(), nullable=True),
+    sa.Column('delivery', sa.JSON(none_as_null=True), nullable=True),
+    sa.Column('billing', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('notes', sa.Text(), nullable=False),
     sa.Column('cancel_reason', sa.String(length=200), nullable=False),
     sa.ForeignKeyConstraint(['warehouse_id'], ['warehouse.id'], name=op.f('fk_customer_order_warehouse_id_warehouse')),
@@ -126,6 +127,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('customer_order', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_customer_order_created_at'), ['created_at'], unique=False)
+        batch_op.create_index('ix_customer_order_done', ['source', 'completed_at'], unique=False)
         batch_op.create_index('ix_customer_order_state_deadline', ['state', 'deadline'], unique=False)
 
     op.create_table('stock',
@@ -295,6 +297,7 @@ def downgrade() -> None:
     op.drop_table('stock')
     with op.batch_alter_table('customer_order', schema=None) as batch_op:
         batch_op.drop_index('ix_customer_order_state_deadline')
+        batch_op.drop_index('ix_customer_order_done')
         batch_op.drop_index(batch_op.f('ix_customer_order_created_at'))
 
     op.drop_table('customer_order')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_an_order_whose_address_was_erased_is_still_shown(chief: Person, do: Do,
         factories.accept("R-1", (1, 2))
         with transaction():
             orders.cancel_order(1, "x")
-            orders.erase_address(1)
+            orders.erase_addresses("shop:1", utcnow() + timedelta(seconds=1))
 
     do(erase)
     assert "No address kept" in chief.get("/admin/orders/1").text
