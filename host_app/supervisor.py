@@ -59,7 +59,7 @@ class Supervisor:
 
     def __init__(self, environment: Mapping[str, str], *, say: Callable[[str], None] | None = None) -> None:
         self._environment = {**environment, "PYTHONUNBUFFERED": "1"}
-        self.say = say or _print
+        self.say = _print if say is None else say
         self._children: dict[str, _Child] = {}
         self._output = _Output(self.say)
         self._signals = 0

