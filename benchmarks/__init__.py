@@ -1,0 +1,1 @@
+"""What is measured, each value beside the floor that it can't beat."""
