@@ -29,6 +29,7 @@ BARCODE_FIRST = "barcode"
 
 MIN_IMPORT_MINUTES = 5
 MAX_IMPORT_MINUTES = 60
+MAX_ADDRESS_DAYS = 3650
 #: bol's published maximum of stock.amount (Retailer API v10, 0..999; v11 names none).
 MAX_AMOUNT = 999
 
@@ -38,6 +39,8 @@ class StoreSettings:
     """What an administrator decides per store. The defaults write nothing to bol.
 
     :param orders_from: orders placed before this day (Europe/Amsterdam) are left alone; None takes all open ones.
+    :param accept_requests: accept a customer's request to cancel at bol, while nothing is picked.
+    :param address_days: names and addresses are erased this many days after an order is done.
     :param warehouse_id: the warehouse that delivers this store's orders; None is the host's first.
     :param stock_warehouses: warehouses whose stock is offered at bol; empty means all.
     :param safety_stock: pieces kept back from bol, per offer.
@@ -52,6 +55,8 @@ class StoreSettings:
     lookup: str = CODE_FIRST
     orders_from: date | None = None
     import_minutes: int = MIN_IMPORT_MINUTES
+    accept_requests: bool = False
+    address_days: int = 90
     warehouse_id: int | None = None
     stock_warehouses: tuple[int, ...] = ()
     send_stock: bool = False
@@ -87,6 +92,8 @@ class StoreSettings:
             found["lookup"] = "Choose how products are found."
         if not MIN_IMPORT_MINUTES <= self.import_minutes <= MAX_IMPORT_MINUTES:
             found["import_minutes"] = f"Choose {MIN_IMPORT_MINUTES} to {MAX_IMPORT_MINUTES} minutes."
+        if not 1 <= self.address_days <= MAX_ADDRESS_DAYS:
+            found["address_days"] = f"Choose 1 to {MAX_ADDRESS_DAYS} days."
         if not 0 <= self.max_stock <= MAX_AMOUNT:
             found["max_stock"] = f"bol takes 0 to {MAX_AMOUNT} pieces."
         if not 0 <= self.safety_stock <= MAX_AMOUNT:

@@ -1,18 +1,22 @@
 """What the connector remembers: the ``bol_*`` tables."""
 
 from plugin.models.base import PREFIX, Base
+from plugin.models.cancellations import CancellationEffect
+from plugin.models.effects import EffectState, ProcessStatusRow
 from plugin.models.offers import Offer, OfferState
-from plugin.models.orders import BolOrder, BolOrderItem, BolOrderState
+from plugin.models.orders import BolOrder, BolOrderEvent, BolOrderItem, BolOrderState
 from plugin.models.runs import Run, RunState
-from plugin.models.shipments import EffectState, ProcessStatusRow, ShipmentEffect
+from plugin.models.shipments import ShipmentEffect
 from plugin.models.stores import Store, StoreState
 
 __all__ = [
     "PREFIX",
     "Base",
     "BolOrder",
+    "BolOrderEvent",
     "BolOrderItem",
     "BolOrderState",
+    "CancellationEffect",
     "EffectState",
     "Offer",
     "OfferState",

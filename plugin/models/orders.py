@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
@@ -47,6 +47,8 @@ class BolOrder(Base):
     read_due_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(Text, default="")
+    latest_delivery: Mapped[date | None]
+    expires: Mapped[date | None]
 
     items: Mapped[list[BolOrderItem]] = relationship(
         back_populates="order", cascade="all, delete-orphan", order_by="BolOrderItem.id"
@@ -54,7 +56,11 @@ class BolOrder(Base):
 
 
 class BolOrderItem(Base):
-    """One item, in pieces as bol counts them. imported: what the host's order line asks for (0: left out)."""
+    """One item, in pieces as bol counts them. imported: what the host's order line asks for (0: left out).
+
+    product_id: the host's product; set before the import where a person linked it by hand.
+    request_kept: a person decided to ship although the customer asks to cancel.
+    """
 
     __tablename__ = "bol_order_item"
     __table_args__ = (UniqueConstraint("order_id", "order_item_id"), Index("ix_bol_order_item_ean", "ean"))
@@ -71,6 +77,8 @@ class BolOrderItem(Base):
     cancelled: Mapped[int] = mapped_column(default=0)
     cancelled_before_import: Mapped[int] = mapped_column(default=0)
     cancellation_request: Mapped[bool] = mapped_column(default=False)
+    request_kept: Mapped[bool] = mapped_column(default=False)
+    title: Mapped[str] = mapped_column(String(500), default="")
     imported: Mapped[int] = mapped_column(default=0)
     product_id: Mapped[int | None]
 
@@ -79,3 +87,14 @@ class BolOrderItem(Base):
     @property
     def open(self) -> int:
         return max(0, self.quantity - self.shipped - self.cancelled)
+
+
+class BolOrderEvent(Base):
+    """Something that happened to an order, for people who ask what became of it."""
+
+    __tablename__ = "bol_order_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("bol_order.id"), index=True)
+    at: Mapped[datetime]
+    text: Mapped[str] = mapped_column(String(500))

@@ -23,9 +23,9 @@ class StoreState(StrEnum):
 class Store(Base):
     """One bol account. ``client_secret`` is encrypted; only ``plugin.secrets`` can read it.
 
-    Due columns: next_import_at, and import_wanted_at where somebody asked for an import at once.
+    Due columns: next_import_at, import_wanted_at where somebody asked for an import at once, next_sweep_at.
     orders_read_at: the beginning of the last complete read of the order list, from which the next one's
-    interval is counted.
+    interval is counted. list_*: where a read of the list that takes several slices goes on.
     """
 
     __tablename__ = "bol_store"
@@ -43,6 +43,12 @@ class Store(Base):
     import_wanted_at: Mapped[datetime | None]
     orders_read_at: Mapped[datetime | None]
     orders_imported_at: Mapped[datetime | None]
+    list_began_at: Mapped[datetime | None]
+    list_full: Mapped[bool] = mapped_column(default=False)
+    list_page: Mapped[int] = mapped_column(default=1)
+    list_pass: Mapped[int] = mapped_column(default=1)
+    list_changes: Mapped[int] = mapped_column(default=0)
+    next_sweep_at: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, default="")
     problem_at: Mapped[datetime | None]
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
 from plugin import connector
-from plugin.models import BolOrder
+from plugin.models import BolOrder, CancellationEffect
+from plugin.sync.cancelling import ACTIVE, accept_request, release_if_decided, requested
 from plugin.sync.context import Context
+from plugin.sync.timeline import note
 
 REQUEST_MARK = "bol-cancellation-request"
 CANCELLED_MARK = "bol-cancelled"
@@ -20,6 +24,7 @@ def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
         return
     _apply_cancellation(ctx, row, view)
     _apply_request(ctx, row, view)
+    release_if_decided(ctx, row)
 
 
 def _apply_cancellation(ctx: Context, row: BolOrder, view: OrderView) -> None:
@@ -60,6 +65,7 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
         except HostError as error:
             reason = str(error)
         else:
+            note(ctx.host, row.id, f"Order {view.number} was cancelled, because bol cancelled it")
             return
     shipped = any(line.shipped for line in view.lines)
     todo = (
@@ -80,10 +86,18 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
 
 def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
     """Show that the customer asks to cancel: the item is still open at bol, so a person decides."""
-    asked = [item for item in row.items if item.imported and item.cancellation_request and item.open]
-    if not asked or view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
+    asked = requested(row)
+    if not asked or view.state in (OrderState.CANCELLED, OrderState.COMPLETED) or _being_cancelled(ctx, row):
         ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
         return
+    if ctx.settings.accept_requests and not view.picked:
+        try:
+            accept_request(ctx.host, row, "the store's setting")
+        except HostError as error:
+            note(ctx.host, row.id, f"The request was not accepted by itself: {error}")
+        else:
+            ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
+            return
     pieces = ", ".join(f"{item.open} × {item.ean}" for item in asked)
     ctx.host.mark_order(view.order_id, REQUEST_MARK, f"The customer asks bol to cancel: {pieces}.")
     ctx.notify(
@@ -91,6 +105,18 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
         "cancellation",
         Level.WARNING,
         f"the customer asks to cancel order {row.order_id}",
-        f"Asked for: {pieces}. Accept it in bol's seller portal and cancel order {view.number}, or ship it all the same.",
+        f"Asked for: {pieces}. Choose “Accept at bol” or “Keep the order”; shipping it is the answer no.",
         ctx.host.order_url(view.order_id),
+    )
+
+
+def _being_cancelled(ctx: Context, row: BolOrder) -> bool:
+    """Tell if bol is being asked to cancel something of the order."""
+    return (
+        ctx.host.session.scalar(
+            select(CancellationEffect.id)
+            .where(CancellationEffect.order_id == row.id, CancellationEffect.state.in_(ACTIVE))
+            .limit(1)
+        )
+        is not None
     )

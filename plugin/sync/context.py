@@ -12,6 +12,9 @@ from plugin.connector import BolClient, BolError
 from plugin.models import Store, StoreState
 from plugin.settings import StoreSettings
 
+#: A call may take 20 s in all (the connector's default); the lease must outlast it.
+CALL_SECONDS = 25.0
+
 
 @dataclass(frozen=True)
 class Context:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select, update
@@ -15,11 +14,12 @@ from plugin import connector
 from plugin.connector import BolError
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
 from plugin.sync.cancellations import apply_changes
-from plugin.sync.context import Context
+from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.mapping import host_order, is_ours, items_to_pick, read_interval, start_of_day
+from plugin.sync.mapping import host_order, items_to_pick
+from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due, too_old
+from plugin.sync.parallel import in_flight
 from plugin.sync.products import (
-    CALL_SECONDS,
     Wanted,
     create_products,
     find_products,
@@ -29,29 +29,21 @@ from plugin.sync.products import (
     record_offers,
     wanted_for,
 )
+from plugin.sync.timeline import note
 
 log = logging.getLogger(__name__)
 
 DETAILS_AT_ONCE = 8
-BATCH = 40
-#: More pages than bol could ever list; guards against a list that never ends.
-MAX_PAGES = 2000
-SANDBOX_EVERY = timedelta(seconds=10)
+BATCH = 200
 
 
 def import_orders(ctx: Context) -> bool:
     """Read the list if that is due, then every order that is due. True when some are left."""
     if not ctx.active or not ctx.settings.import_orders:
         return False
-    try:
-        if _list_is_due(ctx):
-            read_list(ctx)
-            ctx.clear_problem()
-    except BolError as error:
-        ctx.report_problem(error)
-        _put_off_list(ctx, error)
+    if not read_list_if_due(ctx):
         return False
-    return read_due_orders(ctx)
+    return read_due_orders(ctx) or list_is_due(ctx)
 
 
 def want_import(host: HostPort, store_id: int) -> None:
@@ -94,40 +86,10 @@ def retry_waiting(host: HostPort, product_id: int) -> list[int]:
     return sorted({row.store_id for row in waiting})
 
 
-def read_list(ctx: Context) -> None:
-    """Read the whole list of orders that changed since the last complete read, and note which must be read.
-
-    Status ALL, so that what was handled or cancelled between two reads is seen: it stays listed for 48 hours (bol,
-    orders and shipments). Orders are listed newest first, so while pages are read rows only shift down: they may come
-    twice, but none is passed over. The read counts only when all its pages came in.
-    """
-    began = ctx.now()
-    with ctx.host.reading() as session:
-        last = session.scalar(select(Store.orders_read_at).where(Store.id == ctx.store_id))
-    interval = read_interval(last, began)
-    for number in range(1, MAX_PAGES):
-        ctx.lease.ensure(CALL_SECONDS)
-        page = ctx.client.orders.page(number, change_interval_minutes=interval)
-        with ctx.host.transaction():
-            _note_page(ctx, page.orders)
-        if page.last:
-            break
-    with ctx.host.transaction() as session:
-        session.execute(
-            update(Store)
-            .where(Store.id == ctx.store_id)
-            .values(orders_read_at=began, next_import_at=began + _every(ctx))
-        )
-        session.execute(
-            update(Store)
-            .where(Store.id == ctx.store_id, Store.import_wanted_at <= began)
-            .values(import_wanted_at=None)
-        )
-
-
 def read_due_orders(ctx: Context) -> bool:
     """Read every order that is due, several at a time, oldest first. True when some are left."""
     while not ctx.lease.slice_over():
+        claimed_at = ctx.now()
         with ctx.host.reading() as session:
             due = session.execute(
                 select(BolOrder.id, BolOrder.order_id)
@@ -138,19 +100,39 @@ def read_due_orders(ctx: Context) -> bool:
         if not due:
             _note_done(ctx)
             return False
-        ctx.lease.ensure(CALL_SECONDS)
-        with ThreadPoolExecutor(DETAILS_AT_ONCE) as pool:
-            answers = list(pool.map(lambda row: _read(ctx, row.order_id), due))
-        for row, answer in zip(due, answers, strict=True):
-            if isinstance(answer, BolError):
-                _set_aside(ctx, row.id, answer)
-                if line_is_down(answer):
-                    ctx.report_problem(answer)
-                    _put_off_all(ctx, answer)
-                    return False
-            else:
-                _take_over(ctx, row.id, answer)
+        down = _read_batch(ctx, due, claimed_at)
+        if down is not None:
+            ctx.report_problem(down)
+            _put_off_all(ctx, down)
+            return False
     return True
+
+
+def _read_batch(ctx: Context, due: Sequence[Any], claimed_at: datetime) -> BolError | None:
+    """Read these orders and take each over as it comes; an error that every further call would meet ends it."""
+    down: BolError | None = None
+
+    def while_up() -> Iterator[Any]:
+        for row in due:
+            if down is not None or ctx.lease.slice_over():
+                return
+            yield row
+
+    answers = in_flight(
+        DETAILS_AT_ONCE,
+        while_up(),
+        lambda row: _read(ctx, row.order_id),
+        lambda: ctx.lease.ensure(CALL_SECONDS),
+    )
+    for done in answers:
+        for row, answer in done:
+            if not isinstance(answer, BolError):
+                _take_over(ctx, row.id, answer, claimed_at)
+            elif line_is_down(answer):
+                down = answer
+            else:
+                _set_aside(ctx, row.id, answer)
+    return down
 
 
 def _read(ctx: Context, order_id: str) -> connector.Order | BolError:
@@ -160,7 +142,7 @@ def _read(ctx: Context, order_id: str) -> connector.Order | BolError:
         return error
 
 
-def _take_over(ctx: Context, row_id: int, order: connector.Order) -> None:
+def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: datetime) -> None:
     """Make the host agree with one order of bol, in one transaction. An order that can't be is set aside."""
     try:
         offers, titles = _missing_offers(ctx, order)
@@ -168,6 +150,7 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order) -> None:
             if ctx.settings.import_products:
                 lock_products(ctx)
             row = session.scalars(select(BolOrder).where(BolOrder.id == row_id).with_for_update()).one()
+            _done_reading(row, claimed_at, ctx.now())
             _apply(ctx, row, order, offers, titles)
     except BolError as error:
         _set_aside(ctx, row_id, error)
@@ -186,6 +169,13 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order) -> None:
             )
 
 
+def _done_reading(row: BolOrder, claimed_at: datetime, now: datetime) -> None:
+    """Note that an order was read. What marked it as due since the read began stays: it may be about a later change."""
+    row.read_at, row.attempts, row.error = now, 0, ""
+    if row.read_due_at is not None and row.read_due_at <= claimed_at:
+        row.read_due_at = None
+
+
 def _apply(
     ctx: Context,
     row: BolOrder,
@@ -193,8 +183,11 @@ def _apply(
     offers: Sequence[connector.Offer],
     titles: dict[str, str],
 ) -> None:
-    row.read_at, row.read_due_at, row.attempts, row.error = ctx.now(), None, 0, ""
     row.placed_at = order.placed_at or row.placed_at
+    row.latest_delivery, row.expires = (
+        _first_day(order, "latest_delivery_date"),
+        _first_day(order, "expiry_date"),
+    )
     _update_items(ctx, row, order)
     ctx.host.session.flush()
     if row.host_order_id is not None:
@@ -204,16 +197,22 @@ def _apply(
     if not wanted:
         row.state = BolOrderState.NOTHING_TO_SHIP
         return
-    if _too_old(ctx, row.placed_at):
+    if too_old(ctx, row.placed_at):
         row.state = BolOrderState.TOO_OLD
         return
-    products = find_products(ctx.host, ctx.settings, [item.ean for item in wanted])
+    products = find_products(ctx.host, ctx.settings, [item.ean for item in wanted]) | _linked_by_hand(row)
     missing = [item for item in wanted if item.ean not in products]
     if missing and ctx.settings.import_products and all(item.ean for item in missing):
         record_offers(ctx, offers)
         products |= create_products(ctx, _wanted_products(missing, offers, titles))
         missing = []
     if missing:
+        if row.state != BolOrderState.WAITING_FOR_PRODUCT:
+            note(
+                ctx.host,
+                row.id,
+                "Waits for a product: " + ", ".join(item.ean or item.title for item in missing),
+            )
         row.state = BolOrderState.WAITING_FOR_PRODUCT
         _tell_of_missing(ctx, order, missing)
         return
@@ -229,6 +228,7 @@ def _apply(
         )
     )
     row.state, row.host_order_id = BolOrderState.IMPORTED, accepted.order_id
+    note(ctx.host, row.id, f"Taken over as order {accepted.number}")
     imported = {item.order_item_id: item for item in wanted}
     for item in row.items:
         if item.order_item_id in imported:
@@ -244,7 +244,9 @@ def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:
     for item in order.items:
         kept = known.get(item.order_item_id)
         if kept is None:
-            kept = BolOrderItem(order_item_id=item.order_item_id, imported=0, cancelled_before_import=0)
+            kept = BolOrderItem(
+                order_item_id=item.order_item_id, imported=0, cancelled_before_import=0, request_kept=False
+            )
             row.items.append(kept)
         kept.ean = item.ean or kept.ean or ""
         kept.method = item.method or kept.method or ""
@@ -256,6 +258,19 @@ def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:
             item.quantity_cancelled,
         )
         kept.cancellation_request = item.cancellation_request
+        kept.title = item.title[:500]
+
+
+def _linked_by_hand(row: BolOrder) -> dict[str, int]:
+    """Return the products that a person chose for items that were waiting for one."""
+    return {item.ean: item.product_id for item in row.items if item.product_id is not None}
+
+
+def _first_day(order: connector.Order, name: str) -> date | None:
+    """Return the earliest of a date that the items to pick have."""
+    return min(
+        (day for item in items_to_pick(order) if (day := getattr(item, name)) is not None), default=None
+    )
 
 
 def _missing_offers(ctx: Context, order: connector.Order) -> tuple[list[connector.Offer], dict[str, str]]:
@@ -290,80 +305,6 @@ def _wanted_products(
     ]
 
 
-def _note_page(ctx: Context, orders: Sequence[connector.OrderSummary]) -> None:
-    """Note which orders of a page of the list must be read: those that are new or look different."""
-    session, now = ctx.host.session, ctx.now()
-    known = {
-        row.order_id: row
-        for row in session.scalars(
-            select(BolOrder).where(
-                BolOrder.store_id == ctx.store_id, BolOrder.order_id.in_([order.order_id for order in orders])
-            )
-        )
-    }
-    for order in orders:
-        signature = _signature(order)
-        row = known.get(order.order_id)
-        if row is None:
-            row = known[order.order_id] = BolOrder(
-                store_id=ctx.store_id,
-                order_id=order.order_id,
-                placed_at=order.placed_at,
-                state=BolOrderState.FOUND,
-                found_at=now,
-                attempts=0,
-                error="",
-            )
-            session.add(row)
-            _note_new(ctx, row, order)
-        elif row.list_signature != signature:
-            row.read_due_at, row.attempts = now, 0
-        row.list_signature = signature
-    session.flush()
-
-
-def _note_new(ctx: Context, row: BolOrder, order: connector.OrderSummary) -> None:
-    row.items = [
-        BolOrderItem(
-            order_item_id=item.order_item_id,
-            ean=item.ean,
-            method=item.fulfilment_method,
-            quantity=item.quantity,
-            shipped=item.quantity_shipped,
-            cancelled=item.quantity_cancelled,
-            cancellation_request=item.cancellation_request,
-            imported=0,
-            cancelled_before_import=0,
-            distribution_party="",
-            offer_id="",
-        )
-        for item in order.items
-    ]
-    ours = [item for item in order.items if is_ours(item.fulfilment_method)]
-    if order.items and not any(item.open_quantity for item in ours):
-        row.state = BolOrderState.NOTHING_TO_SHIP
-    elif _too_old(ctx, order.placed_at):
-        row.state = BolOrderState.TOO_OLD
-    else:
-        row.read_due_at = ctx.now()
-
-
-def _signature(order: connector.OrderSummary) -> str:
-    """Return what of an order's line in the list tells that the order changed."""
-    return ";".join(
-        sorted(
-            f"{item.order_item_id}:{item.quantity}:{item.quantity_shipped}:{item.quantity_cancelled}"
-            f":{int(item.cancellation_request)}:{item.fulfilment_status}"
-            for item in order.items
-        )
-    )
-
-
-def _too_old(ctx: Context, placed_at: datetime | None) -> bool:
-    first = ctx.settings.orders_from
-    return first is not None and placed_at is not None and placed_at < start_of_day(first)
-
-
 def _tell_of_missing(ctx: Context, order: connector.Order, missing: Sequence[connector.OrderItem]) -> None:
     names = ", ".join(f"{item.ean or 'no EAN'} {item.title}".strip() for item in missing)
     ctx.notify(
@@ -373,33 +314,6 @@ def _tell_of_missing(ctx: Context, order: connector.Order, missing: Sequence[con
         f"order {order.order_id} waits for a product",
         f"No product has this code or barcode: {names}. Add it, and the order comes in by itself.",
     )
-
-
-def _list_is_due(ctx: Context) -> bool:
-    with ctx.host.reading() as session:
-        return (
-            session.scalar(
-                select(Store.id).where(
-                    Store.id == ctx.store_id,
-                    or_(
-                        Store.next_import_at.is_(None),
-                        Store.next_import_at <= ctx.now(),
-                        Store.import_wanted_at <= ctx.now(),
-                    ),
-                )
-            )
-            is not None
-        )
-
-
-def _every(ctx: Context) -> timedelta:
-    return SANDBOX_EVERY if ctx.sandbox else timedelta(minutes=ctx.settings.import_minutes)
-
-
-def _put_off_list(ctx: Context, error: BolError) -> None:
-    when = max(come_back(error, ctx.now()), ctx.now() + SANDBOX_EVERY)
-    with ctx.host.transaction() as session:
-        _update_store(session, ctx, next_import_at=when, import_wanted_at=None)
 
 
 def _put_off_all(ctx: Context, error: BolError) -> None:
@@ -423,10 +337,6 @@ def _note_done(ctx: Context) -> None:
             )
             .values(orders_imported_at=ctx.now())
         )
-
-
-def _update_store(session: Any, ctx: Context, **values: Any) -> None:
-    session.execute(update(Store).where(Store.id == ctx.store_id).values(**values))
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ from plugin import connector
 from plugin.connector import BolClient, BolError
 from plugin.models import Offer, OfferState, Run, RunState, Store
 from plugin.settings import BARCODE_FIRST, StoreSettings
-from plugin.sync.context import Context
+from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
 from plugin.sync.mapping import FBR
 from plugin.sync.pending import pending_quantities
@@ -23,8 +23,6 @@ from plugin.sync.pending import pending_quantities
 KIND = "product import"
 PAGE_SIZE = 100
 TITLES_AT_ONCE = 8
-#: A call may take 20 s; the lease must outlast it.
-CALL_SECONDS = 25.0
 #: A reference of bol may have 100 characters; as a product code it would be of no use to anybody.
 LONGEST_CODE = 40
 #: How often a walk that creates products looks if the order list was read.

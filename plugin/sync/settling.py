@@ -11,19 +11,14 @@ from sqlalchemy import select, update
 
 from host_app.plugin_api import Level
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
-from plugin.models import BolOrder, EffectState, ProcessStatusRow, ShipmentEffect
-from plugin.sync.context import Context
+from plugin.models import BolOrder, EffectState, ShipmentEffect
+from plugin.sync import effects
+from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
-from plugin.sync.products import CALL_SECONDS
 from plugin.sync.shipments import record_accepted, tell_refused
+from plugin.sync.timeline import note
 
 EVENT_TYPE = "CREATE_SHIPMENT"
-#: bol works asynchronously: before this, not finding a shipment says nothing at all.
-RESEND_AFTER = timedelta(minutes=5)
-DECIDE_AFTER = timedelta(hours=3)
-CHECKS = (5, 15, 30, 60, 120, 300)
-#: bol's clock and ours may differ by this much.
-CLOCK = timedelta(minutes=1)
 MAX_PAGES = 20
 
 
@@ -112,12 +107,13 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
     now = ctx.now()
     if row.order_item_id in found.item_ids:
         _end(session, row, EffectState.CONFIRMED, now, "")
+        note(ctx.host, row.order_id, f"bol has shipment {row.reference} of item {row.order_item_id}")
         return
-    outcome = _status(session, row)
+    outcome = effects.status_row(session, row.store_id, row.process_status_id)
     if outcome is not None and outcome.status == "FAILURE":
         _refused(ctx, session, row, found, outcome.error_message)
         return
-    status = _own_status(session, row, found)
+    status = effects.own_status(session, row.store_id, row.sent_at, found.statuses.get(row.order_item_id, ()))
     if status is not None and status.pending:
         record_accepted(ctx, session, [row.id], status)
         return
@@ -128,7 +124,7 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
         _refused(ctx, session, row, found, status.error_message or "")
         return
     since = row.unknown_since or now
-    if now - since >= RESEND_AFTER and _all_that_is_open(row, found):
+    if now - since >= effects.RESEND_AFTER and _all_that_is_open(row, found):
         # A second request could only fail now: nothing else of this item is left to ship.
         session.execute(
             _still(row).values(
@@ -136,36 +132,10 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
             )
         )
         return
-    if now - since >= DECIDE_AFTER:
+    if now - since >= effects.DECIDE_AFTER:
         _ask_a_person(ctx, session, row)
         return
-    age = (now - since).total_seconds()
-    wait = next((seconds for seconds in CHECKS if seconds > age), CHECKS[-1])
-    _postpone(session, [row], now + timedelta(seconds=wait))
-
-
-def _own_status(session: Any, row: ShipmentEffect, found: Found) -> ProcessStatus | None:
-    """Return the status of the request whose answer was lost: created since, and of no request we know of.
-
-    At most one effect of an item is unsettled, so a creation that came since can only be this one's, or that of
-    somebody who ships the same item in bol's portal at the same minute; both mean that the item must not be sent again.
-    """
-    since = [
-        status
-        for status in found.statuses.get(row.order_item_id, ())
-        if row.sent_at is not None
-        and status.created_at is not None
-        and status.created_at >= row.sent_at - CLOCK
-    ]
-    known = set(
-        session.scalars(
-            select(ProcessStatusRow.process_status_id).where(
-                ProcessStatusRow.store_id == row.store_id,
-                ProcessStatusRow.process_status_id.in_([status.id for status in since]),
-            )
-        )
-    )
-    return next((status for status in since if status.id not in known), None)
+    _postpone(session, [row], effects.next_check(since, now))
 
 
 def _all_that_is_open(row: ShipmentEffect, found: Found) -> bool:
@@ -179,6 +149,9 @@ def _all_that_is_open(row: ShipmentEffect, found: Found) -> bool:
 
 def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, message: str) -> None:
     """bol says that it was not done: tell people, and if the item is cancelled that the parcel must not leave."""
+    note(
+        ctx.host, row.order_id, f"bol refused shipment {row.reference} of item {row.order_item_id}: {message}"
+    )
     item = next(
         (
             item
@@ -215,17 +188,6 @@ def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect) -> None:
         "It was looked for during three hours and not found. Look in bol's seller portal, then press “Try again” or "
         "“Handled elsewhere”.",
         ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
-    )
-
-
-def _status(session: Any, row: ShipmentEffect) -> ProcessStatusRow | None:
-    if row.process_status_id is None:
-        return None
-    return session.scalar(  # type: ignore[no-any-return]
-        select(ProcessStatusRow).where(
-            ProcessStatusRow.store_id == row.store_id,
-            ProcessStatusRow.process_status_id == row.process_status_id,
-        )
     )
 
 

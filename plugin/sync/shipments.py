@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import exists, select, update
@@ -11,30 +10,21 @@ from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import HostPort, Level, PicklistClosed, PicklistView
 from plugin.connector import (
-    BadRequest,
     BolError,
-    Conflict,
-    Forbidden,
-    NotExecuted,
-    NotFound,
     ProcessStatus,
     ShipmentItem,
     ShipmentRequest,
 )
-from plugin.models import BolOrder, EffectState, ProcessStatusRow, ShipmentEffect
-from plugin.models.shipments import UNSETTLED
-from plugin.sync.context import Context
-from plugin.sync.failures import come_back, line_is_down
+from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect
+from plugin.models.effects import UNSETTLED
+from plugin.sync import effects
+from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.failures import line_is_down
 from plugin.sync.mapping import clean_tracking_code, shipment_reference
 from plugin.sync.names import store_of
-from plugin.sync.products import CALL_SECONDS
 
 #: bol takes 1 to 100 items of one order in a request (Retailer API v10, create-shipment).
 MAX_ITEMS = 100
-FIRST_POLL = timedelta(seconds=1)
-FIRST_CHECK = timedelta(seconds=5)
-#: bol refuses these for good: the same request again would be refused again.
-FINAL = (BadRequest, NotFound, Conflict, Forbidden)
 
 
 def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
@@ -118,7 +108,9 @@ def _find_abandoned(ctx: Context) -> None:
                 ShipmentEffect.process_status_id.is_(None),
                 ShipmentEffect.token != ctx.lease.token,
             )
-            .values(state=EffectState.UNKNOWN, unknown_since=ctx.now(), due_at=ctx.now() + FIRST_CHECK)
+            .values(
+                state=EffectState.UNKNOWN, unknown_since=ctx.now(), due_at=ctx.now() + effects.FIRST_CHECK
+            )
         )
 
 
@@ -137,6 +129,16 @@ def _next_parcel(ctx: Context) -> int | None:
             other.state.in_(UNSETTLED),
         )
     )
+    cancelling = (
+        select(mine.id)
+        .join(CancellationEffect, CancellationEffect.order_item_id == mine.order_item_id)
+        .where(
+            mine.host_shipment_id == ShipmentEffect.host_shipment_id,
+            mine.state == EffectState.WANTED,
+            CancellationEffect.store_id == ctx.store_id,
+            CancellationEffect.state.in_(UNSETTLED),
+        )
+    )
     with ctx.host.reading() as session:
         found: int | None = session.scalar(
             select(ShipmentEffect.host_shipment_id)
@@ -145,6 +147,7 @@ def _next_parcel(ctx: Context) -> int | None:
                 ShipmentEffect.state == EffectState.WANTED,
                 ShipmentEffect.due_at <= ctx.now(),
                 ~exists(blocked),
+                ~exists(cancelling),
             )
             .order_by(ShipmentEffect.due_at, ShipmentEffect.id)
             .limit(1)
@@ -230,25 +233,7 @@ def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str
 
 def record_accepted(ctx: Context, session: Any, row_ids: Sequence[int], status: ProcessStatus) -> None:
     """bol has taken the request in and works on it: follow its process status. 202 is not success."""
-    now = ctx.now()
-    known = session.scalar(
-        select(ProcessStatusRow.id).where(
-            ProcessStatusRow.store_id == ctx.store_id, ProcessStatusRow.process_status_id == status.id
-        )
-    )
-    if known is None:
-        session.add(
-            ProcessStatusRow(
-                store_id=ctx.store_id,
-                process_status_id=status.id,
-                event_type=status.event_type,
-                status="PENDING",
-                error_message="",
-                created_at=now,
-                polls=0,
-                next_poll_at=now + FIRST_POLL,
-            )
-        )
+    effects.follow(ctx, status)
     session.execute(
         update(ShipmentEffect)
         .where(
@@ -261,22 +246,12 @@ def record_accepted(ctx: Context, session: Any, row_ids: Sequence[int], status: 
 
 def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> None:
     """Not done is known and tried again, or refused for good; everything else is unknown and gets checked."""
-    now = ctx.now()
     with ctx.host.transaction() as session:
-        if isinstance(error, FINAL) and error.retry_after is None:
+        if effects.is_final(error):
             _refuse(ctx, session, row_ids, error.operator_text())
             return
-        if isinstance(error, NotExecuted):
-            attempts = (
-                session.scalar(select(ShipmentEffect.attempts).where(ShipmentEffect.id == row_ids[0])) or 1
-            )
-            values: dict[str, Any] = {
-                "state": EffectState.WANTED,
-                "due_at": max(come_back(error, now, attempts - 1), now + timedelta(seconds=1)),
-            }
-        else:
-            values = {"state": EffectState.UNKNOWN, "unknown_since": now, "due_at": now + FIRST_CHECK}
-        session.execute(_claimed(ctx, row_ids).values(error=error.operator_text(), **values))
+        attempts = session.scalar(select(ShipmentEffect.attempts).where(ShipmentEffect.id == row_ids[0])) or 1
+        session.execute(_claimed(ctx, row_ids).values(**effects.after_failure(error, ctx.now(), attempts)))
     if line_is_down(error):
         ctx.report_problem(error)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from plugin.connector import BolError, ProcessStatus
-from plugin.models import EffectState, ProcessStatusRow, ShipmentEffect
-from plugin.sync.context import Context
+from plugin.models import CancellationEffect, EffectState, ProcessStatusRow, ShipmentEffect
+from plugin.sync.cancelling import confirm
+from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
-from plugin.sync.products import CALL_SECONDS
+from plugin.sync.timeline import note
 
 #: bol takes 1 to 1,000 ids in one question (shared API v10, get-process-status-bulk).
 BULK = 1000
@@ -70,30 +72,53 @@ def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> 
         .where(ProcessStatusRow.id == row.id)
         .values(status=outcome, error_message=message, polls=row.polls + 1, next_poll_at=None, ended_at=now)
     )
-    waiting = session.scalars(
-        select(ShipmentEffect.id).where(
-            ShipmentEffect.store_id == ctx.store_id,
-            ShipmentEffect.process_status_id == row.process_status_id,
-            ShipmentEffect.state == EffectState.SENT,
-        )
-    ).all()
-    if waiting:
-        _pass_on(ctx, waiting, outcome, message)
+    _pass_on(ctx, row.process_status_id, outcome, message)
 
 
-def _pass_on(ctx: Context, effect_ids: Sequence[int], outcome: str, message: str) -> None:
-    """SUCCESS confirms. Anything else is looked into at once: what bol has decides, not what its message says."""
+def _pass_on(ctx: Context, process_status_id: str, outcome: str, message: str) -> None:
+    """SUCCESS confirms. Anything else is looked into at once: what bol has decided, not what its message says."""
     session, now = ctx.host.session, ctx.now()
-    if outcome == "SUCCESS":
-        values = {"state": EffectState.CONFIRMED, "settled_at": now, "error": "", "due_at": None}
-    else:
-        values = {
-            "state": EffectState.UNKNOWN,
-            "unknown_since": func.coalesce(ShipmentEffect.unknown_since, now),
-            "due_at": now,
-            "error": message,
-        }
-    session.execute(update(ShipmentEffect).where(ShipmentEffect.id.in_(effect_ids)).values(**values))
+    for effect in _waiting(session, ctx.store_id, ShipmentEffect, process_status_id):
+        if outcome == "SUCCESS":
+            effect.state, effect.settled_at, effect.error, effect.due_at = (
+                EffectState.CONFIRMED,
+                now,
+                "",
+                None,
+            )
+            note(
+                ctx.host,
+                effect.order_id,
+                f"bol confirmed {effect.quantity} of item {effect.order_item_id} as shipped",
+            )
+        else:
+            _to_check(effect, now, message)
+    for effect in _waiting(session, ctx.store_id, CancellationEffect, process_status_id):
+        if outcome == "SUCCESS":
+            confirm(ctx, session, effect)
+        else:
+            _to_check(effect, now, message)
+    session.flush()
+
+
+def _waiting(session: Any, store_id: int, model: Any, process_status_id: str) -> Sequence[Any]:
+    """Return the effects that wait for this status, locked."""
+    found: Sequence[Any] = session.scalars(
+        select(model)
+        .where(
+            model.store_id == store_id,
+            model.process_status_id == process_status_id,
+            model.state == EffectState.SENT,
+        )
+        .order_by(model.id)
+        .with_for_update()
+    ).all()
+    return found
+
+
+def _to_check(effect: Any, now: datetime, message: str) -> None:
+    effect.state, effect.due_at, effect.error = EffectState.UNKNOWN, now, message
+    effect.unknown_since = effect.unknown_since or now
 
 
 def _next_poll(row: ProcessStatusRow, now: datetime) -> datetime:

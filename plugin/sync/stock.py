@@ -14,11 +14,10 @@ from host_app.plugin_api import FreeStock, HostPort, Level, StockChange
 from plugin.connector import BolError, NotExecuted, NotFound
 from plugin.models import Offer, OfferState
 from plugin.settings import MAX_AMOUNT, StoreSettings
-from plugin.sync.context import Context
+from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import FBR
 from plugin.sync.pending import last_orders, pending_quantities
-from plugin.sync.products import CALL_SECONDS
 
 BATCH = 200
 CHUNK = 500

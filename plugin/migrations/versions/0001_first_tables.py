@@ -31,6 +31,12 @@ def upgrade() -> None:
     sa.Column('import_wanted_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('orders_read_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('orders_imported_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('list_began_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('list_full', sa.Boolean(), nullable=False),
+    sa.Column('list_page', sa.Integer(), nullable=False),
+    sa.Column('list_pass', sa.Integer(), nullable=False),
+    sa.Column('list_changes', sa.Integer(), nullable=False),
+    sa.Column('next_sweep_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('problem', sa.Text(), nullable=False),
     sa.Column('problem_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_store')),
@@ -83,6 +89,8 @@ def upgrade() -> None:
     sa.Column('read_due_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=False),
+    sa.Column('latest_delivery', sa.Date(), nullable=True),
+    sa.Column('expires', sa.Date(), nullable=True),
     sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_order_store_id_bol_store')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_order')),
     sa.UniqueConstraint('store_id', 'order_id', name=op.f('uq_bol_order_store_id'))
@@ -127,6 +135,44 @@ def upgrade() -> None:
     with op.batch_alter_table('bol_run', schema=None) as batch_op:
         batch_op.create_index('ix_bol_run_due', ['store_id', 'state', 'due_at'], unique=False)
 
+    op.create_table('bol_cancellation_effect',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('order_id', sa.Integer(), nullable=False),
+    sa.Column('order_item_id', sa.String(length=40), nullable=False),
+    sa.Column('reason_code', sa.String(length=40), nullable=False),
+    sa.Column('who', sa.String(length=80), nullable=False),
+    sa.Column('state', sa.String(length=20), nullable=False),
+    sa.Column('due_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('token', sa.String(length=40), nullable=False),
+    sa.Column('process_status_id', sa.String(length=40), nullable=True),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=False),
+    sa.Column('created_at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('sent_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('unknown_since', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('settled_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['order_id'], ['bol_order.id'], name=op.f('fk_bol_cancellation_effect_order_id_bol_order')),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_cancellation_effect_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_cancellation_effect')),
+    sa.UniqueConstraint('store_id', 'order_item_id', name=op.f('uq_bol_cancellation_effect_store_id'))
+    )
+    with op.batch_alter_table('bol_cancellation_effect', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_cancellation_effect_due', ['store_id', 'state', 'due_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_bol_cancellation_effect_order_id'), ['order_id'], unique=False)
+        batch_op.create_index('ix_bol_cancellation_effect_status', ['process_status_id'], unique=False)
+
+    op.create_table('bol_order_event',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('order_id', sa.Integer(), nullable=False),
+    sa.Column('at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('text', sa.String(length=500), nullable=False),
+    sa.ForeignKeyConstraint(['order_id'], ['bol_order.id'], name=op.f('fk_bol_order_event_order_id_bol_order')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_order_event'))
+    )
+    with op.batch_alter_table('bol_order_event', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_bol_order_event_order_id'), ['order_id'], unique=False)
+
     op.create_table('bol_order_item',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('order_id', sa.Integer(), nullable=False),
@@ -140,6 +186,8 @@ def upgrade() -> None:
     sa.Column('cancelled', sa.Integer(), nullable=False),
     sa.Column('cancelled_before_import', sa.Integer(), nullable=False),
     sa.Column('cancellation_request', sa.Boolean(), nullable=False),
+    sa.Column('request_kept', sa.Boolean(), nullable=False),
+    sa.Column('title', sa.String(length=500), nullable=False),
     sa.Column('imported', sa.Integer(), nullable=False),
     sa.Column('product_id', sa.Integer(), nullable=True),
     sa.ForeignKeyConstraint(['order_id'], ['bol_order.id'], name=op.f('fk_bol_order_item_order_id_bol_order')),
@@ -201,6 +249,16 @@ def downgrade() -> None:
         batch_op.drop_index('ix_bol_order_item_ean')
 
     op.drop_table('bol_order_item')
+    with op.batch_alter_table('bol_order_event', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_bol_order_event_order_id'))
+
+    op.drop_table('bol_order_event')
+    with op.batch_alter_table('bol_cancellation_effect', schema=None) as batch_op:
+        batch_op.drop_index('ix_bol_cancellation_effect_status')
+        batch_op.drop_index(batch_op.f('ix_bol_cancellation_effect_order_id'))
+        batch_op.drop_index('ix_bol_cancellation_effect_due')
+
+    op.drop_table('bol_cancellation_effect')
     with op.batch_alter_table('bol_run', schema=None) as batch_op:
         batch_op.drop_index('ix_bol_run_due')
 

@@ -1,0 +1,113 @@
+"""What all effects on bol have in common: how a failed call is recorded, followed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from plugin.connector import BadRequest, BolError, Conflict, Forbidden, NotExecuted, NotFound, ProcessStatus
+from plugin.models import EffectState, ProcessStatusRow
+from plugin.sync.context import Context
+from plugin.sync.failures import come_back
+
+FIRST_POLL = timedelta(seconds=1)
+FIRST_CHECK = timedelta(seconds=5)
+#: Waits between looks at bol, in seconds.
+CHECKS = (5, 15, 30, 60, 120, 300)
+#: bol works asynchronously: before this, not finding an effect says nothing at all.
+RESEND_AFTER = timedelta(minutes=5)
+DECIDE_AFTER = timedelta(hours=3)
+#: bol's clock and ours may differ by this much.
+CLOCK = timedelta(minutes=1)
+#: bol refuses these for good: the same request again would be refused again.
+FINAL = (BadRequest, NotFound, Conflict, Forbidden)
+
+
+def is_final(error: BolError) -> bool:
+    """Tell if bol refused for good."""
+    return isinstance(error, FINAL) and error.retry_after is None
+
+
+def after_failure(error: BolError, now: datetime, attempts: int) -> dict[str, Any]:
+    """Return what to record of a call that failed: not done is known and tried again; all else gets checked.
+
+    :param attempts: how often the effect was tried, this time included.
+    """
+    if isinstance(error, NotExecuted):
+        when = max(come_back(error, now, attempts - 1), now + timedelta(seconds=1))
+        return {"state": EffectState.WANTED, "due_at": when, "error": error.operator_text()}
+    return {
+        "state": EffectState.UNKNOWN,
+        "unknown_since": now,
+        "due_at": now + FIRST_CHECK,
+        "error": error.operator_text(),
+    }
+
+
+def next_check(since: datetime, now: datetime) -> datetime:
+    """Return when to look again for an effect that is unknown since then."""
+    age = (now - since).total_seconds()
+    return now + timedelta(seconds=next((seconds for seconds in CHECKS if seconds > age), CHECKS[-1]))
+
+
+def follow(ctx: Context, status: ProcessStatus) -> None:
+    """Follow a process status from now on; one that is followed already stays so. In a transaction."""
+    session, now = ctx.host.session, ctx.now()
+    known = session.scalar(
+        select(ProcessStatusRow.id).where(
+            ProcessStatusRow.store_id == ctx.store_id, ProcessStatusRow.process_status_id == status.id
+        )
+    )
+    if known is None:
+        session.add(
+            ProcessStatusRow(
+                store_id=ctx.store_id,
+                process_status_id=status.id,
+                event_type=status.event_type,
+                status="PENDING",
+                error_message="",
+                created_at=now,
+                polls=0,
+                next_poll_at=now + FIRST_POLL,
+            )
+        )
+        session.flush()
+
+
+def status_row(session: Any, store_id: int, process_status_id: str | None) -> ProcessStatusRow | None:
+    """Return what we know of a process status."""
+    if process_status_id is None:
+        return None
+    found: ProcessStatusRow | None = session.scalar(
+        select(ProcessStatusRow).where(
+            ProcessStatusRow.store_id == store_id, ProcessStatusRow.process_status_id == process_status_id
+        )
+    )
+    return found
+
+
+def own_status(
+    session: Any, store_id: int, sent_at: datetime | None, statuses: Iterable[ProcessStatus]
+) -> ProcessStatus | None:
+    """Return the status of the request whose answer was lost: created since, and of no request we know of.
+
+    At most one effect of an item is unsettled, so a status that came since can only be this one's, or that of
+    somebody who does the same in bol's portal at the same minute; both mean that it must not be asked again.
+    """
+    since = [
+        status
+        for status in statuses
+        if sent_at is not None and status.created_at is not None and status.created_at >= sent_at - CLOCK
+    ]
+    known = set(
+        session.scalars(
+            select(ProcessStatusRow.process_status_id).where(
+                ProcessStatusRow.store_id == store_id,
+                ProcessStatusRow.process_status_id.in_([status.id for status in since]),
+            )
+        )
+    )
+    return next((status for status in since if status.id not in known), None)

@@ -1,0 +1,246 @@
+"""The list of orders: finds every order that is new or changed, over any number of pages, slices and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+
+from plugin import connector
+from plugin.connector import BolError, BudgetExhausted, RateLimited
+from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
+from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.failures import come_back
+from plugin.sync.mapping import is_ours, read_interval, start_of_day
+from plugin.sync.timeline import note
+
+SANDBOX_EVERY = timedelta(seconds=10)
+#: A list that keeps changing while it is read is taken as read after this many passes; the daily sweep finds the rest.
+MAX_PASSES = 5
+
+
+@dataclass(slots=True)
+class Noted:
+    """What a page told: orders that are new or changed, and those of them that an earlier read should have told."""
+
+    changes: int = 0
+    missed: int = 0
+
+
+def read_list_if_due(ctx: Context) -> bool:
+    """Read one pass of the list if that is due; False where bol could not be asked.
+
+    What the published limit leaves no room for now goes on later, where it stopped.
+    """
+    if not list_is_due(ctx):
+        return True
+    try:
+        _read_pass(ctx)
+    except (BudgetExhausted, RateLimited) as error:
+        _come_back(ctx, max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=1)))
+    except BolError as error:
+        ctx.report_problem(error)
+        _come_back(ctx, max(come_back(error, ctx.now()), ctx.now() + SANDBOX_EVERY))
+        return False
+    else:
+        ctx.clear_problem()
+    return True
+
+
+def list_is_due(ctx: Context) -> bool:
+    """Tell if a read of the list should begin or go on now."""
+    with ctx.host.reading() as session:
+        due = or_(
+            Store.next_import_at.is_(None),
+            Store.next_import_at <= ctx.now(),
+            Store.import_wanted_at <= ctx.now(),
+        )
+        return session.scalar(select(Store.id).where(Store.id == ctx.store_id, due)) is not None
+
+
+def _read_pass(ctx: Context) -> None:
+    """Read the list from where the last slice stopped to its end.
+
+    Status ALL, so that what was handled or cancelled between two reads is seen: it stays listed for 48 hours (bol,
+    orders and shipments). Newest first: orders that arrive meanwhile push rows down, so that they come twice. Orders
+    that leave meanwhile pull rows up, past the page that is being read: so a list of several pages is read again
+    until a pass tells nothing new. The read counts only then.
+    """
+    _begin(ctx)
+    while not ctx.lease.slice_over():
+        with ctx.host.reading() as session:
+            store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
+        interval = None if store.list_full else read_interval(store.orders_read_at, ctx.now())
+        if interval is None and not store.list_full:
+            _update(ctx, list_full=True, list_page=1, list_pass=1, list_changes=0)
+            continue
+        ctx.lease.ensure(CALL_SECONDS)
+        page = ctx.client.orders.page(store.list_page, change_interval_minutes=interval)
+        with ctx.host.transaction():
+            noted = note_page(ctx, page.orders)
+            _advance(ctx, store, noted.changes, last=page.last)
+        if page.last:
+            return
+
+
+def _begin(ctx: Context) -> None:
+    """Begin a read, unless one is under way."""
+    now = ctx.now()
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(Store)
+            .where(Store.id == ctx.store_id, Store.list_began_at.is_(None))
+            .values(
+                list_began_at=now,
+                list_full=Store.orders_read_at.is_(None),
+                list_page=1,
+                list_pass=1,
+                list_changes=0,
+                next_import_at=now,
+            )
+        )
+
+
+def _advance(ctx: Context, store: Store, changes: int, *, last: bool) -> None:
+    """Note that a page was read, in the transaction that noted its orders."""
+    began = store.list_began_at or ctx.now()
+    total = store.list_changes + changes
+    session = ctx.host.session
+    mine = update(Store).where(
+        Store.id == ctx.store_id,
+        Store.list_began_at == store.list_began_at,
+        Store.list_pass == store.list_pass,
+        Store.list_page == store.list_page,
+    )
+    if not last:
+        session.execute(mine.values(list_page=store.list_page + 1, list_changes=total))
+        return
+    again = store.list_page > 1 and store.list_pass < MAX_PASSES and (store.list_pass == 1 or total > 0)
+    if again:
+        session.execute(mine.values(list_page=1, list_pass=store.list_pass + 1, list_changes=0))
+        return
+    session.execute(
+        mine.values(
+            list_began_at=None, orders_read_at=began, next_import_at=max(began + every(ctx), ctx.now())
+        )
+    )
+    session.execute(
+        update(Store)
+        .where(Store.id == ctx.store_id, Store.import_wanted_at <= began)
+        .values(import_wanted_at=None)
+    )
+
+
+def note_page(
+    ctx: Context, orders: Sequence[connector.OrderSummary], told_before: datetime | None = None
+) -> Noted:
+    """Note which orders of a page must be read: those that are new or look different. In a transaction.
+
+    :param told_before: a change before this moment should have been told by an earlier read, and counts as missed.
+    """
+    session, now, noted = ctx.host.session, ctx.now(), Noted()
+    known = {
+        row.order_id: row
+        for row in session.scalars(
+            select(BolOrder).where(
+                BolOrder.store_id == ctx.store_id, BolOrder.order_id.in_([order.order_id for order in orders])
+            )
+        )
+    }
+    for order in orders:
+        signature = _signature(order)
+        row = known.get(order.order_id)
+        if row is not None and row.list_signature == signature:
+            continue
+        noted.changes += 1
+        changed_at = max(
+            (item.latest_changed_at for item in order.items if item.latest_changed_at), default=None
+        )
+        missed = told_before is not None and changed_at is not None and changed_at < told_before
+        noted.missed += missed
+        if row is None:
+            row = known[order.order_id] = _new_row(ctx, order)
+        else:
+            row.read_due_at, row.attempts = now, 0
+        row.list_signature = signature
+        session.flush()
+        if missed:
+            note(
+                ctx.host, row.id, "Found by the daily sweep: the reads before it had not told of this change"
+            )
+    session.flush()
+    return noted
+
+
+def _new_row(ctx: Context, order: connector.OrderSummary) -> BolOrder:
+    row = BolOrder(
+        store_id=ctx.store_id,
+        order_id=order.order_id,
+        placed_at=order.placed_at,
+        state=BolOrderState.FOUND,
+        found_at=ctx.now(),
+        attempts=0,
+        error="",
+        items=[
+            BolOrderItem(
+                order_item_id=item.order_item_id,
+                ean=item.ean,
+                method=item.fulfilment_method,
+                quantity=item.quantity,
+                shipped=item.quantity_shipped,
+                cancelled=item.quantity_cancelled,
+                cancellation_request=item.cancellation_request,
+                request_kept=False,
+                imported=0,
+                cancelled_before_import=0,
+                distribution_party="",
+                offer_id="",
+                title="",
+            )
+            for item in order.items
+        ],
+    )
+    ctx.host.session.add(row)
+    ctx.host.session.flush()
+    note(ctx.host, row.id, "Found at bol")
+    ours = [item for item in order.items if is_ours(item.fulfilment_method)]
+    if order.items and not any(item.open_quantity for item in ours):
+        row.state = BolOrderState.NOTHING_TO_SHIP
+    elif too_old(ctx, order.placed_at):
+        row.state = BolOrderState.TOO_OLD
+    else:
+        row.read_due_at = ctx.now()
+    return row
+
+
+def _signature(order: connector.OrderSummary) -> str:
+    """Return what of an order's line in the list tells that the order changed."""
+    return ";".join(
+        sorted(
+            f"{item.order_item_id}:{item.quantity}:{item.quantity_shipped}:{item.quantity_cancelled}"
+            f":{int(item.cancellation_request)}:{item.fulfilment_status}"
+            for item in order.items
+        )
+    )
+
+
+def too_old(ctx: Context, placed_at: datetime | None) -> bool:
+    """Tell if an order was placed before the day from which the store imports orders."""
+    first = ctx.settings.orders_from
+    return first is not None and placed_at is not None and placed_at < start_of_day(first)
+
+
+def every(ctx: Context) -> timedelta:
+    """Return the time between two reads of the list."""
+    return SANDBOX_EVERY if ctx.sandbox else timedelta(minutes=ctx.settings.import_minutes)
+
+
+def _come_back(ctx: Context, when: datetime) -> None:
+    _update(ctx, next_import_at=when, import_wanted_at=None)
+
+
+def _update(ctx: Context, **values: object) -> None:
+    with ctx.host.transaction() as session:
+        session.execute(update(Store).where(Store.id == ctx.store_id).values(**values))
