@@ -8,9 +8,14 @@ from typing import Protocol
 from plugin.connector.deadline import Deadline
 from plugin.connector.models.limits import LimitRule
 
+NO_ANSWER = 0
+
 
 class Budget(Protocol):
-    """Room for calls, per account and endpoint rule. `path` is the documented one, without query."""
+    """Room for calls, per account and endpoint rule. `path` is the documented one, without query.
+
+    One `learn` follows each `acquire` that succeeded, on the same thread.
+    """
 
     def acquire(self, account: str, method: str, path: str, deadline: Deadline, urgent: bool = True) -> None:
         """Wait for room for one call, which is to be sent at once.
@@ -20,7 +25,10 @@ class Budget(Protocol):
         """
 
     def learn(self, account: str, method: str, path: str, headers: Mapping[str, str], status: int) -> None:
-        """Take what an answer tells about the limits. Never raises: the answer in hand is worth more."""
+        """The call is over; take what its answer tells about the limits. `status` is NO_ANSWER without one.
+
+        Never raises: the answer in hand is worth more.
+        """
 
 
 class UnlimitedBudget:

@@ -11,11 +11,11 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from plugin.connector.answers import Answer, retry_after
-from plugin.connector.budget import Budget
+from plugin.connector.budget import NO_ANSWER, Budget
 from plugin.connector.calls import OnCall
 from plugin.connector.deadline import Deadline
 from plugin.connector.environment import Environment
-from plugin.connector.errors import ConnectFailed, ConnectionLost
+from plugin.connector.errors import BolError, ConnectFailed, ConnectionLost
 from plugin.connector.resources.catalog import Catalog
 from plugin.connector.resources.offers import Offers
 from plugin.connector.resources.orders import Orders
@@ -110,7 +110,11 @@ class BolClient:
     def _budgeted(self, request: _Request, token: str, deadline: Deadline) -> Answer:
         account, method, path = self._tokens.account, request.route.method, request.path
         self._budget.acquire(account, method, path, deadline, self._urgent)
-        answer = self._wire.exchange(self._outgoing(request, _Bearer(token)), deadline)
+        try:
+            answer = self._wire.exchange(self._outgoing(request, _Bearer(token)), deadline)
+        except BolError:
+            self._budget.learn(account, method, path, {}, NO_ANSWER)
+            raise
         self._budget.learn(account, method, path, answer.headers, answer.status)
         return answer
 

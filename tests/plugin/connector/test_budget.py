@@ -26,7 +26,7 @@ from plugin.connector import (
     StoreUnavailable,
     sandbox_environment,
 )
-from plugin.connector.budget import rule_for
+from plugin.connector.budget import NO_ANSWER, rule_for
 from plugin.connector.redis_budget import RedisBudget
 from tests.plugin.connector.conftest import CREDENTIALS
 
@@ -46,7 +46,13 @@ def room(budget: RedisBudget, method: str, path: str, *, account: str = "a", urg
             budget.acquire(account, method, path, Deadline.after(SOON), urgent)
         except BudgetExhausted:
             return count
+        budget.learn(account, method, path, {}, 200)
     raise AssertionError("no limit")
+
+
+def call(budget: RedisBudget, method: str, path: str, headers: dict[str, str], status: int = 200) -> None:
+    budget.acquire("a", method, path, Deadline.after(10))
+    budget.learn("a", method, path, headers, status)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,7 @@ def test_accounts_and_rules_have_budgets_of_their_own(budget: RedisBudget) -> No
 def test_processes_share_one_budget(redis_client: redis.Redis) -> None:
     first, second = RedisBudget(redis_client), RedisBudget(redis_client)
     for _ in range(12):
-        first.acquire("a", "GET", ORDERS, Deadline.after(SOON))
+        call(first, "GET", ORDERS, {})
     assert room(second, "GET", ORDERS) == 12
 
 
@@ -103,8 +109,8 @@ def test_a_second_rule_paces_evenly(budget: RedisBudget) -> None:
         budget.acquire("a", "GET", ORDER, Deadline.after(2))
         moments.append(time.monotonic())
     gaps = [b - a for a, b in itertools.pairwise(moments)]
-    assert min(gaps) > 0.03
-    assert 0.4 < moments[-1] - moments[0] < 0.75
+    assert 0.035 < sorted(gaps)[len(gaps) // 2] < 0.047
+    assert moments[-1] - moments[0] > 0.4
 
 
 def test_a_window_lets_calls_pass_again_when_it_moves_on(redis_client: redis.Redis) -> None:
@@ -113,7 +119,8 @@ def test_a_window_lets_calls_pass_again_when_it_moves_on(redis_client: redis.Red
     for _ in range(8):
         budget.acquire("a", "GET", ORDERS, Deadline.after(10))
         moments.append(time.monotonic())
-    assert all(later - earlier > 2 for earlier, later in zip(moments, moments[4:], strict=False))
+        budget.learn("a", "GET", ORDERS, {}, 200)
+    assert all(later - earlier > 2 for earlier, later in zip(moments, moments[3:], strict=False))
     assert moments[-1] - moments[0] < 5.5
 
 
@@ -127,24 +134,24 @@ def test_waiting_longer_than_the_deadline_is_refused_at_once(budget: RedisBudget
 
 
 def test_a_lower_limit_is_learned_whatever_its_capitals(budget: RedisBudget) -> None:
-    budget.learn("a", "GET", ORDERS, {"x-RateLimit-LIMIT": "10", "X-ratelimit-remaining": "9"}, 200)
+    call(budget, "GET", ORDERS, {"x-RateLimit-LIMIT": "10", "X-ratelimit-remaining": "9"})
     assert room(budget, "GET", ORDERS) == 8
 
 
 def test_a_higher_limit_is_learned_too(budget: RedisBudget) -> None:
-    budget.learn("a", "GET", ORDERS, {"X-RateLimit-Limit": "40"}, 200)
-    assert room(budget, "GET", ORDERS) == 39
+    call(budget, "GET", ORDERS, {"X-RateLimit-Limit": "40"})
+    assert room(budget, "GET", ORDERS) == 38
 
 
 def test_calls_that_others_made_are_counted(budget: RedisBudget) -> None:
-    budget.acquire("a", "GET", ORDERS, Deadline.after(SOON))
-    budget.learn("a", "GET", ORDERS, {"X-RateLimit-Limit": "25", "X-RateLimit-Remaining": "5"}, 200)
+    call(budget, "GET", ORDERS, {"X-RateLimit-Limit": "25", "X-RateLimit-Remaining": "5"})
     assert room(budget, "GET", ORDERS) == 4
 
 
 def test_remaining_never_raises_what_is_left(budget: RedisBudget) -> None:
-    room(budget, "GET", ORDERS)
-    budget.learn("a", "GET", ORDERS, {"X-RateLimit-Limit": "25", "X-RateLimit-Remaining": "20"}, 200)
+    for _ in range(23):
+        call(budget, "GET", ORDERS, {})
+    call(budget, "GET", ORDERS, {"X-RateLimit-Limit": "25", "X-RateLimit-Remaining": "20"})
     assert room(budget, "GET", ORDERS) == 0
 
 
@@ -152,7 +159,7 @@ def test_remaining_never_raises_what_is_left(budget: RedisBudget) -> None:
 def test_reset_is_a_hint_in_seconds_or_as_a_moment(budget: RedisBudget, epoch: bool) -> None:
     reset = round(time.time()) + 10 if epoch else 10
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
-    budget.learn("a", "GET", ORDERS, headers, 200)
+    call(budget, "GET", ORDERS, headers)
     with pytest.raises(BudgetExhausted) as caught:
         budget.acquire("a", "GET", ORDERS, Deadline.after(SOON))
     assert 8 <= (caught.value.retry_after or 0) <= 11
@@ -181,8 +188,8 @@ def test_a_429_without_retry_after_backs_off_with_growth(budget: RedisBudget) ->
     ],
 )
 def test_headers_that_make_no_sense_change_nothing(budget: RedisBudget, headers: dict[str, str]) -> None:
-    budget.learn("a", "GET", ORDERS, headers, 200)
-    assert room(budget, "GET", ORDERS) == 24
+    call(budget, "GET", ORDERS, headers)
+    assert room(budget, "GET", ORDERS) == 23
 
 
 def test_an_emptied_redis_is_a_fresh_start(budget: RedisBudget, redis_client: redis.Redis) -> None:
@@ -190,6 +197,25 @@ def test_an_emptied_redis_is_a_fresh_start(budget: RedisBudget, redis_client: re
     redis_client.flushall()
     redis_client.script_flush()
     assert room(budget, "GET", ORDERS) == 24
+
+
+def test_a_call_in_flight_takes_room_until_it_landed_and_a_window_after(redis_client: redis.Redis) -> None:
+    """Who is held up on the way to bol and arrives late must not meet a window that others have filled."""
+    budget = RedisBudget(redis_client, (LimitRule("/x", ("GET",), 10, 1),))
+    for _ in range(10):
+        budget.acquire("a", "GET", "/x", Deadline.after(3))
+    with pytest.raises(BudgetExhausted):
+        budget.acquire("a", "GET", "/x", Deadline.after(0.5))
+    budget.learn("a", "GET", "/x", {}, NO_ANSWER)
+    landed = time.monotonic()
+    budget.acquire("a", "GET", "/x", Deadline.after(3))
+    assert 0.9 < time.monotonic() - landed < 1.3
+
+
+def test_a_call_that_is_never_heard_of_again_gives_its_room_back(redis_client: redis.Redis) -> None:
+    budget = RedisBudget(redis_client, (LimitRule("/x", ("GET",), 1, 1),))
+    budget.acquire("a", "GET", "/x", Deadline.after(0.5))
+    budget.acquire("a", "GET", "/x", Deadline.after(3))
 
 
 def test_keys_in_redis_expire(budget: RedisBudget, redis_client: redis.Redis) -> None:
@@ -262,13 +288,14 @@ def test_no_window_ever_holds_more_than_the_limit(redis_client: redis.Redis) -> 
     granted: deque[float] = deque()
     end = time.monotonic() + 3
 
-    def call(_: int) -> None:
+    def work(_: int) -> None:
         while time.monotonic() < end:
             budget.acquire("a", "GET", "/x", Deadline.after(5))
             granted.append(time.monotonic())
+            budget.learn("a", "GET", "/x", {}, 200)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(call, range(8)))
+        list(pool.map(work, range(8)))
     moments = sorted(granted)
     assert len(moments) > 75
     assert all(b - a > 1 for a, b in zip(moments, moments[30:], strict=False))

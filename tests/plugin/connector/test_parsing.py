@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugin.connector import BolError, LimitRule, MalformedAnswer, routes
@@ -305,6 +305,7 @@ def spoiled(draw: st.DrawFn, good: object) -> object:
 def test_a_spoiled_answer_is_a_value_or_a_bol_error(
     name: str, reader: Callable[..., Any], good: dict[str, Any]
 ) -> None:
+    @settings(deadline=None)
     @given(body=spoiled(good))
     def check(body: object) -> None:
         try:
@@ -332,6 +333,7 @@ def test_rate_limits_are_read_and_nonsense_is_left_out() -> None:
     assert read_rules("nonsense") == ()
 
 
+@settings(deadline=None)
 @given(data=st.recursive(JUNK, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner)))
 def test_rate_limits_of_any_shape_do_no_harm(data: object) -> None:
     assert isinstance(read_rules(data), tuple)
