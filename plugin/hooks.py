@@ -11,6 +11,7 @@ from host_app.plugin_api import (
     ClosingAnswer,
     HostPort,
     Integration,
+    OrderCancelled,
     OrderImport,
     Panel,
     PicklistClosed,
@@ -26,7 +27,8 @@ from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
 from plugin.runtime import Runtime
-from plugin.sync import orders, panels, shipments, stock
+from plugin.sync import cancelling, orders, panels, shipments, stock
+from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.names import store_of
 from plugin.views import pages
@@ -65,6 +67,14 @@ def product_changed(host: HostPort, event: ProductChanged) -> list[Wake]:
 def picklist_closed(host: HostPort, event: PicklistClosed) -> list[Wake]:
     store_id = shipments.owe(host, event)
     return [] if store_id is None else [wake_for(SHIPMENTS, store_id)]
+
+
+@hookimpl
+def order_cancelled(host: HostPort, event: OrderCancelled) -> list[Wake]:
+    store_id = store_of(event.source)
+    if store_id is not None and event.reason != CANCELLED_AT_BOL:
+        cancelling.offer_to_cancel(host, store_id, event.reference, event.order_id)
+    return []
 
 
 @hookimpl

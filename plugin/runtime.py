@@ -29,7 +29,7 @@ from plugin.jobs.wakes import wake_for
 from plugin.models import Store
 from plugin.secrets import SecretUnreadable, load_secrets
 from plugin.settings import StoreSettings
-from plugin.sync import closing, orders, shipments, stores
+from plugin.sync import cancelling, closing, orders, shipments, stores
 from plugin.sync.context import Context, is_active
 from plugin.sync.due import ORDERS, PRODUCTS, SHIPMENTS, STOCK
 
@@ -169,6 +169,36 @@ class Runtime:
         """Import orders at once."""
         with self.host.transaction():
             orders.want_import(self.host, store_id)
+            self.host.wake(wake_for(ORDERS, store_id))
+
+    def accept_request(self, store_id: int, order_row_id: int, who: str) -> None:
+        """:raises HostError: nothing is asked for any more, or the packer was first."""
+        with self.host.transaction():
+            cancelling.accept_request(self.host, orders.locked(self.host, store_id, order_row_id), who)
+            self.host.wake(wake_for(SHIPMENTS, store_id), wake_for(ORDERS, store_id))
+
+    def keep_order(self, store_id: int, order_row_id: int, who: str) -> None:
+        """:raises HostError: the order does not exist."""
+        with self.host.transaction():
+            orders.keep(self.host, orders.locked(self.host, store_id, order_row_id), who)
+
+    def cancel_at_bol(self, store_id: int, order_row_id: int, reason_code: str, who: str) -> None:
+        """:raises HostError: the order is not cancelled here, nothing of it is open at bol, or the reason is unknown."""
+        with self.host.transaction():
+            row = orders.locked(self.host, store_id, order_row_id)
+            cancelling.cancel_at_bol(self.host, row, reason_code, who)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+
+    def read_again(self, store_id: int, order_row_id: int) -> None:
+        """Read an order from bol at once. :raises HostError: the order does not exist."""
+        with self.host.transaction():
+            orders.read_again(self.host, orders.locked(self.host, store_id, order_row_id))
+            self.host.wake(wake_for(ORDERS, store_id))
+
+    def link_item(self, store_id: int, order_row_id: int, item_row_id: int, code: str) -> None:
+        """:raises HostError: no product has this code or barcode, or the order does not wait for one."""
+        with self.host.transaction():
+            orders.link_item(self.host, orders.locked(self.host, store_id, order_row_id), item_row_id, code)
             self.host.wake(wake_for(ORDERS, store_id))
 
     def import_products(self, store_id: int) -> None:

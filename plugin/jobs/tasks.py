@@ -7,18 +7,21 @@ from contextlib import closing
 
 from host_app.plugin_api import HostPort, Lease
 from plugin.runtime import Runtime
+from plugin.sync.cancelling import cancel_due, check_cancellations
 from plugin.sync.context import Context
 from plugin.sync.orders import import_orders
 from plugin.sync.products import import_products
+from plugin.sync.retention import erase_if_due
 from plugin.sync.settling import check_due
 from plugin.sync.shipments import send_due
 from plugin.sync.statuses import poll_due
 from plugin.sync.stock import push_stock
+from plugin.sync.sweep import sweep_if_due
 
 
 def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
-    """Find changed orders and take them over."""
-    return _run(host, lease, store_id, import_orders)
+    """Find changed orders and take them over; sweep once a day; erase old addresses."""
+    return _run(host, lease, store_id, import_orders, sweep_if_due, erase_if_due)
 
 
 def stock(host: HostPort, lease: Lease, store_id: int) -> bool:
@@ -27,8 +30,11 @@ def stock(host: HostPort, lease: Lease, store_id: int) -> bool:
 
 
 def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
-    """Follow process statuses, check what is not known, then send what is due."""
-    return _run(host, lease, store_id, poll_due, check_due, send_due)
+    """Follow process statuses, check what is not known, then tell bol of cancellations and shipments that are due.
+
+    One job for both, so that an order item has at most one unsettled effect.
+    """
+    return _run(host, lease, store_id, poll_due, check_due, check_cancellations, cancel_due, send_due)
 
 
 def products(host: HostPort, lease: Lease, store_id: int) -> bool:

@@ -13,6 +13,8 @@ from plugin.sync.timeline import note
 
 REQUEST_MARK = "bol-cancellation-request"
 CANCELLED_MARK = "bol-cancelled"
+#: Why an order was cancelled in the host; by it our own cancellations are known from those of people.
+CANCELLED_AT_BOL = "cancelled at bol"
 
 
 def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
@@ -61,7 +63,7 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
     reason = ""
     if not view.picked:
         try:
-            ctx.host.cancel_order(view.order_id, "cancelled at bol")
+            ctx.host.cancel_order(view.order_id, CANCELLED_AT_BOL)
         except HostError as error:
             reason = str(error)
         else:

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import exists, select, update
 
-from host_app.plugin_api import HostError, HostPort, Level, OrderState
+from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
-from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect
+from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.sync import effects
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.failures import line_is_down
 from plugin.sync.timeline import note
 
@@ -85,6 +85,31 @@ def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> 
         raise HostError("Nothing of this order is open at bol any more.")
     _want(host, row, items, reason_code, who)
     note(host, row.id, f"Cancellation at bol asked by {who}: {REASONS[reason_code]}")
+
+
+def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int) -> None:
+    """An order was cancelled in the warehouse: where bol still counts on it, ask people what to do. In a transaction.
+
+    Nothing is cancelled at bol by itself: a cancellation by the seller counts against him.
+    """
+    session = host.session
+    row = session.scalar(
+        select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
+    )
+    store = session.get(Store, store_id)
+    if row is None or store is None or not any(item.imported and item.open for item in row.items):
+        return
+    note(host, row.id, "Cancelled in the warehouse, still open at bol")
+    host.notify(
+        Notice(
+            key=f"bol:{store_id}:cancelled-here:{reference}",
+            kind="bol.cancellation",
+            level=Level.WARNING,
+            title=f"{store.name}: order {reference} was cancelled here, but bol still counts on it",
+            body="Cancel it at bol with a reason, or undo the cancellation by making a new order.",
+            url=order_url(store_id, row.id),
+        )
+    )
 
 
 def requested(row: BolOrder) -> list[BolOrderItem]:

@@ -80,3 +80,8 @@ def is_active(store: Store) -> bool:
 def store_url(store_id: int) -> str:
     """Return the address of the store's page."""
     return f"/admin/bol/{store_id}/"
+
+
+def order_url(store_id: int, order_row_id: int) -> str:
+    """Return the address of the page of an order of bol."""
+    return f"{store_url(store_id)}orders/{order_row_id}"

@@ -12,6 +12,7 @@ from sqlalchemy import exists, or_, select
 from host_app.plugin_api import HostPort
 from plugin.models import (
     BolOrder,
+    CancellationEffect,
     EffectState,
     Offer,
     ProcessStatusRow,
@@ -22,6 +23,8 @@ from plugin.models import (
     StoreState,
 )
 from plugin.settings import StoreSettings
+from plugin.sync.products import KIND as IMPORT
+from plugin.sync.sweep import KIND as SWEEP
 
 ORDERS, STOCK, SHIPMENTS, PRODUCTS = "orders", "stock", "shipments", "products"
 #: A row that was sent under a lease which must be over by now, without an answer: its job died.
@@ -49,22 +52,32 @@ def due(host: HostPort, now: datetime) -> list[Due]:
 def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
     settings = StoreSettings.load(store.settings)
     active = store.state == StoreState.ACTIVE
-    if _shipments(session, store.id, now, sending=active and settings.send_shipments):
+    if _effects(session, store.id, now, active=active, sending=active and settings.send_shipments):
         yield SHIPMENTS
-    if active and settings.import_orders and _orders(session, store, now):
+    erasing = store.next_erase_at is None or store.next_erase_at <= now
+    if erasing or (active and settings.import_orders and _orders(session, store, now)):
         yield ORDERS
     if active and settings.send_stock and _stock(session, store.id, now):
         yield STOCK
-    if _any(session, Run.id, Run.store_id == store.id, Run.state == RunState.RUNNING, Run.due_at <= now):
+    if _any(
+        session,
+        Run.id,
+        Run.store_id == store.id,
+        Run.kind == IMPORT,
+        Run.state == RunState.RUNNING,
+        Run.due_at <= now,
+    ):
         yield PRODUCTS
 
 
 def _orders(session: Any, store: Store, now: datetime) -> bool:
-    if store.next_import_at is None or store.next_import_at <= now:
+    moments = (store.next_import_at, store.import_wanted_at, store.next_sweep_at)
+    if store.next_import_at is None or any(moment is not None and moment <= now for moment in moments):
         return True
-    if store.import_wanted_at is not None and store.import_wanted_at <= now:
-        return True
-    return _any(session, BolOrder.id, BolOrder.store_id == store.id, BolOrder.read_due_at <= now)
+    sweeping = (Run.store_id == store.id, Run.kind == SWEEP, Run.state == RunState.RUNNING, Run.due_at <= now)
+    return _any(session, BolOrder.id, BolOrder.store_id == store.id, BolOrder.read_due_at <= now) or _any(
+        session, Run.id, *sweeping
+    )
 
 
 def _stock(session: Any, store_id: int, now: datetime) -> bool:
@@ -77,41 +90,27 @@ def _stock(session: Any, store_id: int, now: datetime) -> bool:
     )
 
 
-def _shipments(session: Any, store_id: int, now: datetime, *, sending: bool) -> bool:
+def _effects(session: Any, store_id: int, now: datetime, *, active: bool, sending: bool) -> bool:
     """What bol has been asked is followed in a paused store, too."""
-    mine = ShipmentEffect.store_id == store_id
+    if _any(
+        session,
+        ProcessStatusRow.id,
+        ProcessStatusRow.store_id == store_id,
+        ProcessStatusRow.next_poll_at <= now,
+    ):
+        return True
+    return _effect(session, ShipmentEffect, store_id, now, sending=sending) or _effect(
+        session, CancellationEffect, store_id, now, sending=active
+    )
+
+
+def _effect(session: Any, model: Any, store_id: int, now: datetime, *, sending: bool) -> bool:
+    mine = model.store_id == store_id
+    abandoned = (model.process_status_id.is_(None), model.sent_at <= now - ABANDONED)
     return (
-        _any(
-            session,
-            ProcessStatusRow.id,
-            ProcessStatusRow.store_id == store_id,
-            ProcessStatusRow.next_poll_at <= now,
-        )
-        or _any(
-            session,
-            ShipmentEffect.id,
-            mine,
-            ShipmentEffect.state == EffectState.UNKNOWN,
-            ShipmentEffect.due_at <= now,
-        )
-        or _any(
-            session,
-            ShipmentEffect.id,
-            mine,
-            ShipmentEffect.state == EffectState.SENT,
-            ShipmentEffect.process_status_id.is_(None),
-            ShipmentEffect.sent_at <= now - ABANDONED,
-        )
-        or (
-            sending
-            and _any(
-                session,
-                ShipmentEffect.id,
-                mine,
-                ShipmentEffect.state == EffectState.WANTED,
-                ShipmentEffect.due_at <= now,
-            )
-        )
+        _any(session, model.id, mine, model.state == EffectState.UNKNOWN, model.due_at <= now)
+        or _any(session, model.id, mine, model.state == EffectState.SENT, *abandoned)
+        or (sending and _any(session, model.id, mine, model.state == EffectState.WANTED, model.due_at <= now))
     )
 
 

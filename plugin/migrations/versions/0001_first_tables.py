@@ -37,6 +37,7 @@ def upgrade() -> None:
     sa.Column('list_pass', sa.Integer(), nullable=False),
     sa.Column('list_changes', sa.Integer(), nullable=False),
     sa.Column('next_sweep_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('next_erase_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('problem', sa.Text(), nullable=False),
     sa.Column('problem_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_store')),
