@@ -142,11 +142,12 @@ class Controls:
         return answer({"orders": [order.order_id for order in made]})
 
     async def cancel(self, request: web.Request) -> web.Response:
-        """Let bol cancel what is open of an order, or of some of its items."""
+        """Let bol cancel what is open of an order, or of some of its items; `quantity`: only so many of each."""
         self.world.settle()
-        order, items = self._items(request, await _json(request))
-        now = self.world.now()
-        if not sum(trade.cancel_open(self.world, item, now) for item in items):
+        body = await _json(request)
+        order, items = self._items(request, body)
+        now, most = self.world.now(), body.get("quantity")
+        if not sum(trade.cancel_open(self.world, item, now, most) for item in items):
             raise trade.Refused("Nothing of this is open any more")
         return answer(orders.as_json(order))
 

@@ -52,9 +52,12 @@ class SandboxControls:
         body = {"clientId": client_id, "count": count, "seed": seed}
         return list(self._send("POST", "/sandbox/orders/generate", body)["orders"])
 
-    def cancel(self, order_id: str, order_item_ids: Sequence[str] | None = None) -> Json:
-        """Let bol cancel what is open."""
-        return self._send("POST", f"/sandbox/orders/{order_id}/cancel", _chosen(order_item_ids))
+    def cancel(
+        self, order_id: str, order_item_ids: Sequence[str] | None = None, quantity: int | None = None
+    ) -> Json:
+        """Let bol cancel what is open, or so many of each item."""
+        body = _chosen(order_item_ids) | ({} if quantity is None else {"quantity": quantity})
+        return self._send("POST", f"/sandbox/orders/{order_id}/cancel", body)
 
     def request_cancellation(self, order_id: str, order_item_ids: Sequence[str] | None = None) -> Json:
         """Let the customer ask for cancellation."""

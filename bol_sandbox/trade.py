@@ -106,13 +106,14 @@ def _sell(world: World, order: Order, wish: Wish, offer: Offer | None, now: floa
     return item
 
 
-def cancel_open(world: World, item: OrderItem, at: float) -> int:
-    """Cancel what is still open of an item; the customer or the seller asked, or bol did it itself."""
-    quantity = item.open
-    if quantity == 0:
+def cancel_open(world: World, item: OrderItem, at: float, most: int | None = None) -> int:
+    """Cancel what is still open of an item, or `most` of it; the customer or the seller asked, or bol did it itself."""
+    quantity = item.open if most is None else min(most, item.open)
+    if quantity <= 0:
         return 0
     item.cancelled += quantity
-    item.cancellation_request = item.cancellation_request and world.settings.keep_cancellation_request
+    if not item.open:
+        item.cancellation_request = item.cancellation_request and world.settings.keep_cancellation_request
     offer = item.offer
     if offer is not None and offer.method == item.method:
         offer.open_quantity -= quantity

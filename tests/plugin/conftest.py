@@ -22,6 +22,16 @@ from host_app.port import host_port
 from host_app.services import backorders, picking
 from host_app.services.orders import BACKORDERS
 from host_app.services.picking import NewParcel
+from plugin.connector import (
+    BolClient,
+    ClientCredentialsTokens,
+    Credentials,
+    MemoryTokenStore,
+    ShipmentItem,
+    ShipmentRequest,
+    UnlimitedBudget,
+    sandbox_environment,
+)
 from plugin.models import BolOrder, BolOrderItem, Offer, ShipmentEffect, Store
 from plugin.runtime import Runtime
 from plugin.settings import StoreSettings
@@ -135,6 +145,30 @@ class Shop:
         with transaction():
             picking.pick_all(picklist_id)
             picking.close_picklist(picklist_id, [NewParcel(carrier, tracking)], who="ann")
+
+    def picklists(self, order_id: str) -> list[Picklist]:
+        return self.all(Picklist, Picklist.order_id == self.host_order(order_id).id)
+
+    def ship_elsewhere(self, order_id: str) -> None:
+        """Somebody ships the whole order in bol's seller portal."""
+        tokens = ClientCredentialsTokens(
+            sandbox_environment(self.sandbox.url),
+            Credentials("seller", "secret"),
+            MemoryTokenStore(),
+            "portal",
+        )
+        client = BolClient(sandbox_environment(self.sandbox.url), tokens, UnlimitedBudget())
+        items = tuple(
+            ShipmentItem(item.order_item_id, item.quantity) for item in self.bol_order_items(order_id)
+        )
+        client.shipments.create(ShipmentRequest(items, "by hand", "TNT", "3S1", None))
+        client.close()
+
+    def hours(self, count: float) -> timedelta:
+        return timedelta(hours=count)
+
+    def notice_bodies(self) -> list[str]:
+        return [row.body for row in self.all(Notification)]
 
     def effects(self) -> list[ShipmentEffect]:
         return self.all(ShipmentEffect)

@@ -11,6 +11,13 @@ def item_ids(shop: Shop, order_id: str) -> list[str]:
     return [item.order_item_id for item in shop.bol_order_items(order_id)]
 
 
+def cancel_here(shop: Shop, order_id: str) -> None:
+    host_order_id = shop.host_order(order_id).id
+    with transaction():
+        orders.cancel_order(host_order_id, "by hand")
+    shop.work()
+
+
 def test_an_order_cancelled_at_bol_is_cancelled_here_and_its_stock_is_free(shop: Shop) -> None:
     shop.connect()
     order_id = shop.order((KETTLE, 2))
@@ -75,16 +82,19 @@ def test_a_request_is_shown_on_the_order_and_told_once(shop: Shop) -> None:
     assert "asks bol to cancel" in shop.marks()[0]
 
 
-def test_an_order_cancelled_here_before_bol_does_is_no_news(shop: Shop) -> None:
-    shop.connect()
+def test_an_order_cancelled_here_is_offered_to_be_cancelled_at_bol_and_never_is_by_itself(shop: Shop) -> None:
+    shop.connect(send_shipments=True, send_stock=True)
     order_id = shop.order((KETTLE, 2))
     shop.work()
-    order = shop.host_order(order_id)
-    with transaction():
-        orders.cancel_order(order.id, "by hand")
-    shop.sandbox.cancel(order_id)
-    shop.import_orders()
-    assert shop.notices() == []
+    cancel_here(shop, order_id)
+    shop.pass_time(3600, steps=3)
+    assert [title for title in shop.notices() if "bol still counts on it" in title] == shop.notices()
+    assert shop.writes("/orders/") == []
+    shop.runtime.cancel_at_bol(shop.store_id, shop.bol_order(order_id).id, "OUT_OF_STOCK", "ann")
+    shop.pass_time(30, steps=4)
+    assert len(shop.writes("/orders/cancellation")) == 1
+    assert shop.bol_order_items(order_id)[0].cancelled == 2
+    assert len(shop.notices()) == 1
 
 
 def test_an_order_cancelled_before_it_came_in_never_comes_in(shop: Shop) -> None:

@@ -1,0 +1,141 @@
+"""A request is accepted once, by a person or a setting; packer and acceptance can't both win."""
+
+from __future__ import annotations
+
+import pytest
+
+from host_app.db import transaction
+from host_app.plugin_api import HostError
+from host_app.services import picking
+from host_app.services.picking import NewParcel
+from plugin.models import CancellationEffect, EffectState
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+CANCELLATION = "/retailer/orders/cancellation"
+
+
+@pytest.fixture
+def asked(shop: Shop) -> Shop:
+    """A shop with an order of two kettles, which the customer asks to cancel."""
+    shop.connect()
+    shop.order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.sandbox.request_cancellation(shop.order_id)
+    shop.import_orders()
+    return shop
+
+
+def accept(shop: Shop) -> None:
+    shop.runtime.accept_request(shop.store_id, shop.bol_order(shop.order_id).id, "ann")
+
+
+def states(shop: Shop) -> list[str]:
+    return [effect.state for effect in shop.all(CancellationEffect)]
+
+
+def test_accepting_cancels_at_bol_and_here(asked: Shop) -> None:
+    accept(asked)
+    asked.pass_time(20, steps=4)
+    assert states(asked) == [EffectState.CONFIRMED]
+    assert len(asked.writes(CANCELLATION)) == 1
+    assert asked.host_order(asked.order_id).state == "cancelled"
+    assert asked.free(KETTLE) == 20
+    assert asked.marks() == []
+
+
+def test_accepting_twice_asks_bol_once(asked: Shop) -> None:
+    accept(asked)
+    accept(asked)
+    asked.pass_time(20, steps=4)
+    assert len(asked.writes(CANCELLATION)) == 1
+
+
+def test_while_bol_decides_the_packer_is_kept_from_the_order_and_told_why(asked: Shop) -> None:
+    asked.sandbox.settings(processStatusDelayMs=60_000)
+    accept(asked)
+    asked.work()
+    picklist_id = asked.picklist_id(asked.order_id)
+    with pytest.raises(HostError, match="being accepted at bol"), transaction():
+        picking.pick_all(picklist_id)
+
+
+def test_the_packer_who_was_first_wins_and_the_other_is_told(asked: Shop) -> None:
+    asked.close(asked.order_id)
+    with pytest.raises(HostError, match="packer was first"):
+        accept(asked)
+    assert asked.writes(CANCELLATION) == []
+
+
+def test_where_bol_refuses_the_order_goes_on_and_people_are_told(asked: Shop) -> None:
+    asked.sandbox.faults([{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 400}])
+    accept(asked)
+    asked.pass_time(20, steps=4)
+    assert states(asked) == [EffectState.REFUSED]
+    assert any("did not cancel" in title for title in asked.notices())
+    assert asked.host_order(asked.order_id).state == "processing"
+    assert asked.picklist(asked.order_id).state == "new"
+
+
+def test_a_lost_answer_is_settled_by_looking_at_the_order(asked: Shop) -> None:
+    asked.sandbox.faults([{"method": "PUT", "path": CANCELLATION, "when": "after", "drop": True, "times": 1}])
+    accept(asked)
+    asked.pass_time(60, steps=6)
+    assert states(asked) == [EffectState.CONFIRMED]
+    assert len(asked.writes(CANCELLATION)) == 1
+    assert asked.host_order(asked.order_id).state == "cancelled"
+
+
+def test_a_cancellation_that_never_arrived_is_asked_again_later(asked: Shop) -> None:
+    asked.sandbox.faults(
+        [{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 500, "times": 1}]
+    )
+    accept(asked)
+    asked.pass_time(240, steps=8)
+    assert len(asked.writes(CANCELLATION)) == 1
+    asked.pass_time(400, steps=12)
+    assert states(asked) == [EffectState.CONFIRMED]
+
+
+def test_keeping_the_order_takes_the_mark_away_and_it_is_not_asked_again(asked: Shop) -> None:
+    asked.runtime.keep_order(asked.store_id, asked.bol_order(asked.order_id).id, "ann")
+    asked.pass_time(60)
+    assert asked.marks() == []
+    assert len(asked.notices()) == 1
+    assert asked.writes(CANCELLATION) == []
+
+
+def test_accepting_by_itself_happens_only_where_the_setting_says_so_and_nothing_is_picked(shop: Shop) -> None:
+    shop.connect(accept_requests=True)
+    first, second = shop.order((KETTLE, 1)), shop.order((TOASTER, 1))
+    shop.work()
+    picklist_id = shop.picklist_id(second)
+    with transaction():
+        picking.pick_all(picklist_id)
+    for order_id in (first, second):
+        shop.sandbox.request_cancellation(order_id)
+    shop.import_orders()
+    shop.pass_time(20, steps=4)
+    assert shop.host_order(first).state == "cancelled"
+    assert shop.host_order(second).state == "processing"
+    assert len(shop.notices()) == 1
+
+
+def test_one_of_two_items_accepted_leaves_the_rest_to_be_shipped(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    shop.order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    item = shop.bol_order_items(shop.order_id)[0]
+    shop.sandbox.request_cancellation(shop.order_id, [item.order_item_id])
+    shop.import_orders()
+    accept(shop)
+    shop.pass_time(20, steps=4)
+    order = shop.host_order(shop.order_id)
+    assert order.state == "processing"
+    assert any("partly cancelled" in title for title in shop.notices())
+    picklist_id = shop.picklist_id(shop.order_id)
+    toaster = shop.picklist_lines(picklist_id)[1]
+    with transaction():
+        picking.pick(toaster.id, 1)
+        picking.close_picklist(picklist_id, [NewParcel("dhl", "A1")], who="ann")
+    shop.pass_time(20, steps=4)
+    assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED]

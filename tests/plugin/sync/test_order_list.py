@@ -1,0 +1,177 @@
+"""The list tells every change, over pages that shift, slices, restarts and bol's limits; the sweep finds the rest."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import update
+
+from host_app.db import transaction
+from plugin.connector.resources.orders import Orders
+from plugin.models import BolOrder, BolOrderEvent, Run, Store
+from plugin.sync.sweep import KIND as SWEEP
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+
+def place(shop: Shop, count: int) -> list[str]:
+    return [shop.order((KETTLE, 1), force=True) for _ in range(count)]
+
+
+def test_a_list_of_several_pages_comes_in_completely(shop: Shop) -> None:
+    order_ids = place(shop, 120)
+    shop.connect()
+    shop.work()
+    assert {order.reference for order in shop.host_orders()} == set(order_ids)
+
+
+def test_an_order_that_arrives_while_pages_are_read_makes_no_gap_and_no_double(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(shop, 60)
+    late: list[str] = []
+    real = Orders.page
+
+    def page(orders: Orders, number: int = 1, **more: object) -> object:
+        answer = real(orders, number, **more)  # type: ignore[arg-type]
+        if number == 1 and len(late) < 2:
+            late.extend(place(shop, 1))
+        return answer
+
+    monkeypatch.setattr(Orders, "page", page)
+    shop.connect()
+    shop.work()
+    shop.import_orders()
+    assert len(shop.host_orders()) == 60 + len(late)
+
+
+def test_an_order_that_leaves_the_list_while_pages_are_read_hides_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_ids = place(shop, 101)
+    newest = order_ids[-1]
+    left = False
+    real = Orders.page
+
+    def page(orders: Orders, number: int = 1, **more: object) -> object:
+        nonlocal left
+        answer = real(orders, number, **more)  # type: ignore[arg-type]
+        if number == 1 and not left:
+            # The newest order is handled and, two days later, gone: the rows below it move up by one.
+            left = True
+            shop.sandbox.cancel(newest)
+            shop.sandbox.advance(49 * 3600)
+        return answer
+
+    monkeypatch.setattr(Orders, "page", page)
+    shop.connect()
+    shop.work()
+    assert {order.reference for order in shop.host_orders()} >= set(order_ids) - {newest}
+
+
+def test_a_read_that_meets_bols_limit_goes_on_where_it_stopped(shop: Shop) -> None:
+    order_ids = place(shop, 120)
+    shop.sandbox.limits([{"method": "GET", "path": "/retailer/orders", "capacity": 2, "seconds": 60}])
+    shop.connect()
+    shop.pass_time(600, steps=10)
+    assert len(shop.host_orders()) == len(order_ids)
+    assert shop.store().orders_read_at is not None
+
+
+def test_the_sweep_finds_what_the_reads_missed_and_says_so(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.sandbox.cancel(order_id)
+    # A read that was believed complete, but had not told of the cancellation.
+    with transaction() as session:
+        session.execute(update(Store).values(next_import_at=shop.clock.now().replace(year=2030)))
+    shop.clock.ahead += shop.hours(1)
+    with transaction() as session:
+        session.execute(update(Store).values(orders_read_at=shop.clock.now(), next_sweep_at=shop.clock.now()))
+    shop.work()
+    (run,) = shop.all(Run, Run.kind == SWEEP)
+    assert (run.state, run.counts["missed"]) == ("done", 1)
+    assert shop.host_order(order_id).state == "cancelled"
+    assert any("daily sweep" in title for title in shop.notices())
+
+
+def test_the_sweep_tells_of_shipments_that_were_made_elsewhere(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    order_id = shop.order((TOASTER, 1))
+    shop.import_orders()
+    shop.ship_elsewhere(order_id)
+    with transaction() as session:
+        session.execute(update(Store).values(next_sweep_at=shop.clock.now()))
+    shop.work()
+    assert any("was shipped at bol, but not from here" in title for title in shop.notices())
+
+
+def test_the_sweep_comes_every_night_and_is_quiet_when_all_is_well(shop: Shop) -> None:
+    shop.connect()
+    shop.order((KETTLE, 1))
+    shop.work()
+    shop.pass_time(2 * 24 * 3600, steps=16)
+    runs = shop.all(Run, Run.kind == SWEEP)
+    assert len(runs) == 2
+    assert all(run.state == "done" and run.counts["missed"] == 0 for run in runs)
+    assert shop.notices() == []
+
+
+def test_an_order_tells_what_happened_to_it(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.close(order_id)
+    shop.pass_time(20, steps=4)
+    texts = [event.text for event in shop.all(BolOrderEvent)]
+    assert texts[0] == "Found at bol"
+    assert any("Taken over as order" in text for text in texts)
+    assert any("confirmed" in text for text in texts)
+
+
+def test_a_product_linked_by_hand_lets_the_order_go_on(shop: Shop) -> None:
+    from tests.host_app.factories import add_product
+
+    shop.connect(import_products=False)
+    order_id = shop.order((TOASTER, 1))
+    shop.work()
+    product_id = add_product("OTHER", 5)
+    row, item = shop.bol_order(order_id), shop.bol_order_items(order_id)[0]
+    shop.runtime.link_item(shop.store_id, row.id, item.id, "OTHER")
+    shop.work()
+    assert shop.bol_order(order_id).state == "imported"
+    assert shop.bol_order_items(order_id)[0].product_id == product_id
+
+
+def test_an_order_can_be_read_again_at_once(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.sandbox.cancel(order_id)
+    shop.runtime.read_again(shop.store_id, shop.bol_order(order_id).id)
+    shop.work()
+    assert shop.host_order(order_id).state == "cancelled"
+
+
+def test_addresses_are_erased_some_days_after_an_order_is_done(shop: Shop) -> None:
+    shop.connect(send_shipments=True, address_days=30)
+    done, still_open = shop.order((KETTLE, 1)), shop.order((TOASTER, 1))
+    shop.work()
+    shop.close(done)
+    shop.pass_time(20, steps=4)
+    assert shop.host_order(done).delivery
+    shop.clock.ahead += shop.hours(31 * 24)
+    shop.work()
+    assert shop.host_order(done).delivery is None
+    assert shop.host_order(done).billing is None
+    assert shop.host_order(still_open).delivery
+
+
+def test_no_names_or_addresses_are_kept_in_the_connectors_tables(shop: Shop) -> None:
+    order_id = shop.order((KETTLE, 1))
+    shop.connect()
+    shop.work()
+    surname = str(shop.host_order(order_id).delivery["name"]).rpartition(" ")[2]  # type: ignore[index]
+    dump = repr([vars(row) for model in (BolOrder, BolOrderEvent, Run) for row in shop.all(model)])
+    assert surname not in dump
