@@ -154,7 +154,9 @@ class House:
                 stderr=file,
                 text=True,
             )
-        eventually(lambda: "Ctrl-C stops everything" in log.read_text() or self.process.poll() is not None, 60)
+        eventually(
+            lambda: "Ctrl-C stops everything" in log.read_text() or self.process.poll() is not None, 60
+        )
         assert self.process.poll() is None, log.read_text()
         return log.read_text()
 
