@@ -8,7 +8,7 @@ at which they are given up. All may vanish at any moment: what is missing means 
 When a call reaches bol is not known, only that it is before its answer is here. So a call in flight takes room
 until it landed, and a window's length after that: a program that is held up and then sends all at once stays within
 the limit. Rules over one second are also paced: calls get evenly spaced moments (the generic cell rate algorithm
-without a burst) at 97 % of the limit, 90 % for limits below 10. Rules over a longer time allow bursts, with one call
+without a burst) at 98 % of the limit, 90 % for limits below 10. Rules over a longer time allow bursts, with one call
 of reserve.
 """
 
@@ -51,7 +51,7 @@ if over > 0 then
 end
 if slot - now > ahead then return {0, text(slot - now - ahead / 2)} end
 if paced then
-  local share = 0.97
+  local share = 0.98
   if capacity < 10 then share = 0.9 end
   redis.call('HSET', KEYS[1], 'tat', text(slot + window / (capacity * share)))
 end

@@ -35,7 +35,7 @@ class RedisBudget:
     short, and redis-py by itself goes on trying for many seconds.
 
     `rules` are the limits to begin with; the X-RateLimit headers and Retry-After of answers correct them. At a
-    limit of 50 a second about 48 calls a second pass, evenly; a moment is promised at most half a second ahead, so
+    limit of 50 a second about 49 calls a second pass, evenly; a moment is promised at most half a second ahead, so
     a 429 stops the stream soon.
     """
 
