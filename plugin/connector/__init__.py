@@ -28,6 +28,7 @@ from plugin.connector.errors import (
     Violation,
 )
 from plugin.connector.models.address import Address
+from plugin.connector.models.labels import Label, LabelOption
 from plugin.connector.models.limits import LimitRule
 from plugin.connector.models.offers import Offer, OfferPage
 from plugin.connector.models.orders import (
@@ -75,6 +76,8 @@ __all__ = [
     "Discount",
     "Environment",
     "Forbidden",
+    "Label",
+    "LabelOption",
     "LimitRule",
     "MalformedAnswer",
     "MemoryTokenStore",

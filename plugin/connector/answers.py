@@ -56,6 +56,15 @@ class Answer:
         """The body as a value. Raises MalformedAnswer if it is not what it should be."""
         return self._or_malformed(lambda: parse(Fields(parse_json(self.body))))
 
+    def malformed(self, detail: str) -> errors.MalformedAnswer:
+        return errors.MalformedAnswer(
+            detail,
+            method=self.route.method,
+            route=self.route.template,
+            status=self.status,
+            request_id=self.request_id,
+        )
+
     def error(self) -> errors.BolError:
         kind = BY_STATUS.get(self.status, errors.ServerError)
         return kind(
@@ -71,13 +80,7 @@ class Answer:
         try:
             return read()
         except ShapeError as error:
-            raise errors.MalformedAnswer(
-                str(error),
-                method=self.route.method,
-                route=self.route.template,
-                status=self.status,
-                request_id=self.request_id,
-            ) from None
+            raise self.malformed(str(error)) from None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -51,12 +51,15 @@ PUBLISHED_LIMITS: tuple[LimitRule, ...] = (
     LimitRule("/retailer/offers/*", ("GET",), 25, 1),
     LimitRule("/retailer/offers/*", ("PATCH", "PUT", "DELETE"), 50, 1),
     LimitRule("/retailer/content/*", ("GET",), 10, 1),
+    LimitRule("/retailer/shipping-labels/*", ("GET",), 10, 1),
+    LimitRule("/retailer/transports/*", ("PUT",), 10, 1),
     LimitRule("/shared/process-status", ("POST",), 2, 1),
     LimitRule("/shared/process-status/*", ("GET",), 100, 1),
 )
 """A copy of what https://api.bol.com/retailer/public/ratelimits said in 2025 and 2026, for the calls made here.
 
-Where two readings differ the lower one is taken. The headers of real answers correct it.
+Where two readings differ the lower one is taken. Those of labels and transports are not published: they are as
+careful as UNLISTED, and stand here so that all ids share one. The headers of real answers correct it.
 """
 
 UNLISTED = LimitRule("*", ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"), 10, 1)

@@ -17,11 +17,13 @@ from plugin.connector.deadline import Deadline
 from plugin.connector.environment import Environment
 from plugin.connector.errors import BolError, ConnectFailed, ConnectionLost
 from plugin.connector.resources.catalog import Catalog
+from plugin.connector.resources.labels import Labels
 from plugin.connector.resources.offers import Offers
 from plugin.connector.resources.orders import Orders
 from plugin.connector.resources.rate_limits import RateLimits
 from plugin.connector.resources.shipments import Shipments
 from plugin.connector.resources.statuses import Statuses
+from plugin.connector.resources.transports import Transports
 from plugin.connector.routes import Route
 from plugin.connector.tokens import TokenSource
 from plugin.connector.wire import Clock, Outgoing, Wire, utc_now
@@ -60,6 +62,8 @@ class BolClient:
         self._wire = Wire(pool_size=pool_size, on_call=on_call, clock=clock)
         self.orders = Orders(self)
         self.shipments = Shipments(self)
+        self.transports = Transports(self)
+        self.labels = Labels(self)
         self.statuses = Statuses(self)
         self.offers = Offers(self)
         self.catalog = Catalog(self)

@@ -76,6 +76,11 @@ class Fields:
         """True if any of the names is true: some fields are spelled in two ways."""
         return any(self._data.get(name) in (True, "true") for name in names)
 
+    def flag_if_given(self, name: str) -> bool | None:
+        """True or false as bol says, None where it says neither."""
+        value = self._data.get(name)
+        return True if value in (True, "true") else False if value in (False, "false") else None
+
     def moment(self, name: str) -> datetime | None:
         """A time in UTC. Without an offset, which bol does not send, UTC is taken."""
         value = self._data.get(name)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 V10 = "application/vnd.retailer.v10+json"
+V10_PDF = "application/vnd.retailer.v10+pdf"
 V11 = "application/vnd.retailer.v11+json"
 PLAIN = "application/json"
 
@@ -46,6 +47,10 @@ CANCEL = Route("PUT", "/retailer/orders/cancellation", V10)
 CREATE_SHIPMENT = Route("POST", "/retailer/shipments", V10)
 SHIPMENTS = Route("GET", "/retailer/shipments", V10)
 SHIPMENT = Route("GET", "/retailer/shipments/{shipment-id}", V10)
+CHANGE_TRANSPORT = Route("PUT", "/retailer/transports/{transport-id}", V10)
+LABEL_OPTIONS = Route("POST", "/retailer/shipping-labels/delivery-options", V10)
+CREATE_LABEL = Route("POST", "/retailer/shipping-labels", V10)
+LABEL = Route("GET", "/retailer/shipping-labels/{shipping-label-id}", V10_PDF)
 STATUS = Route("GET", "/shared/process-status/{process-status-id}", V10)
 STATUSES_BULK = Route("POST", "/shared/process-status", V10)
 STATUSES_BY_ENTITY = Route("GET", "/shared/process-status", V10)

@@ -71,6 +71,11 @@ CALLS: dict[str, tuple[Callable[[BolClient], object], object]] = {
     "shipments of an order": (lambda c: c.shipments.page(2, order_id="A2K8290LP8"), {}),
     "shipments by method": (lambda c: c.shipments.page(fulfilment_method="FBB"), {}),
     "shipment read": (lambda c: c.shipments.get("541757635"), {"shipmentId": "541757635"}),
+    "transport": (lambda c: c.transports.change("312778947", "TNT", "3S1"), STATUS),
+    "transport, same carrier": (lambda c: c.transports.change("312778947", None, "3S1"), STATUS),
+    "label options": (lambda c: c.labels.options((ITEM, ShipmentItem("2012345679", 1))), {}),
+    "label bought": (lambda c: c.labels.create([ITEM], OFFER_ID), STATUS),
+    "label read": (lambda c: c.labels.get(OFFER_ID), b"%PDF-1.4"),
     "status": (lambda c: c.statuses.get("1"), STATUS),
     "statuses": (lambda c: c.statuses.bulk(str(n) for n in range(1000)), {}),
     "statuses by entity": (lambda c: c.statuses.by_entity("2012345678", "CREATE_SHIPMENT", 2), {}),
@@ -121,7 +126,8 @@ def test_a_request_is_as_described(server: Rogue, name: str) -> None:
 def test_a_request_says_which_version_it_wants_and_who_asks(server: Rogue, name: str) -> None:
     received = send(server, name)
     version = 11 if received.target.startswith("/retailer/offers") else 10
-    media = f"application/vnd.retailer.v{version}+json"
+    form = "pdf" if name == "label read" else "json"
+    media = f"application/vnd.retailer.v{version}+{form}"
     assert received.headers["accept"] == media
     assert received.headers.get("content-type") == (media if received.body else None)
     assert received.headers["authorization"] == "Bearer token"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,6 +18,16 @@ class ShipmentItem:
 
     order_item_id: str
     quantity: int
+
+
+def check_items(items: Sequence[ShipmentItem]) -> None:
+    """Raises ValueError unless these can be the items of one parcel."""
+    if not 1 <= len(items) <= MAX_ITEMS:
+        raise ValueError(f"a parcel has 1 to {MAX_ITEMS} items")
+    if len({item.order_item_id for item in items}) != len(items):
+        raise ValueError("an order item may appear once in a parcel")
+    if any(not item.order_item_id or item.quantity < 1 for item in items):
+        raise ValueError("each item has an order item id and a quantity of at least 1")
 
 
 @dataclass(frozen=True)
@@ -35,12 +46,7 @@ class ShipmentRequest:
     shipping_label_id: str | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.items) <= MAX_ITEMS:
-            raise ValueError(f"a shipment has 1 to {MAX_ITEMS} items")
-        if len({item.order_item_id for item in self.items}) != len(self.items):
-            raise ValueError("an order item may appear once in a shipment")
-        if any(not item.order_item_id or item.quantity < 1 for item in self.items):
-            raise ValueError("each item has an order item id and a quantity of at least 1")
+        check_items(self.items)
         if self.reference is not None and not 1 <= len(self.reference) <= MAX_REFERENCE:
             raise ValueError(f"a shipment reference has 1 to {MAX_REFERENCE} characters")
         if bool(self.transporter_code) == bool(self.shipping_label_id):

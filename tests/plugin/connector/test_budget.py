@@ -63,6 +63,13 @@ def call(budget: RedisBudget, method: str, path: str, headers: dict[str, str], s
         ("PATCH", "/retailer/offers/13722de8", "DELETE+PATCH+PUT /retailer/offers/*"),
         ("GET", "/retailer/content/catalog-products/123", "GET /retailer/content/*"),
         ("PUT", "/retailer/orders/cancellation", "PUT /retailer/orders/cancellation"),
+        ("GET", "/retailer/shipping-labels/6ff736b5", "GET /retailer/shipping-labels/*"),
+        (
+            "POST",
+            "/retailer/shipping-labels/delivery-options",
+            "POST /retailer/shipping-labels/delivery-options",
+        ),
+        ("PUT", "/retailer/transports/312778947", "PUT /retailer/transports/*"),
         ("POST", "/shared/process-status", "POST /shared/process-status"),
     ],
 )

@@ -29,18 +29,20 @@ def test_every_sample_runs(local_bol: Rogue, redis_url: str) -> None:
         answers(200, {"orders": [order]}),
         answers(200, order),
         answers(202, STATUS),
+        answers(200, {"deliveryOptions": [{"shippingLabelOfferId": "1", "recommended": True}]}),
+        answers(202, STATUS),
         answers(200, {}),
         answers(204),
     )
     samples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(samples) == 5
+    assert len(samples) == 6
     names: dict[str, object] = {}
     for sample in samples:
         exec(sample.replace("redis://127.0.0.1:6379", redis_url), names)  # noqa: S102 - our own page
     client = names["client"]
     assert isinstance(client, BolClient)
     assert client.orders.page is not None
-    assert len(local_bol.received) == 5
+    assert len(local_bol.received) == 7
 
 
 def test_every_call_is_named() -> None:

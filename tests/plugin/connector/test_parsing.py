@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from plugin.connector import BolError, LimitRule, MalformedAnswer, routes
 from plugin.connector.answers import Answer
 from plugin.connector.parsers.catalog import read_title
+from plugin.connector.parsers.labels import MAX_PDF_BYTES, read_label, read_options
 from plugin.connector.parsers.limits import read_rules
 from plugin.connector.parsers.offers import read_offer, read_offer_page
 from plugin.connector.parsers.orders import read_order, read_order_page
@@ -139,6 +140,22 @@ OFFER: dict[str, Any] = {
     "pricing": {"bundlePrices": [{"quantity": 2, "unitPrice": 8}, {"quantity": 1, "unitPrice": 9.99}]},
     "fulfilment": {"method": "FBR", "schedule": "BOL_DELIVERY_PROMISE"},
 }
+OPTION: dict[str, Any] = {
+    "shippingLabelOfferId": "027b79fa-5743-40f0-94c7-0eac761af611",
+    "recommended": True,
+    "validUntilDate": "2020-01-12",
+    "transporterCode": "TNT",
+    "labelType": "PARCEL",
+    "labelDisplayName": "PostNL & bol.com - Pakket",
+    "labelPrice": {"totalPrice": 2.88},
+    "packageRestrictions": {"maxWeight": "10 kg", "maxDimensions": "10 x 10 x 10 cm"},
+    "handoverDetails": {
+        "meetsCustomerExpectation": True,
+        "earliestHandoverDateTime": "2018-04-19T00:00:00+02:00",
+        "latestHandoverDateTime": "2018-04-19T19:00:00+02:00",
+        "collectionMethod": "DROP_OFF",
+    },
+}
 READERS: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ("orders", read_order_page, ORDERS),
     ("order", read_order, ORDER),
@@ -148,6 +165,7 @@ READERS: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ("statuses", read_statuses, {"processStatuses": [STATUS]}),
     ("offers", read_offer_page, {"offers": [OFFER], "page": {"pageSize": 100, "nextCursor": "abc"}}),
     ("offer", read_offer, OFFER),
+    ("label options", read_options, {"deliveryOptions": [OPTION]}),
     ("title", read_title, {"attributes": [{"id": "Name", "values": [{"value": "A thing"}]}]}),
 ]
 
@@ -188,7 +206,72 @@ def test_an_offer_is_read_in_full() -> None:
     assert offer.modified_at == datetime(2026, 5, 13, 7, 35, 44, 198346, tzinfo=UTC)
 
 
+def test_a_label_option_is_read_in_full() -> None:
+    (option,) = answer({"deliveryOptions": [OPTION]}).read(read_options)
+    assert (option.price, option.recommended, option.meets_expectation) == (Decimal("2.88"), True, True)
+    assert (option.transporter_code, option.label_type) == ("TNT", "PARCEL")
+    assert (option.max_weight, option.max_dimensions) == ("10 kg", "10 x 10 x 10 cm")
+    assert option.latest_handover == datetime(2018, 4, 19, 17, tzinfo=UTC)
+    assert option.collection_method == "DROP_OFF"
+
+
+@pytest.mark.parametrize(
+    ("given", "until"),
+    [
+        ("2020-01-12", datetime(2020, 1, 12, 23, tzinfo=UTC)),
+        ("2020-07-12", datetime(2020, 7, 12, 22, tzinfo=UTC)),
+        ("2020-01-12T10:00:00+01:00", datetime(2020, 1, 12, 9, tzinfo=UTC)),
+        ("9999-12-31", None),
+        ("0001-01-01", datetime(1, 1, 1, 23, 40, 28, tzinfo=UTC)),
+        ("soon", None),
+        (None, None),
+    ],
+)
+def test_an_option_holds_until_its_last_day_is_over_in_the_netherlands(
+    given: str | None, until: datetime | None
+) -> None:
+    body = {"deliveryOptions": [OPTION | {"validUntilDate": given}]}
+    (option,) = answer(body).read(read_options)
+    assert option.valid_until == until
+
+
+def test_what_an_option_does_not_say_is_none() -> None:
+    (option,) = answer({"deliveryOptions": [{"shippingLabelOfferId": "1"}]}).read(read_options)
+    assert (option.recommended, option.meets_expectation, option.price) == (False, None, None)
+    assert (option.valid_until, option.max_weight, option.latest_handover) == (None, None, None)
+
+
+@pytest.mark.parametrize("media", ["application/pdf", "application/octet-stream", "application/json", ""])
+def test_a_label_is_its_bytes_whatever_they_are_called(media: str) -> None:
+    headers = {"content-type": media, "x-track-and-trace-code": " 3SBOL\x07\xe9 ", "x-transporter-code": ""}
+    label = read_label("7", Answer(routes.LABEL, 200, headers, b"\xef\xbb\xbf%PDF-1.4 {"))
+    assert (label.pdf, label.track_and_trace) == (b"\xef\xbb\xbf%PDF-1.4 {", "3SBOL")
+    assert label.transporter_code is None
+    assert "PDF" not in repr(label)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"<html>Sign in</html>", b" " * 1024 + b"%PDF-", b"%PDF-" + b" " * MAX_PDF_BYTES]
+)
+def test_what_cannot_be_printed_is_not_a_label(body: bytes) -> None:
+    with pytest.raises(MalformedAnswer, match="the label is"):
+        read_label("7", Answer(routes.LABEL, 200, {}, body))
+
+
+@settings(deadline=None)
+@given(body=st.binary(max_size=30), codes=st.tuples(st.text(), st.text()))
+def test_a_label_of_any_bytes_is_a_value_or_a_bol_error(body: bytes, codes: tuple[str, str]) -> None:
+    headers = dict(zip(("x-track-and-trace-code", "x-transporter-code"), codes, strict=True))
+    for pdf in (body, b"%PDF-" + body):
+        try:
+            label = read_label("7", Answer(routes.LABEL, 200, headers, pdf))
+        except MalformedAnswer:
+            continue
+        assert label.track_and_trace != "" and label.transporter_code != ""
+
+
 def test_an_empty_object_is_an_empty_list() -> None:
+    assert answer({}).read(read_options) == ()
     assert answer({}).read(read_order_page).orders == ()
     assert answer({}).read(read_shipment_page).last
     assert answer({}).read(read_offer_page).next_cursor is None
