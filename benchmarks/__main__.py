@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import event_delivery
+from benchmarks import event_delivery, order_import
 from benchmarks.result import HEADER, Benchmark, write
 
-BENCHMARKS: dict[str, Benchmark] = {"event-delivery": event_delivery.measure}
+BENCHMARKS: dict[str, Benchmark] = {
+    "event-delivery": event_delivery.measure,
+    "order-import": order_import.measure,
+}
 
 
 def main(names: list[str]) -> int:

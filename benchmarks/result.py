@@ -17,8 +17,7 @@ class Result:
     """One measured value.
 
     :param floor: the same unit, for the least that could do the job.
-    :param goal: the ratio that is aimed at.
-    :param higher_is_better: which way is good; the ratio is above 1 only where the floor was beaten.
+    :param goal: the ratio of value to floor that is aimed at, at least or (``higher_is_better`` False) at most.
     """
 
     name: str
@@ -30,11 +29,11 @@ class Result:
 
     @property
     def ratio(self) -> float:
-        return self.value / self.floor if self.higher_is_better else self.floor / self.value
+        return self.value / self.floor
 
     @property
     def met(self) -> bool:
-        return self.ratio >= self.goal
+        return self.ratio >= self.goal if self.higher_is_better else self.ratio <= self.goal
 
     def row(self) -> str:
         """Return the line that is printed."""

@@ -14,7 +14,7 @@ from plugin import connector
 from plugin.connector import BolError
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
 from plugin.sync.cancellations import REQUEST_MARK, apply_changes
-from plugin.sync.cancelling import keep_order
+from plugin.sync.cancelling import keep_order, requested
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import host_order, items_to_pick
@@ -279,7 +279,8 @@ def _apply(
             item.cancelled_before_import = item.cancelled
             item.product_id = products[item.ean]
     link_offers(ctx, products)
-    apply_changes(ctx, row, order)
+    if requested(row):
+        apply_changes(ctx, row, order)
 
 
 def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:

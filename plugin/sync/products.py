@@ -108,7 +108,9 @@ def link_offers(ctx: Context, products: Mapping[str, int]) -> None:
             Offer.product_id.is_(None),
         )
     ).all()
-    history = ctx.host.free_stock(products.values())
+    if not rows:
+        return
+    history = ctx.host.free_stock(products[row.ean] for row in rows)
     for offer_id, ean in rows:
         product_id = products[ean]
         session.execute(

@@ -134,6 +134,9 @@ class Shop:
     def bol_order_items(self, order_id: str) -> list[BolOrderItem]:
         return self.all(BolOrderItem, BolOrderItem.order_id == self.bol_order(order_id).id)
 
+    def bol_order_items_of(self, row: BolOrder) -> list[BolOrderItem]:
+        return self.all(BolOrderItem, BolOrderItem.order_id == row.id)
+
     def forget_leases(self) -> None:
         """Let every lease be over, as 45 s after its holder died."""
         with transaction() as session:

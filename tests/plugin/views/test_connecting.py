@@ -1,0 +1,97 @@
+"""Connecting a store in the browser: sign in, settings, summary, activate."""
+
+from __future__ import annotations
+
+import html
+
+from plugin.models import Run, Store
+from tests.host_app.admin.conftest import Person
+from tests.plugin.conftest import KETTLE
+from tests.plugin.views.conftest import SECRET, Site
+
+CONNECT = "/admin/bol/connect"
+
+
+def connect(person: Person, **changes: str) -> str:
+    fields = {"name": "Shop", "environment": "sandbox", "client_id": "seller", "client_secret": "secret"}
+    return html.unescape(person.post(CONNECT, page=CONNECT, **(fields | changes)).text)
+
+
+def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) -> None:
+    assert "bol accepts the credentials" in connect(chief)
+    with site.shop() as shop:
+        shop.store_id = shop.store().id
+        shop.work()
+        shop.order((KETTLE, 2))
+    settings = chief.get(f"/admin/bol/{shop.store_id}/settings").text
+    assert "Sandbox: practice" in settings
+    assert "3 offers" in settings
+
+    path = f"/admin/bol/{shop.store_id}/settings"
+    summary = html.unescape(
+        chief.post(path, page=path, import_products="on", import_orders="on", import_minutes="15").text
+    )
+    assert "every 15 minutes" in summary
+    assert "Nothing is written to bol" in summary
+    assert "“" not in summary.split("What stays off")[1].split("Activate store")[0]
+    assert "2" in summary.split("Without a product")[1][:40]
+
+    shown = chief.post(
+        f"/admin/bol/{shop.store_id}/activate", page=f"/admin/bol/{shop.store_id}/summary"
+    ).text
+    assert "The store is active" in shown
+    with site.shop() as shop:
+        shop.work()
+        assert [order.source for order in shop.host_orders()] == [f"bol:{shop.store_id}"]
+        assert shop.writes() == []
+    assert "All is well" in chief.get(f"/admin/bol/{shop.store_id}/").text
+
+
+def test_wrong_credentials_are_told_and_nothing_is_kept(site: Site, chief: Person) -> None:
+    answer = connect(chief, client_id="nobody", client_secret=SECRET, name="My <b>shop</b>")
+    assert "The store is not connected." in answer
+    assert "client id" in answer.split("The store is not connected.")[1][:300].lower()
+    assert 'value="nobody"' in answer
+    assert SECRET not in answer
+    with site.shop() as shop:
+        assert shop.all(Store) == []
+        assert shop.all(Run) == []
+
+
+def test_what_was_typed_is_escaped(chief: Person) -> None:
+    fields = {"name": '"><script>alert(1)</script>', "environment": "sandbox", "client_id": "x"}
+    answer = chief.post(CONNECT, page=CONNECT, client_secret="wrong", **fields).text
+    assert "<script>alert" not in answer
+    assert "&lt;script&gt;alert" in answer
+
+
+def test_an_account_is_connected_once(chief: Person) -> None:
+    connect(chief)
+    assert "connected already, as Shop" in connect(chief, name="Another")
+    assert "There is a store named Shop already" in connect(chief, client_id="keeper")
+
+
+def test_a_form_without_everything_is_refused(chief: Person) -> None:
+    assert "fill in the client id" in connect(chief, client_secret=" ")
+
+
+def test_an_unknown_environment_is_refused(site: Site, chief: Person) -> None:
+    assert "The store is not connected." in connect(chief, environment="http://evil.example")
+    with site.shop() as shop:
+        assert shop.all(Store) == []
+
+
+def test_the_secret_is_on_no_page(site: Site, chief: Person) -> None:
+    assert SECRET not in connect(chief, client_id="keeper", client_secret=SECRET)
+    with site.shop() as shop:
+        store_id, hidden = shop.store().id, shop.store().client_secret
+    for path in ("", "settings", "summary", "orders", "offers", "shipments"):
+        text = chief.get(f"/admin/bol/{store_id}/{path}").text
+        assert SECRET not in text
+        assert hidden not in text
+    for path in ("/admin/bol/", "/admin/webshops/", "/admin/notifications/"):
+        assert SECRET not in chief.get(path).text
+
+
+def test_the_webshops_page_leads_here(chief: Person) -> None:
+    assert CONNECT in chief.get("/admin/webshops/").text

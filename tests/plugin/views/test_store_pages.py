@@ -1,0 +1,227 @@
+"""The pages of a connected store."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from host_app.db import transaction
+from plugin.models import BolOrder, BolOrderState, EffectState, Offer, ShipmentEffect, Store, StoreState
+from tests.host_app.admin.conftest import Person
+from tests.plugin.conftest import KETTLE, TOASTER
+from tests.plugin.views.conftest import Site
+
+
+def text(person: Person, path: str) -> str:
+    """Return what a page says, without markup."""
+    main = person.get(f"/admin/bol/{path}").text.split('id="main"')[1]
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", main)))
+
+
+def press(person: Person, path: str, **fields: str) -> str:
+    return html.unescape(person.post(f"/admin/bol/{path}", **fields).text)
+
+
+def shipped(site: Site, state: str, carrier: str = "postnl") -> None:
+    """Ship an order of a kettle and a toaster in one parcel, and put its shipment into a state."""
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+        shop.import_orders()
+        shop.close(order_id, carrier=carrier)
+        shop.work()
+        with transaction() as session:
+            session.query(ShipmentEffect).update({"state": state, "error": "Wrong <b>code</b>."})
+
+
+def test_stores_are_listed_with_what_waits(site: Site, store: int, packer: Person) -> None:
+    shipped(site, EffectState.WANTED)
+    page = text(packer, "")
+    assert "Shop" in page
+    assert "active" in page
+    assert "1 shipment to send" in page
+
+
+def test_no_store_is_connected_yet(site: Site, chief: Person) -> None:
+    assert "No store is connected yet." in text(chief, "")
+
+
+def test_all_is_well_and_the_next_step_is_told(store: int, chief: Person) -> None:
+    page = text(chief, f"{store}/")
+    assert "All is well." in page
+    assert "Everything working? Then let bol know" in page
+    assert "Linked to a product 2" in page
+    assert "Shipped by bol 1" in page
+
+
+def test_sending_is_off_and_shipments_wait(site: Site, store: int, chief: Person) -> None:
+    shipped(site, EffectState.WANTED)
+    assert "Sending is off: 1 shipment waits." in text(chief, f"{store}/")
+
+
+def test_a_shipment_without_a_code_is_asked_for(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True, carriers={})
+    shipped(site, EffectState.WANTED)
+    assert "1 shipment waits for a carrier code" in text(chief, f"{store}/")
+
+
+def test_a_problem_is_shown_in_words(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop, transaction() as session:
+        row = session.get(Store, store)
+        assert row is not None
+        row.problem, row.problem_at = "bol can't be reached.", shop.clock.now()
+    assert "bol can't be reached." in text(packer, f"{store}/")
+    assert "bol can't be reached." in text(packer, "")
+
+
+def test_a_store_is_paused_and_activated(site: Site, store: int, chief: Person) -> None:
+    assert "Paused." in press(chief, f"{store}/pause")
+    with site.shop() as shop:
+        assert shop.store().state == StoreState.PAUSED
+    assert "The store is active." in press(chief, f"{store}/activate")
+    with site.shop() as shop:
+        assert shop.store().state == StoreState.ACTIVE
+
+
+def test_orders_are_imported_by_the_button(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1))
+    press(chief, f"{store}/import-orders")
+    assert "data-bol-running" in chief.get(f"/admin/bol/{store}/").text
+    with site.shop() as shop:
+        shop.work()
+        number = shop.host_order(order_id).number
+    page = text(chief, f"{store}/orders")
+    assert order_id in page
+    assert number in page
+    assert "data-bol-running" not in chief.get(f"/admin/bol/{store}/").text
+
+
+def test_orders_are_not_imported_by_the_button_of_a_paused_store(
+    site: Site, store: int, chief: Person
+) -> None:
+    press(chief, f"{store}/pause")
+    assert "activate" in press(chief, f"{store}/import-orders")
+    with site.shop() as shop:
+        assert shop.store().import_wanted_at is None
+
+
+def test_products_are_imported_by_the_button(site: Site, store: int, chief: Person) -> None:
+    assert "Your offers at bol are being read." in press(chief, f"{store}/import-products")
+    assert "Reading your offers at bol" in text(chief, f"{store}/")
+    with site.shop() as shop:
+        shop.work()
+        shop.settings(import_products=False)
+    page = chief.get(f"/admin/bol/{store}/").text
+    assert re.search(r"<button[^>]* disabled[^>]*>Import products", page)
+    assert "is off in the settings" in page
+    assert "is off for this store" in press(chief, f"{store}/import-products")
+
+
+def test_an_order_that_waits_tells_for_what(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(import_products=False)
+        shop.sandbox.add_seller("other", "secret")
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        with transaction() as session:
+            row = session.query(BolOrder).filter_by(order_id=order_id).one()
+            row.state, row.host_order_id = BolOrderState.WAITING_FOR_PRODUCT, None
+            row.items[0].ean = "4006381333931"
+    page = text(chief, f"{store}/orders?state=waiting+for+product")
+    assert "4006381333931: make a product with this code or barcode" in page
+    assert "1 order waits for a product" in text(chief, f"{store}/")
+    assert "No order is in this state." in text(chief, f"{store}/orders?state=failed")
+
+
+def test_offers_tell_what_bol_was_told(site: Site, store: int, packer: Person) -> None:
+    page = text(packer, f"{store}/offers")
+    assert KETTLE in page
+    assert "once sending is on" in page
+    assert "bol ships it" in page
+    with site.shop() as shop:
+        shop.settings(send_stock=True)
+        shop.work()
+        assert shop.offer(KETTLE).confirmed_amount == 20
+    assert "up to date" in text(packer, f"{store}/offers?q={KETTLE}")
+    assert TOASTER not in text(packer, f"{store}/offers?q={KETTLE}")
+
+
+def test_an_offer_without_known_stock_is_told(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop:
+        product_id = shop.offer(KETTLE).product_id
+        with transaction() as session:
+            session.execute(
+                __import__("sqlalchemy").text("UPDATE product SET stock_known = 0 WHERE id = :id"),
+                {"id": product_id},
+            )
+    assert "stock unknown" in text(packer, f"{store}/offers?q={KETTLE}")
+
+
+def test_a_failed_offer_tells_why(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop, transaction() as session:
+        row = session.query(Offer).filter_by(ean=KETTLE).one()
+        row.error, row.dirty_version = "bol said <no>.", row.done_version + 1
+        row.next_try_at = shop.clock.now()
+    page = packer.get(f"/admin/bol/{store}/offers?state=failed").text
+    assert "bol said &lt;no&gt;." in page
+    assert "1 stock update failed" in text(packer, f"{store}/")
+
+
+def test_shipments_tell_their_state_and_what_to_do(site: Site, store: int, chief: Person) -> None:
+    shipped(site, EffectState.REFUSED)
+    page = chief.get(f"/admin/bol/{store}/shipments?state=needs+you").text
+    assert "refused by bol" in page
+    assert "Wrong &lt;b&gt;code&lt;/b&gt;." in page
+    assert page.count(">Try again</button>") == 2
+    assert "1 shipment needs you" in text(chief, f"{store}/")
+    assert "badge-pill" in chief.get("/admin/").text
+
+
+def test_a_shipment_is_tried_again_and_another_handled_elsewhere(
+    site: Site, store: int, chief: Person
+) -> None:
+    shipped(site, EffectState.REFUSED)
+    with site.shop() as shop:
+        first, second = (row.id for row in shop.effects())
+    assert "sent to bol again" in press(chief, f"{store}/shipments/{first}/try-again")
+    assert "handled elsewhere" in press(chief, f"{store}/shipments/{second}/handled", state="needs you")
+    with site.shop() as shop:
+        assert [row.state for row in shop.effects()] == [EffectState.WANTED, EffectState.CLOSED]
+    assert "Nothing was changed" in press(chief, f"{store}/shipments/{second}/try-again")
+
+
+def test_long_lists_have_pages(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop, transaction() as session:
+        for number in range(120):
+            session.add(
+                BolOrder(
+                    store_id=store,
+                    order_id=f"A{number:03}",
+                    found_at=shop.clock.now(),
+                    state=BolOrderState.TOO_OLD,
+                )
+            )
+    first = text(packer, f"{store}/orders")
+    assert "1 to 50 of 120" in first
+    assert "A119" in first
+    assert "A000" in text(packer, f"{store}/orders?page=9&state=before+start+date")
+    assert "1 to 50" in text(packer, f"{store}/orders?page=x")
+
+
+def test_looking_writes_nothing(site: Site, store: int, chief: Person) -> None:
+    calls = len(site._shop.sandbox.calls())
+    with site.shop() as shop:
+        before = {row.id: row.__dict__ | {"_sa_instance_state": None} for row in shop.all(Store)}
+    for path in (
+        "",
+        f"{store}/",
+        f"{store}/orders",
+        f"{store}/offers",
+        f"{store}/shipments",
+        f"{store}/summary",
+    ):
+        assert chief.get(f"/admin/bol/{path}").status_code == 200
+    with site.shop() as shop:
+        assert {row.id: row.__dict__ | {"_sa_instance_state": None} for row in shop.all(Store)} == before
+        assert len(shop.sandbox.calls()) == calls
