@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import update
 
 from host_app.plugin_api import ClosingAnswer, HostError, HostPort, Lease
@@ -43,7 +45,10 @@ class Runtime:
 
     def __init__(self, host: HostPort, environ: Mapping[str, str] = os.environ) -> None:
         self.host = host
-        self._redis = redis.Redis.from_url(host.redis_url, socket_timeout=5, socket_connect_timeout=2)
+        # The deadline of a call can't bound Redis: its own limits are short, and it is asked twice at most.
+        self._redis = redis.Redis.from_url(
+            host.redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1)
+        )
         self._sandbox_url = environ.get(SANDBOX_VARIABLE, "").rstrip("/")
 
     def close(self) -> None:
