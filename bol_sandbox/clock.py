@@ -14,17 +14,17 @@ class Clock:
     """Real time plus what was advanced; seconds since 1970, as a float."""
 
     def __init__(self) -> None:
-        self._ahead = 0.0
+        self.ahead = 0.0
 
     def now(self) -> float:
         # No finer than what is written out: who asks for "since" a moment read from an answer must find it.
-        return round(time.time() + self._ahead, 6)
+        return round(time.time() + self.ahead, 6)
 
     def advance(self, seconds: float) -> None:
-        self._ahead += seconds
+        self.ahead += seconds
 
     def reset(self) -> None:
-        self._ahead = 0.0
+        self.ahead = 0.0
 
 
 def stamp(at: float) -> str:

@@ -47,13 +47,16 @@ SECOND_OFFERS: tuple[Listing, ...] = (
 
 
 def seed_demo(world: World) -> None:
-    """Make `demo-seller` / `demo-secret` and `second-seller` / `second-secret`."""
+    """Make `demo-seller` / `demo-secret` and `second-seller` / `second-secret`, or what is missing of them."""
     _seed(world, "demo-seller", "demo-secret", "Huis & Haard Webwinkel", DEMO_OFFERS)
     _seed(world, "second-seller", "second-secret", "Groene Vingers Shop", SECOND_OFFERS)
 
 
 def _seed(world: World, client_id: str, client_secret: str, name: str, listings: tuple[Listing, ...]) -> None:
-    seller = world.add_seller(client_id, client_secret, name)
+    seller = world.sellers.get(client_id) or world.add_seller(client_id, client_secret, name)
     for digits, title, price, stock, method, reference in listings:
-        entry = {"ean": make_ean13(digits), "title": title, "price": price, "stock": stock}
-        add_offer(world, seller, entry | {"method": method, "reference": reference})
+        ean = make_ean13(digits)
+        # What the catalogue knows was on offer once: if it is not any more, somebody took it off.
+        if ean not in world.products:
+            entry = {"ean": ean, "title": title, "price": price, "stock": stock}
+            add_offer(world, seller, entry | {"method": method, "reference": reference})

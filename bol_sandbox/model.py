@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bol_sandbox.clock import fine_stamp
+
+if TYPE_CHECKING:
+    from bol_sandbox.world import World
 
 
 @dataclass(slots=True)
@@ -174,6 +177,20 @@ class Shipment:
     shipping_label_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How asynchronous work ended; an error message makes it a failure."""
+
+    entity_id: str | None = None
+    error_message: str | None = None
+
+
+class Work(Protocol):
+    """What a write asks for: a dataclass of plain values, because it may outlive this process."""
+
+    def do(self, world: World, client_id: str, at: float) -> Outcome: ...
+
+
 @dataclass(slots=True, eq=False)
 class ProcessStatus:
     """bol's asynchronous answer to a write."""
@@ -183,6 +200,11 @@ class ProcessStatus:
     event_type: str
     description: str
     created_at: float
+    ends_at: float
+    # None once it is done.
+    work: Work | None
+    # What the status can be found by while it is pending.
+    known_as: str | None
     status: str = "PENDING"
     entity_id: str | None = None
     error_message: str | None = None

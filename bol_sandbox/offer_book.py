@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bol_sandbox.model import Offer
 
@@ -26,6 +26,12 @@ class OfferBook:
         self._by_ean.setdefault(offer.ean, {})[offer.offer_id] = offer
         self._index_reference(offer)
         self._log.append((offer.sequence, offer))
+
+    def fill(self, offers: Iterable[Offer]) -> None:
+        """Take in offers with a past, in the order of their making."""
+        for offer in offers:
+            self.add(offer)
+        self._log.sort(key=lambda entry: entry[0])
 
     def remove(self, offer: Offer) -> None:
         del self.by_id[offer.offer_id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from bol_sandbox.model import Order, OrderItem
@@ -26,6 +26,15 @@ class OrderBook:
         self.open[order.order_id] = order
         self.visible[order.order_id] = order
         self.changed(order)
+
+    def fill(self, orders: Sequence[Order]) -> None:
+        """Take in orders with a past, in the order of their placing."""
+        for order in sorted(orders, key=lambda order: order.changed_at):
+            self._changed[order.order_id] = order
+        for order in orders:
+            self.visible[order.order_id] = order
+            if order.is_open:
+                self.open[order.order_id] = order
 
     def changed(self, order: Order) -> None:
         """Note that an item changed: the order moves to the end of the row by change."""

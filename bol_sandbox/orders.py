@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from typing import Any
@@ -10,10 +11,10 @@ from bol_sandbox import statuses, trade
 from bol_sandbox.answers import V10, Answer, reply
 from bol_sandbox.call import BodyChecks, Call
 from bol_sandbox.clock import dutch_date, stamp, start_of_dutch_day
-from bol_sandbox.model import Order, OrderItem
+from bol_sandbox.model import Order, OrderItem, Outcome
 from bol_sandbox.order_book import OrderBook, Test
 from bol_sandbox.problems import bad_request, invalid, not_found
-from bol_sandbox.statuses import Outcome
+from bol_sandbox.world import World
 
 PAGE_SIZE = 50
 FEW = 500
@@ -25,6 +26,23 @@ REASON_CODES = (
     "NOT_AVAIL_IN_TIME", "NO_BOL_GUARANTEE", "ORDERED_TWICE", "RETAIN_ITEM", "TECH_ISSUE", "UNFINDABLE_ITEM",
     "OTHER",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The seller cancels what is open of an item."""
+
+    order_item_id: str
+
+    def do(self, world: World, client_id: str, at: float) -> Outcome:
+        item = world.items.get(self.order_item_id)
+        if item is None or item.order.client_id != client_id:
+            return Outcome(error_message=f"Order item with id {self.order_item_id} not found.")
+        if item.method == "FBB":
+            return Outcome(error_message=f"Order item with id {self.order_item_id} is fulfilled by bol.")
+        if trade.cancel_open(world, item, at) == 0:
+            return Outcome(error_message=f"Order item with id {self.order_item_id} is already handled.")
+        return Outcome()
 
 
 def list_orders(call: Call) -> Answer:
@@ -185,17 +203,8 @@ def cancel_item(call: Call) -> Answer:
     if reason and reason not in REASON_CODES:
         checks.refuse("orderItems[0].reasonCode", invalid(reason, REASON_CODES))
     checks.finish()
-    world, client_id = call.world, call.client_id
-
-    def work(at: float) -> Outcome:
-        item = world.items.get(order_item_id)
-        if item is None or item.order.client_id != client_id:
-            return Outcome(error_message=f"Order item with id {order_item_id} not found.")
-        if item.method == "FBB":
-            return Outcome(error_message=f"Order item with id {order_item_id} is fulfilled by bol.")
-        if trade.cancel_open(world, item, at) == 0:
-            return Outcome(error_message=f"Order item with id {order_item_id} is already handled.")
-        return Outcome()
-
+    work = Cancellation(order_item_id)
     description = f"Cancel order item with id {order_item_id}."
-    return statuses.accept(world, call.seller, "CANCEL_ORDER", description, work, entity_id=order_item_id)
+    return statuses.accept(
+        call.world, call.seller, "CANCEL_ORDER", description, work, entity_id=order_item_id
+    )

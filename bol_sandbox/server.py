@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bol_sandbox.app import create_app
+from bol_sandbox.keeper import Keeper
 from bol_sandbox.world import World
 
 # Whoever is still connected at the end is not waited for.
@@ -31,12 +32,14 @@ async def listening(world: World, host: str, port: int) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-async def serve_forever(world: World, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM."""
+async def serve_forever(world: World, host: str, port: int, keeper: Keeper | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, and let the keeper save what changes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with listening(world, host, port) as bound:
         print(f"bol sandbox: http://{host}:{bound}/ (Ctrl-C stops it)", flush=True)
-        await stop.wait()
+        await (keeper.run(stop) if keeper else stop.wait())
+    if keeper:
+        await keeper.save()

@@ -9,10 +9,9 @@ from bol_sandbox import statuses, trade
 from bol_sandbox.answers import V10, Answer, reply
 from bol_sandbox.call import BodyChecks, Call
 from bol_sandbox.clock import stamp
-from bol_sandbox.model import OrderItem, Shipment
+from bol_sandbox.model import OrderItem, Outcome, Shipment
 from bol_sandbox.orders import offer_reference
 from bol_sandbox.problems import EMPTY, bad_request, invalid, not_found
-from bol_sandbox.statuses import Outcome
 from bol_sandbox.world import World
 
 PAGE_SIZE = 50
@@ -39,32 +38,31 @@ class Wanted:
     transporter_code: str | None
     track_and_trace: str | None
 
-
-def create_shipment(call: Call) -> Answer:
-    """bol Retailer API v10, create-shipment: the form is checked now, the state of the order later."""
-    wanted = _read(call.json_object())
-    world, client_id, setting = call.world, call.client_id, call.world.settings.shipment_entity_id
-
-    def work(at: float) -> Outcome:
+    def do(self, world: World, client_id: str, at: float) -> Outcome:
         try:
-            lines = _openable(world, client_id, wanted)
+            lines = _openable(world, client_id, self)
         except trade.Refused as refusal:
             return Outcome(error_message=str(refusal))
         shipment = trade.ship(
             world,
             lines,
             at,
-            reference=wanted.reference,
-            transporter_code=wanted.transporter_code,
-            track_and_trace=wanted.track_and_trace,
-            shipping_label_id=wanted.shipping_label_id,
+            reference=self.reference,
+            transporter_code=self.transporter_code,
+            track_and_trace=self.track_and_trace,
+            shipping_label_id=self.shipping_label_id,
         )
-        return Outcome(entity_id=shipment.shipment_id if setting == "shipmentId" else None)
+        return Outcome(entity_id=shipment.shipment_id)
 
+
+def create_shipment(call: Call) -> Answer:
+    """bol Retailer API v10, create-shipment: the form is checked now, the state of the order later."""
+    wanted = _read(call.json_object())
     # What entityId names is left open by bol: the description says order item id, others saw the shipment's.
-    entity_id = wanted.lines[0][0] if setting == "orderItemId" else None
+    by_item = call.world.settings.shipment_entity_id == "orderItemId"
+    entity_id = wanted.lines[0][0] if by_item else None
     return statuses.accept(
-        world, call.seller, "CREATE_SHIPMENT", "Create shipment.", work, entity_id=entity_id
+        call.world, call.seller, "CREATE_SHIPMENT", "Create shipment.", wanted, entity_id=entity_id
     )
 
 

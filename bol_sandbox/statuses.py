@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from bol_sandbox.answers import V10, Answer, reply
 from bol_sandbox.call import Call
 from bol_sandbox.clock import stamp
-from bol_sandbox.model import ProcessStatus
+from bol_sandbox.model import ProcessStatus, Work
 from bol_sandbox.problems import EMPTY, bad_request, invalid, not_found
 from bol_sandbox.world import Seller, World
 
@@ -28,53 +26,64 @@ EVENT_TYPES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How asynchronous work ended; an error message makes it a failure."""
-
-    entity_id: str | None = None
-    error_message: str | None = None
-
-
 def accept(
     world: World,
     seller: Seller,
     event_type: str,
     description: str,
-    work: Callable[[float], Outcome],
+    work: Work,
     *,
     entity_id: str | None = None,
 ) -> Answer:
-    """Answer 202 with a pending status, and do the work when the configured delay is over."""
+    """Answer 202 with a pending status; the work is done when the configured delay is over."""
     now = world.now()
-    status = ProcessStatus(str(uuid.uuid4()), seller.client_id, event_type, description, now)
+    ends_at = now + world.settings.process_status_delay_ms / 1000
+    status = ProcessStatus(
+        str(uuid.uuid4()), seller.client_id, event_type, description, now, ends_at, work, known_as=entity_id
+    )
+    remember(world, status)
+    return reply(as_json(status), V10, 202)
+
+
+def remember(world: World, status: ProcessStatus) -> None:
+    """Take in a status, pending or not, with what is still to happen to it."""
     world.statuses[status.process_status_id] = status
-    if entity_id is not None:
-        _index(seller, entity_id, status)
-    accepted = reply(as_json(status), V10, 202)
-
-    def finish(at: float) -> None:
-        outcome = work(at)
-        status.status = "FAILURE" if outcome.error_message else "SUCCESS"
-        status.error_message = outcome.error_message
-        status.entity_id = outcome.entity_id or entity_id
-        if outcome.entity_id is not None and outcome.entity_id != entity_id:
-            _index(seller, outcome.entity_id, status)
-        world.timers.schedule(at + KEPT_SECONDS, lambda _: _forget(world, seller, status, entity_id))
-
-    world.timers.schedule(now + world.settings.process_status_delay_ms / 1000, finish)
-    return accepted
+    _index(world, status, _keys(status))
+    if status.work is None:
+        _forget_later(world, status)
+    else:
+        work = status.work
+        world.timers.schedule(status.ends_at, lambda at: _finish(world, status, work, at))
 
 
-def _index(seller: Seller, entity_id: str, status: ProcessStatus) -> None:
-    seller.statuses.setdefault((entity_id, status.event_type), []).append(status)
+def _finish(world: World, status: ProcessStatus, work: Work, at: float) -> None:
+    outcome = work.do(world, status.client_id, at)
+    known = _keys(status)
+    status.work = None
+    status.status = "FAILURE" if outcome.error_message else "SUCCESS"
+    status.error_message = outcome.error_message
+    status.entity_id = status.known_as or outcome.entity_id
+    _index(world, status, _keys(status) - known)
+    _forget_later(world, status)
 
 
-def _forget(world: World, seller: Seller, status: ProcessStatus, entity_id: str | None) -> None:
+def _index(world: World, status: ProcessStatus, keys: set[tuple[str, str]]) -> None:
+    for key in keys:
+        world.sellers[status.client_id].statuses.setdefault(key, []).append(status)
+
+
+def _forget_later(world: World, status: ProcessStatus) -> None:
+    world.timers.schedule(status.ends_at + KEPT_SECONDS, lambda _: _forget(world, status))
+
+
+def _forget(world: World, status: ProcessStatus) -> None:
     world.statuses.pop(status.process_status_id, None)
-    for key in {(entity_id, status.event_type), (status.entity_id, status.event_type)}:
-        if key[0] is not None and status in seller.statuses.get((key[0], key[1]), ()):
-            seller.statuses[(key[0], key[1])].remove(status)
+    for key in _keys(status):
+        world.sellers[status.client_id].statuses[key].remove(status)
+
+
+def _keys(status: ProcessStatus) -> set[tuple[str, str]]:
+    return {(name, status.event_type) for name in (status.known_as, status.entity_id) if name is not None}
 
 
 def as_json(status: ProcessStatus) -> dict[str, Any]:

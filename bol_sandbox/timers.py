@@ -19,8 +19,10 @@ class Timers:
     def schedule(self, at: float, work: Work) -> None:
         heapq.heappush(self._heap, (at, next(self._tie), work))
 
-    def settle(self, now: float) -> None:
+    def settle(self, now: float) -> bool:
         """Do all that is due, each at its own moment, so that a leap of a day keeps the order of events."""
+        due = bool(self._heap) and self._heap[0][0] <= now
         while self._heap and self._heap[0][0] <= now:
             at, _, work = heapq.heappop(self._heap)
             work(at)
+        return due

@@ -71,10 +71,14 @@ def issue(world: World, seller: Seller, seconds: int) -> str:
     }
     parts = [_part({"kid": "rsa", "typ": "JWT", "alg": "RS256"}), _part(claims)]
     made = ".".join([*parts, _encode(secrets.token_bytes(64))])
-    world.tokens[made] = (seller, now + seconds)
-    # Long after its end a token is forgotten, which reads the same to whoever still sends it.
-    world.timers.schedule(now + seconds + 3600, lambda _: world.tokens.pop(made, None) and None)
+    remember(world, made, seller, now + seconds)
     return made
+
+
+def remember(world: World, token: str, seller: Seller, expires: float) -> None:
+    """Take in a token; long after its end it is forgotten, which reads the same to whoever still sends it."""
+    world.tokens[token] = (seller, expires)
+    world.timers.schedule(expires + 3600, lambda _: world.tokens.pop(token, None) and None)
 
 
 def claimed_client(call: Call) -> str:

@@ -142,7 +142,7 @@ def ship(
     track_and_trace: str | None = None,
     shipping_label_id: str | None = None,
 ) -> Shipment:
-    """Book a parcel; whoever calls has checked that the quantities are open."""
+    """Send a parcel; whoever calls has checked that the quantities are open."""
     order = lines[0][0].order
     shipment = Shipment(
         str(953_000_000 + world.number("shipment")), order, at, reference, lines,
@@ -155,19 +155,29 @@ def ship(
             if item.method == "FBB":
                 item.offer.bol_stock -= quantity
         _changed(world, item, at)
-    order.shipments.append(shipment)
-    world.shipments[shipment.shipment_id] = shipment
-    world.sellers[order.client_id].shipments[lines[0][0].method].append(shipment)
+    book(world, shipment)
     return shipment
+
+
+def book(world: World, shipment: Shipment) -> None:
+    """Note a parcel wherever it is looked for."""
+    shipment.order.shipments.append(shipment)
+    world.shipments[shipment.shipment_id] = shipment
+    method = shipment.items[0][0].method
+    world.sellers[shipment.order.client_id].shipments[method].append(shipment)
 
 
 def _changed(world: World, item: OrderItem, at: float) -> None:
     item.changed_at = at
-    order = item.order
-    book = world.sellers[order.client_id].orders
-    book.changed(order)
+    world.sellers[item.order.client_id].orders.changed(item.order)
+    hide_later(world, item.order)
+
+
+def hide_later(world: World, order: Order) -> None:
+    """Let a handled order disappear from the list in time."""
+    listed = world.sellers[order.client_id].orders
     if not order.is_open:
-        world.timers.schedule(at + VISIBLE_SECONDS, lambda _: book.hide(order))
+        world.timers.schedule(order.changed_at + VISIBLE_SECONDS, lambda _: listed.hide(order))
 
 
 def _order_id(number: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from itertools import count
 
 from bol_sandbox.calls import CallLog
 from bol_sandbox.clock import Clock
@@ -40,6 +39,8 @@ class World:
         self.limits = Limits()
         self.faults = Faults()
         self.calls = CallLog()
+        # Grows with everything that may have changed something, so that it is known what was kept already.
+        self.changes = 0
         self.reset()
 
     def reset(self) -> None:
@@ -58,17 +59,20 @@ class World:
         self.items: dict[str, OrderItem] = {}
         self.shipments: dict[str, Shipment] = {}
         self.statuses: dict[str, ProcessStatus] = {}
-        self._numbers: dict[str, count[int]] = {}
+        self.numbers: dict[str, int] = {}
 
     def number(self, kind: str, start: int = 1) -> int:
         """Hand out the next number of a kind: order items, transports, modifications."""
-        return next(self._numbers.setdefault(kind, count(start)))
+        number = self.numbers.get(kind, start)
+        self.numbers[kind] = number + 1
+        return number
 
     def now(self) -> float:
         return self.clock.now()
 
     def settle(self) -> None:
-        self.timers.settle(self.clock.now())
+        if self.timers.settle(self.clock.now()):
+            self.changes += 1
 
     def add_seller(self, client_id: str, client_secret: str, name: str = "") -> Seller:
         number = self.number("seller", 1_300_501)

@@ -60,7 +60,10 @@ def _start(supervisor: Supervisor, settings: Config) -> None:
             lambda: not redis_server.answers(settings.redis_url, 0.5), START_SECONDS
         ):
             raise ConfigError(f"Redis does not start, see {settings.instance / 'redis' / 'redis.log'}.")
-    sandbox = (sys.executable, "-m", "bol_sandbox", "--port", str(settings.sandbox_port), "--seed-demo")
+    sandbox = (
+        *(sys.executable, "-m", "bol_sandbox", "--port", str(settings.sandbox_port), "--seed-demo"),
+        *("--keep", str(settings.instance / "sandbox.state")),
+    )
     supervisor.start(Program("sandbox", sandbox, stage=2))
     if not supervisor.wait_until(lambda: _listens(preflight.LOCAL, settings.sandbox_port), START_SECONDS):
         raise ConfigError("The sandbox does not start.")
