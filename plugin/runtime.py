@@ -23,6 +23,7 @@ from plugin.connector import (
     Deadline,
     Environment,
     MemoryTokenStore,
+    SignInRefused,
     sandbox_environment,
 )
 from plugin.connector.redis_budget import RedisBudget
@@ -148,6 +149,11 @@ class Runtime:
         client = BolClient(environment, tokens, budget, pool_size=1)
         try:
             client.offers.page(page_size=1, deadline=Deadline.after(CHECK_SECONDS))
+        except SignInRefused as error:
+            raise HostError(
+                "bol does not accept this client id with this client secret. Copy both from bol's API settings once "
+                "more, and check that you chose the right bol."
+            ) from error
         except BolError as error:
             raise HostError(error.operator_text()) from error
         finally:
@@ -171,9 +177,9 @@ class Runtime:
             self.host.wake(*(wake_for(kind, store_id) for kind in (ORDERS, STOCK, SHIPMENTS)))
 
     def import_orders(self, store_id: int) -> None:
-        """Import orders at once."""
+        """:raises HostError: the store is not active or does not exist, or the setting is off."""
         with self.host.transaction():
-            orders.want_import(self.host, store_id)
+            stores.start_order_import(self.host, store_id)
             self.host.wake(wake_for(ORDERS, store_id))
 
     def accept_request(self, store_id: int, order_row_id: int, who: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import BolOrder, BolOrderState, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync import products, shipments, stock
+from plugin.sync import orders, products, shipments, stock
 
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
@@ -111,6 +111,19 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
         _read_again(host, store_id, BolOrderState.TOO_OLD)
     if before.import_products != settings.import_products:
         _read_again(host, store_id, BolOrderState.WAITING_FOR_PRODUCT)
+
+
+def start_order_import(host: HostPort, store_id: int) -> None:
+    """Import orders at once. In a transaction.
+
+    :raises HostError: the store is not active or does not exist, or its setting "Import orders" is off.
+    """
+    store = _locked(host, store_id)
+    if store.state != StoreState.ACTIVE:
+        raise HostError("This store is not active: activate it first.")
+    if not StoreSettings.load(store.settings).import_orders:
+        raise HostError("“Import orders” is off for this store: turn it on in the settings first.")
+    orders.want_import(host, store_id)
 
 
 def start_product_import(host: HostPort, store_id: int) -> None:

@@ -6,8 +6,17 @@ from typing import Any
 
 from host_app.plugin_api import HostPort
 from plugin.views.actions import Actions
+from plugin.views.connect import ConnectPages
+from plugin.views.offers import OfferPages
+from plugin.views.orders import OrderPages
+from plugin.views.shipments import ShipmentPages
+from plugin.views.stores import StorePages
+
+
+class Pages(StorePages, ConnectPages, OrderPages, OfferPages, ShipmentPages):
+    """Everything under ``/admin/bol/``: one view, so that the menu shows where one is."""
 
 
 def views(host: HostPort, actions: Actions) -> list[Any]:
     """Return the views to add to the admin."""
-    return []
+    return [Pages(host, actions)]

@@ -1,0 +1,107 @@
+"""What all pages of the connector share: the way to the host, who may do what, and finding the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flask import abort, flash
+from flask_admin import BaseView, expose
+from werkzeug.wrappers import Response
+
+from host_app.plugin_api import HostError, HostPort
+from plugin.models import Store
+from plugin.sync.overview import Overview, overview, waiting_for_a_person
+from plugin.views import words
+from plugin.views.actions import Actions
+
+FOLDER = Path(__file__).parent.parent
+URL = "/admin/bol"
+ADMINISTRATORS = frozenset({"administrator"})
+EVERYONE = frozenset({"administrator", "warehouse"})
+
+Answer = str | Response
+Handler = TypeVar("Handler", bound=Callable[..., Answer])
+
+
+def shows(path: str, roles: frozenset[str] = EVERYONE) -> Callable[[Handler], Handler]:
+    """Answer GET at a path below ``URL``, for these roles."""
+    return _exposed(path, ("GET",), roles)
+
+
+def does(path: str) -> Callable[[Handler], Handler]:
+    """Answer POST at a path below ``URL``, for administrators."""
+    return _exposed(path, ("POST",), ADMINISTRATORS)
+
+
+def form(path: str) -> Callable[[Handler], Handler]:
+    """Show a form and take it in, for administrators."""
+    return _exposed(path, ("GET", "POST"), ADMINISTRATORS)
+
+
+def _exposed(path: str, methods: tuple[str, ...], roles: frozenset[str]) -> Callable[[Handler], Handler]:
+    def mark(handler: Handler) -> Handler:
+        handler.roles = roles  # type: ignore[attr-defined]
+        exposed: Handler = expose(path, methods=methods)(handler)
+        return exposed
+
+    return mark
+
+
+class BolView(BaseView):  # type: ignore[misc]
+    """The base of each group of pages; they are put together into one view."""
+
+    def __init__(self, host: HostPort, actions: Actions) -> None:
+        super().__init__(
+            name="bol.com",
+            endpoint="bol",
+            url=URL,
+            static_folder=str(FOLDER / "static"),
+            static_url_path="/static",
+        )
+        self.host = host
+        self.actions = actions
+
+    def create_blueprint(self, admin: Any) -> Any:
+        """Let Flask find the templates of this package."""
+        blueprint = super().create_blueprint(admin)
+        blueprint.template_folder = str(FOLDER / "templates")
+        for name, written in words.FILTERS.items():
+            blueprint.add_app_template_filter(written, name)
+        return blueprint
+
+    def badge(self) -> int:
+        """Return the number that the menu shows."""
+        return waiting_for_a_person(self.host)
+
+    def page(self, template: str, **values: Any) -> str:
+        """Render one of this package's templates."""
+        return str(self.render(f"bol/{template}.html", words=words, **values))
+
+    def store(self, store_id: int) -> Store:
+        """Return a store, or answer that the page does not exist."""
+        with self.host.reading() as session:
+            found: Store | None = session.get(Store, store_id)
+        if found is None:
+            abort(404)
+        return found
+
+    def overview(self, store_id: int) -> Overview:
+        """Return a store with its counts, or answer that the page does not exist."""
+        found = overview(self.host, store_id)
+        if found is None:
+            abort(404)
+        return found
+
+
+@contextmanager
+def telling(done: str) -> Iterator[None]:
+    """Tell the user that something is done, or why the host refuses it."""
+    try:
+        yield
+    except HostError as error:
+        flash(str(error), "danger")
+    else:
+        flash(done, "success")

@@ -1,0 +1,84 @@
+"""Connecting a store: sign in, settings, summary, activate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import flash, redirect, request, url_for
+
+from host_app.plugin_api import HostError
+from plugin.views import words
+from plugin.views.base import ADMINISTRATORS, Answer, BolView, form, shows
+from plugin.views.settings_form import SettingsForm
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What was typed to connect a store. The secret is not kept: it never goes back to the page."""
+
+    name: str = ""
+    environment: str = "production"
+    client_id: str = ""
+
+
+class ConnectPages(BolView):
+    """The steps from nothing to an active store. Each can be left and taken up again."""
+
+    @form("/connect")
+    def connect(self) -> Answer:
+        """Ask for the credentials of a bol account, and keep them if bol accepts them."""
+        if request.method == "GET":
+            return self._sign_in(SignIn())
+        typed = SignIn(
+            name=request.form.get("name", "").strip(),
+            environment=request.form.get("environment", ""),
+            client_id=request.form.get("client_id", "").strip(),
+        )
+        try:
+            store_id = self.actions.connect_store(
+                name=typed.name,
+                environment=typed.environment,
+                client_id=typed.client_id,
+                client_secret=request.form.get("client_secret", ""),
+            )
+        except HostError as error:
+            return self._sign_in(typed, str(error))
+        flash(f"{typed.name} is connected: bol accepts the credentials.", "success")
+        return redirect(url_for("bol.settings", store_id=store_id))
+
+    @form("/<int:store_id>/settings")
+    def settings(self, store_id: int) -> Answer:
+        """Show a store's settings, and save them."""
+        found = self.overview(store_id)
+        with self.host.reading():
+            warehouses, carriers = self.host.warehouses(), self.host.carriers()
+        settings = SettingsForm(found.settings, warehouses, carriers)
+        if request.method == "POST" and settings.read(request.form):
+            try:
+                self.actions.save_settings(store_id, settings.settings)
+            except HostError as error:
+                flash(str(error), "danger")
+            else:
+                flash("The settings are saved.", "success")
+                return redirect(url_for("bol.summary", store_id=store_id))
+        return self.page("settings", it=found, store=found.store, form=settings, tab="settings")
+
+    @shows("/<int:store_id>/summary", roles=ADMINISTRATORS)
+    def summary(self, store_id: int) -> Answer:
+        """Tell what a store will do with its settings, before it is activated."""
+        found = self.overview(store_id)
+        with self.host.reading():
+            titles = {choice.key: choice.title for choice in self.host.warehouses()}
+            unmapped = [
+                choice.title
+                for choice in self.host.carriers()
+                if not found.settings.carriers.get(choice.key, "").strip()
+            ]
+        return self.page(
+            "summary", it=found, store=found.store, warehouses=titles, unmapped=unmapped, tab="settings"
+        )
+
+    def _sign_in(self, typed: SignIn, problem: str = "") -> Answer:
+        known = self.actions.environments()
+        environments = [(key, *text) for key, text in words.ENVIRONMENTS.items() if key in known]
+        return self.page("connect", typed=typed, environments=environments, problem=problem)

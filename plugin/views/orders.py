@@ -1,0 +1,52 @@
+"""The orders of a store at bol, and what became of each."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from plugin.models import BolOrder, BolOrderState
+from plugin.settings import StoreSettings
+from plugin.sync.overview import ORDER_STATES, order_state
+from plugin.sync.products import find_products
+from plugin.views.base import Answer, BolView, shows
+from plugin.views.paging import chosen, read_page
+
+
+class OrderPages(BolView):
+    """Orders of bol."""
+
+    @shows("/<int:store_id>/orders")
+    def orders(self, store_id: int) -> Answer:
+        """List a store's orders, the newest first."""
+        store, state = self.store(store_id), chosen("state", ORDER_STATES)
+        word = order_state().label("word")
+        statement = (
+            select(BolOrder, word)
+            .where(BolOrder.store_id == store_id)
+            .options(selectinload(BolOrder.items))
+            .order_by(BolOrder.id.desc())
+        )
+        if state:
+            statement = statement.where(word == state)
+        with self.host.reading() as session:
+            page = read_page(session, statement)
+            orders = [row for row, _word in page.rows]
+            numbers = self.host.order_views(row.host_order_id for row in orders if row.host_order_id)
+            eans = [
+                item.ean
+                for row in orders
+                if row.state == BolOrderState.WAITING_FOR_PRODUCT
+                for item in row.items
+            ]
+            known = find_products(self.host, StoreSettings.load(store.settings), eans)
+        return self.page(
+            "orders",
+            store=store,
+            page=page,
+            numbers=numbers,
+            known=known,
+            state=state,
+            order_url=self.host.order_url,
+            tab="orders",
+        )

@@ -1,0 +1,142 @@
+"""The form of a store's settings: what was typed becomes settings, or messages at the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from host_app.plugin_api import Choice
+from plugin.settings import StoreSettings
+
+SWITCHES = (
+    "import_products",
+    "import_orders",
+    "process_orders",
+    "accept_requests",
+    "send_stock",
+    "send_shipments",
+    "check_at_closing",
+    "managed_by_retailer",
+)
+NUMBERS = ("import_minutes", "address_days", "safety_stock", "max_stock")
+#: The codes that bol has published, with a name where the code does not tell whose it is. bol takes others, too
+#: (Retailer API v10, ChangeTransportRequest of 2023; open text since 2024).
+TRANSPORTER_CODES: Mapping[str, str] = {
+    "AMPERE": "",
+    "BPOST_BE": "",
+    "BPOST_BRIEF": "",
+    "BRIEFPOST": "",
+    "BUDBEE": "",
+    "COURIER": "own courier",
+    "CYCLOON": "",
+    "DHL": "",
+    "DHL-GLOBAL-MAIL": "",
+    "DHL-SD": "",
+    "DHLFORYOU": "",
+    "DHL_DE": "",
+    "DPD-BE": "",
+    "DPD-NL": "",
+    "DYL": "Dynalogic",
+    "FEDEX_BE": "",
+    "FEDEX_NL": "",
+    "GLS": "",
+    "OTHER": "",
+    "PACKS": "",
+    "PARCEL-NL": "",
+    "PES": "",
+    "TNT": "PostNL",
+    "TNT-EXPRESS": "",
+    "TNT-EXTRA": "PostNL extra@home",
+    "TNT_BRIEF": "PostNL mailbox parcel",
+    "TRANSMISSION": "",
+    "TRUNKRS": "",
+    "TSN": "Transportservice NL",
+    "UPS": "",
+}
+
+
+class SettingsForm:
+    """Settings as the page shows them. What the form does not name keeps its value."""
+
+    codes = tuple(TRANSPORTER_CODES.items())
+
+    def __init__(
+        self, settings: StoreSettings, warehouses: Sequence[Choice], carriers: Sequence[Choice]
+    ) -> None:
+        self.settings = settings
+        self.warehouses = warehouses
+        self.carriers = carriers
+        self.errors: dict[str, str] = {}
+        self._typed: dict[str, str] = {}
+
+    def read(self, typed: MultiDict[str, str]) -> bool:
+        """Take in what was typed; True where all of it can be used."""
+        self._typed = {name: typed.get(name, "").strip() for name in typed}
+        changes: dict[str, Any] = {name: "on" in typed.getlist(name) for name in SWITCHES if name in typed}
+        for name in NUMBERS:
+            if name in typed:
+                changes |= self._number(name)
+        if "lookup" in typed:
+            changes["lookup"] = self._typed["lookup"]
+        if "orders_from" in typed:
+            changes |= self._day("orders_from")
+        changes |= self._warehouses(typed)
+        changes["carriers"] = dict(self.settings.carriers) | {
+            carrier.key: self._typed[f"carrier:{carrier.key}"]
+            for carrier in self.carriers
+            if f"carrier:{carrier.key}" in typed
+        }
+        self.settings = replace(self.settings, **changes)
+        self.errors = self.settings.problems() | self.errors
+        return not self.errors
+
+    def text(self, name: str) -> str:
+        """Return what to show in a text field: what was typed, else the setting."""
+        if name in self._typed:
+            return self._typed[name]
+        if name.startswith("carrier:"):
+            return self.settings.carriers.get(name.removeprefix("carrier:"), "")
+        value = getattr(self.settings, name)
+        return "" if value is None else str(value)
+
+    def is_on(self, name: str) -> bool:
+        """Tell if a switch is on."""
+        return bool(getattr(self.settings, name))
+
+    def _number(self, name: str) -> dict[str, int]:
+        try:
+            return {name: int(self._typed[name])}
+        except ValueError:
+            self.errors[name] = "Enter a whole number."
+            return {}
+
+    def _day(self, name: str) -> dict[str, date | None]:
+        if not self._typed[name]:
+            return {name: None}
+        try:
+            return {name: date.fromisoformat(self._typed[name])}
+        except ValueError:
+            self.errors[name] = "Enter a day as 2026-12-31, or leave it empty."
+            return {}
+
+    def _warehouses(self, typed: MultiDict[str, str]) -> dict[str, Any]:
+        known = {choice.key for choice in self.warehouses}
+        changes: dict[str, Any] = {}
+        if chosen := self._typed.get("warehouse_id"):
+            if chosen in known:
+                changes["warehouse_id"] = int(chosen)
+            else:
+                self.errors["warehouse_id"] = "This warehouse is not there any more: choose another."
+        elif "warehouse_id" in typed:
+            changes["warehouse_id"] = None
+        if "stock_warehouses" in typed:
+            keys = [key for key in typed.getlist("stock_warehouses") if key]
+            if set(keys) <= known:
+                changes["stock_warehouses"] = tuple(int(key) for key in keys)
+            else:
+                self.errors["stock_warehouses"] = "One of these warehouses is not there any more."
+        return changes

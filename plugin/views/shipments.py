@@ -1,0 +1,71 @@
+"""The shipments of a store: what bol should know, what it has confirmed, and where a person must decide."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from plugin.models import EffectState, ShipmentEffect
+from plugin.settings import StoreSettings
+from plugin.sync.overview import FOR_A_PERSON
+from plugin.views.base import Answer, BolView, does, shows
+from plugin.views.paging import chosen, read_page
+
+#: The filter for all that a person must look at.
+NEEDS_YOU = "needs you"
+
+
+class ShipmentPages(BolView):
+    """Shipments."""
+
+    @shows("/<int:store_id>/shipments")
+    def shipments(self, store_id: int) -> Answer:
+        """List what was shipped for a store, the newest first."""
+        store = self.store(store_id)
+        state = chosen("state", (NEEDS_YOU, *(state.value for state in EffectState)))
+        statement = (
+            select(ShipmentEffect)
+            .where(ShipmentEffect.store_id == store_id)
+            .options(joinedload(ShipmentEffect.order))
+            .order_by(ShipmentEffect.id.desc())
+        )
+        if state:
+            states = FOR_A_PERSON if state == NEEDS_YOU else (state,)
+            statement = statement.where(ShipmentEffect.state.in_(states))
+        with self.host.reading() as session:
+            page = read_page(session, statement)
+        return self.page(
+            "shipments",
+            store=store,
+            settings=StoreSettings.load(store.settings),
+            page=page,
+            state=state,
+            needs_you=NEEDS_YOU,
+            decidable=FOR_A_PERSON,
+            order_url=self.host.order_url,
+            tab="shipments",
+        )
+
+    @does("/<int:store_id>/shipments/<int:effect_id>/try-again")
+    def try_again(self, store_id: int, effect_id: int) -> Answer:
+        """Send a refused or undecided shipment again."""
+        done = self.actions.try_shipment_again(store_id, effect_id)
+        self._tell(done, "The shipment is sent to bol again. Its outcome appears here within a minute.")
+        return self._back_to_list(store_id)
+
+    @does("/<int:store_id>/shipments/<int:effect_id>/handled")
+    def handled(self, store_id: int, effect_id: int) -> Answer:
+        """Close a shipment that a person has dealt with at bol."""
+        done = self.actions.shipment_handled(store_id, effect_id)
+        self._tell(done, "Noted: this shipment was handled elsewhere. Nothing is sent for it any more.")
+        return self._back_to_list(store_id)
+
+    def _tell(self, done: bool, text: str) -> None:
+        if done:
+            flash(text, "success")
+        else:
+            flash("Nothing was changed: somebody else decided on this shipment meanwhile.", "warning")
+
+    def _back_to_list(self, store_id: int) -> Answer:
+        return redirect(url_for("bol.shipments", store_id=store_id, state=request.form.get("state") or None))

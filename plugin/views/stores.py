@@ -1,0 +1,54 @@
+"""The list of stores, and the page of one: how it is doing, and the buttons for what is done most."""
+
+from __future__ import annotations
+
+from flask import redirect, url_for
+
+from plugin.sync.overview import overviews
+from plugin.views.base import Answer, BolView, does, shows, telling
+
+
+class StorePages(BolView):
+    """Stores."""
+
+    @shows("/")
+    def index(self) -> Answer:
+        """List the stores."""
+        return self.page("stores", stores=overviews(self.host))
+
+    @shows("/<int:store_id>/")
+    def show(self, store_id: int) -> Answer:
+        """Show how a store is doing."""
+        found = self.overview(store_id)
+        return self.page("overview", it=found, store=found.store, tab="overview")
+
+    @does("/<int:store_id>/activate")
+    def activate(self, store_id: int) -> Answer:
+        """Let the store's flows run."""
+        with telling("The store is active."):
+            self.actions.activate(store_id)
+        return self._back(store_id)
+
+    @does("/<int:store_id>/pause")
+    def pause(self, store_id: int) -> Answer:
+        """Stop the store's flows."""
+        with telling("The store is paused: nothing is imported or sent until you activate it again."):
+            self.actions.pause(store_id)
+        return self._back(store_id)
+
+    @does("/<int:store_id>/import-orders")
+    def import_orders(self, store_id: int) -> Answer:
+        """Import orders at once."""
+        with telling("Orders are being imported. New ones appear under Orders within a minute."):
+            self.actions.import_orders(store_id)
+        return self._back(store_id)
+
+    @does("/<int:store_id>/import-products")
+    def import_products(self, store_id: int) -> Answer:
+        """Read the offers again, and create the products that are missing."""
+        with telling("Your offers at bol are being read."):
+            self.actions.import_products(store_id)
+        return self._back(store_id)
+
+    def _back(self, store_id: int) -> Answer:
+        return redirect(url_for("bol.show", store_id=store_id))
