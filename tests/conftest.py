@@ -47,6 +47,10 @@ def postgres_server() -> Iterator[Any]:
     # starts meanwhile would lock out of it.
     folder = Path(tempfile.mkdtemp(prefix="warehouse-postgres-"))
     server = pgserver.get_server(folder, cleanup_mode="delete")
+    # Nothing here has to outlive a power failure.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
     yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

@@ -62,9 +62,9 @@ def test_migrating_twice_changes_nothing_and_gives_exactly_the_tables_of_the_mod
 def test_two_processes_may_migrate_at_once(empty_database: str, app: Flask, tmp_path: Path) -> None:
     environment = probes.environment(tmp_path, NOWHERE, empty_database)
     environment["HOST_BLOCKED_PLUGINS"] = "bol,probe"
-    processes = [probes.start(environment, "upgrade") for _ in range(3)]
+    processes = [probes.start(environment, "upgrade") for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(outputs)
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
     assert migrate.up_to_date()
     assert differences() == []
 
