@@ -17,6 +17,7 @@ from host_app.plugin_api import (
     PicklistClosed,
     PluginInfo,
     ProductChanged,
+    ShipmentChanged,
     StockChange,
     Wake,
     hookimpl,
@@ -27,7 +28,7 @@ from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
 from plugin.runtime import Runtime
-from plugin.sync import cancelling, orders, panels, shipments, stock
+from plugin.sync import cancelling, corrections, orders, panels, shipments, stock
 from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.names import store_of
@@ -66,6 +67,12 @@ def product_changed(host: HostPort, event: ProductChanged) -> list[Wake]:
 @hookimpl
 def picklist_closed(host: HostPort, event: PicklistClosed) -> list[Wake]:
     store_id = shipments.owe(host, event)
+    return [] if store_id is None else [wake_for(SHIPMENTS, store_id)]
+
+
+@hookimpl
+def shipment_changed(host: HostPort, event: ShipmentChanged) -> list[Wake]:
+    store_id = corrections.change(host, event)
     return [] if store_id is None else [wake_for(SHIPMENTS, store_id)]
 
 

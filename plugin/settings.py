@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Any
 
 #: Carrier code of the host -> bol's transporterCode. bol's list is open text; TNT is PostNL, TNT_BRIEF its
@@ -30,6 +31,7 @@ BARCODE_FIRST = "barcode"
 MIN_IMPORT_MINUTES = 5
 MAX_IMPORT_MINUTES = 60
 MAX_ADDRESS_DAYS = 3650
+MAX_WAIT_MINUTES = 24 * 60
 #: bol's published maximum of stock.amount (Retailer API v10, 0..999; v11 names none).
 MAX_AMOUNT = 999
 
@@ -43,6 +45,11 @@ class StoreSettings:
     :param address_days: names and addresses are erased this many days after an order is done.
     :param warehouse_id: the warehouse that delivers this store's orders; None is the host's first.
     :param stock_warehouses: warehouses whose stock is offered at bol; empty means all.
+    :param overrule_at_closing: packers may ship all the same what bol objects to when a picklist is closed.
+    :param confirm_after_minutes: wait so long before a shipment is confirmed; one withdrawn before is not.
+    :param tracking_wait_minutes: wait so long for a tracking code that is missing; 0 confirms without one.
+    :param tracking_patterns: pattern of a tracking code (``*`` and ``?`` as in file names) -> transporterCode;
+        the first that fits wins over the carrier.
     :param safety_stock: pieces kept back from bol, per offer.
     :param max_stock: most pieces ever shown to bol, per offer.
     :param managed_by_retailer: see bol's Offers API v11, UpdateStock.
@@ -62,6 +69,10 @@ class StoreSettings:
     send_stock: bool = False
     send_shipments: bool = False
     check_at_closing: bool = True
+    overrule_at_closing: bool = False
+    confirm_after_minutes: int = 0
+    tracking_wait_minutes: int = 0
+    tracking_patterns: Mapping[str, str] = field(default_factory=dict)
     safety_stock: int = 0
     max_stock: int = MAX_AMOUNT
     managed_by_retailer: bool = True
@@ -85,6 +96,13 @@ class StoreSettings:
         values["stock_warehouses"] = list(self.stock_warehouses)
         return values
 
+    def transporter_code(self, carrier: str, tracking_code: str) -> str:
+        """Return bol's code for a parcel, or "" where the carrier has none."""
+        for pattern, code in self.tracking_patterns.items():
+            if tracking_code and fnmatchcase(tracking_code.upper(), pattern.upper()):
+                return code.strip()
+        return self.carriers.get(carrier, "").strip()
+
     def problems(self) -> dict[str, str]:
         """Return what is wrong, by field, in words that say what to do."""
         found: dict[str, str] = {}
@@ -98,6 +116,11 @@ class StoreSettings:
             found["max_stock"] = f"bol takes 0 to {MAX_AMOUNT} pieces."
         if not 0 <= self.safety_stock <= MAX_AMOUNT:
             found["safety_stock"] = f"Choose 0 to {MAX_AMOUNT} pieces."
+        for name in ("confirm_after_minutes", "tracking_wait_minutes"):
+            if not 0 <= getattr(self, name) <= MAX_WAIT_MINUTES:
+                found[name] = f"Choose 0 to {MAX_WAIT_MINUTES} minutes."
+        if not all(pattern and code for pattern, code in self.tracking_patterns.items()):
+            found["tracking_patterns"] = "Give each pattern a transporter code."
         if any(len(code) > 60 for code in self.carriers.values()):
             found["carriers"] = "A transporter code has at most 60 characters."
         return found

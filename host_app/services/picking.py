@@ -199,6 +199,50 @@ def correct_shipment(shipment_id: int, *, carrier: str, tracking_code: str) -> N
     )
 
 
+def withdraw_shipment(shipment_id: int, *, who: str) -> None:
+    """Take a parcel back that did not leave: its goods lie on the shelf again and wait for a next picklist.
+
+    Plugins are told.
+
+    :raises HostError: the parcel does not exist or was withdrawn before.
+    """
+    session = current_session()
+    order_id = session.scalar(select(Shipment.order_id).where(Shipment.id == shipment_id))
+    if order_id is None:
+        raise HostError("This shipment does not exist.")
+    order = lock_order(order_id)
+    shipment = session.scalars(
+        select(Shipment)
+        .where(Shipment.id == shipment_id)
+        .options(
+            selectinload(Shipment.lines).selectinload(ShipmentLine.order_line),
+            selectinload(Shipment.picklist),
+        )
+        .execution_options(populate_existing=True)
+    ).one()
+    if shipment.withdrawn_at is not None or order is None:
+        raise HostError("This shipment was withdrawn before.")
+    shipment.withdrawn_at = utcnow()
+    for line in sorted(shipment.lines, key=lambda line: line.order_line.product_id):
+        line.order_line.shipped -= line.quantity
+        session.flush()
+        change_stock(
+            line.order_line.product_id,
+            shipment.picklist.warehouse_id,
+            physical=line.quantity,
+            reserved=line.quantity,
+            reason=f"shipment {shipment.id} withdrawn",
+            who=who,
+        )
+    order.state, order.completed_at = OrderState.PROCESSING, None
+    session.flush()
+    emit(
+        ShipmentChanged(shipment.id, shipment.carrier, shipment.tracking_code, withdrawn=True),
+        f"order:{order_id}",
+    )
+    wake(BACKORDERS)
+
+
 def picklist_view(picklist_id: int) -> PicklistView | None:
     """Return a picklist as plugins see it."""
     picklist = current_session().scalar(

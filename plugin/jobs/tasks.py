@@ -9,6 +9,8 @@ from host_app.plugin_api import HostPort, Lease
 from plugin.runtime import Runtime
 from plugin.sync.cancelling import cancel_due, check_cancellations
 from plugin.sync.context import Context
+from plugin.sync.corrections import correct_due
+from plugin.sync.deadlines import warn_due
 from plugin.sync.orders import import_orders
 from plugin.sync.products import import_products
 from plugin.sync.retention import erase_if_due
@@ -20,8 +22,8 @@ from plugin.sync.sweep import sweep_if_due
 
 
 def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
-    """Find changed orders and take them over; sweep once a day; erase old addresses."""
-    return _run(host, lease, store_id, import_orders, sweep_if_due, erase_if_due)
+    """Find changed orders and take them over, warn of deadlines, sweep once a day, erase old addresses."""
+    return _run(host, lease, store_id, import_orders, warn_due, sweep_if_due, erase_if_due)
 
 
 def stock(host: HostPort, lease: Lease, store_id: int) -> bool:
@@ -34,7 +36,9 @@ def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
 
     One job for both, so that an order item has at most one unsettled effect.
     """
-    return _run(host, lease, store_id, poll_due, check_due, check_cancellations, cancel_due, send_due)
+    return _run(
+        host, lease, store_id, poll_due, check_due, check_cancellations, cancel_due, send_due, correct_due
+    )
 
 
 def products(host: HostPort, lease: Lease, store_id: int) -> bool:

@@ -8,6 +8,7 @@ from plugin.models.orders import BolOrder, BolOrderEvent, BolOrderItem, BolOrder
 from plugin.models.runs import Run, RunState
 from plugin.models.shipments import ShipmentEffect
 from plugin.models.stores import Store, StoreState
+from plugin.models.transports import TransportEffect
 
 __all__ = [
     "PREFIX",
@@ -26,4 +27,5 @@ __all__ = [
     "ShipmentEffect",
     "Store",
     "StoreState",
+    "TransportEffect",
 ]

@@ -33,6 +33,7 @@ class BolOrder(Base):
         UniqueConstraint("store_id", "order_id"),
         Index("ix_bol_order_due", "store_id", "read_due_at"),
         Index("ix_bol_order_state", "store_id", "state"),
+        Index("ix_bol_order_warn", "store_id", "warn_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -49,6 +50,7 @@ class BolOrder(Base):
     error: Mapped[str] = mapped_column(Text, default="")
     latest_delivery: Mapped[date | None]
     expires: Mapped[date | None]
+    warn_at: Mapped[datetime | None]
 
     items: Mapped[list[BolOrderItem]] = relationship(
         back_populates="order", cascade="all, delete-orphan", order_by="BolOrderItem.id"

@@ -23,6 +23,7 @@ class Question:
     store_id: int
     order_id: str
     items: dict[str, int]
+    may_overrule: bool
 
 
 def question_for(host: HostPort, picklist_id: int) -> Question | None:
@@ -35,7 +36,8 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
         store = session.get(Store, store_id)
         if store is None or store.state != StoreState.ACTIVE:
             return None
-        if not StoreSettings.load(store.settings).check_at_closing:
+        settings = StoreSettings.load(store.settings)
+        if not settings.check_at_closing:
             return None
         row = session.scalar(
             select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == picklist.reference)
@@ -46,6 +48,7 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
             store_id,
             row.order_id,
             {item.order_item_id: item.cancelled_before_import for item in row.items if item.imported},
+            settings.overrule_at_closing,
         )
 
 
@@ -68,4 +71,4 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
             objections.append(f"Cancelled at bol: {cancelled} × {name}. Do not ship it.")
         elif item.cancellation_request and item.open_quantity:
             objections.append(f"The customer asks to cancel: {item.open_quantity} × {name}.")
-    return ClosingAnswer(objections=tuple(objections), may_overrule=True)
+    return ClosingAnswer(objections=tuple(objections), may_overrule=question.may_overrule)

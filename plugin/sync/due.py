@@ -21,8 +21,10 @@ from plugin.models import (
     ShipmentEffect,
     Store,
     StoreState,
+    TransportEffect,
 )
 from plugin.settings import StoreSettings
+from plugin.sync.deadlines import WARNED
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.sweep import KIND as SWEEP
 
@@ -75,8 +77,11 @@ def _orders(session: Any, store: Store, now: datetime) -> bool:
     if store.next_import_at is None or any(moment is not None and moment <= now for moment in moments):
         return True
     sweeping = (Run.store_id == store.id, Run.kind == SWEEP, Run.state == RunState.RUNNING, Run.due_at <= now)
-    return _any(session, BolOrder.id, BolOrder.store_id == store.id, BolOrder.read_due_at <= now) or _any(
-        session, Run.id, *sweeping
+    mine = BolOrder.store_id == store.id
+    return (
+        _any(session, BolOrder.id, mine, BolOrder.read_due_at <= now)
+        or _any(session, BolOrder.id, mine, BolOrder.warn_at <= now, BolOrder.state.in_(WARNED))
+        or _any(session, Run.id, *sweeping)
     )
 
 
@@ -99,8 +104,10 @@ def _effects(session: Any, store_id: int, now: datetime, *, active: bool, sendin
         ProcessStatusRow.next_poll_at <= now,
     ):
         return True
-    return _effect(session, ShipmentEffect, store_id, now, sending=sending) or _effect(
-        session, CancellationEffect, store_id, now, sending=active
+    return (
+        _effect(session, ShipmentEffect, store_id, now, sending=sending)
+        or _effect(session, CancellationEffect, store_id, now, sending=active)
+        or _effect(session, TransportEffect, store_id, now, sending=sending)
     )
 
 

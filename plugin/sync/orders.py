@@ -16,6 +16,7 @@ from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreSta
 from plugin.sync.cancellations import REQUEST_MARK, apply_changes
 from plugin.sync.cancelling import keep_order, requested
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.deadlines import warn_moment
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import host_order, items_to_pick
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due, too_old
@@ -227,10 +228,10 @@ def _apply(
     titles: dict[str, str],
 ) -> None:
     row.placed_at = order.placed_at or row.placed_at
-    row.latest_delivery, row.expires = (
-        _first_day(order, "latest_delivery_date"),
-        _first_day(order, "expiry_date"),
-    )
+    if row.latest_delivery is None and row.expires is None:
+        row.latest_delivery = _first_day(order, "latest_delivery_date")
+        row.expires = _first_day(order, "expiry_date")
+        row.warn_at = warn_moment(row.latest_delivery, row.expires)
     _update_items(ctx, row, order)
     ctx.host.session.flush()
     if row.host_order_id is not None:

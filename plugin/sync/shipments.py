@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import exists, select, update
@@ -15,8 +16,9 @@ from plugin.connector import (
     ShipmentItem,
     ShipmentRequest,
 )
-from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect
+from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect, Store
 from plugin.models.effects import UNSETTLED
+from plugin.settings import StoreSettings
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import line_is_down
@@ -44,6 +46,7 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
     )
     if order_row is None:
         raise LookupError(f"order {picklist.reference} of store {store_id} is not known")
+    settings = StoreSettings.load(session.get(Store, store_id).settings)
     known = set(
         session.execute(
             select(ShipmentEffect.host_shipment_id, ShipmentEffect.order_item_id).where(
@@ -69,7 +72,7 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
                     host_picklist_id=picklist.picklist_id,
                     reference=shipment_reference(store_id, parcel.shipment_id),
                     state=EffectState.WANTED,
-                    due_at=now,
+                    due_at=due_at(settings, now, now, parcel.tracking_code),
                     token="",
                     transporter_code="",
                     tracking_code="",
@@ -80,6 +83,16 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
             )
     session.flush()
     return store_id
+
+
+def due_at(
+    settings: StoreSettings, closed_at: datetime, now: datetime, tracking_code: str | None
+) -> datetime:
+    """Return when to confirm a parcel: at once, or after the waits that the store's settings ask for."""
+    minutes = settings.confirm_after_minutes
+    if not clean_tracking_code(tracking_code):
+        minutes = max(minutes, settings.tracking_wait_minutes)
+    return max(now, closed_at + timedelta(minutes=minutes))
 
 
 def send_due(ctx: Context) -> bool:
@@ -197,11 +210,11 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
                 row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, ctx.now()
                 row.error = "The parcel was withdrawn before it was confirmed."
             return None, []
-        code = ctx.settings.carriers.get(parcel.carrier, "").strip()
+        tracking = clean_tracking_code(parcel.tracking_code)
+        code = ctx.settings.transporter_code(parcel.carrier, tracking)
         if not code:
             _wait_for_carrier(ctx, rows, parcel.carrier)
             return None, []
-        tracking = clean_tracking_code(parcel.tracking_code)
         for row in rows:
             row.state, row.token, row.sent_at = EffectState.SENT, ctx.lease.token, ctx.now()
             row.attempts += 1

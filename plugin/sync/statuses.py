@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import select, update
 
 from plugin.connector import BolError, ProcessStatus
-from plugin.models import CancellationEffect, EffectState, ProcessStatusRow, ShipmentEffect
+from plugin.models import CancellationEffect, EffectState, ProcessStatusRow, ShipmentEffect, TransportEffect
 from plugin.sync.cancelling import confirm
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.corrections import settle
 from plugin.sync.failures import come_back
 from plugin.sync.timeline import note
 
@@ -98,6 +99,8 @@ def _pass_on(ctx: Context, process_status_id: str, outcome: str, message: str) -
             confirm(ctx, session, effect)
         else:
             _to_check(effect, now, message)
+    for effect in _waiting(session, ctx.store_id, TransportEffect, process_status_id):
+        settle(ctx, effect, outcome, message)
     session.flush()
 
 

@@ -1,0 +1,278 @@
+"""Carrier or tracking code corrected, or a parcel withdrawn, after its picklist was closed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import exists, select, update
+
+from host_app.plugin_api import HostPort, Level, Notice, ShipmentChanged
+from plugin.connector import BolError
+from plugin.models import BolOrder, EffectState, ShipmentEffect, Store, TransportEffect
+from plugin.settings import StoreSettings
+from plugin.sync import effects
+from plugin.sync.context import CALL_SECONDS, Context, store_url
+from plugin.sync.failures import line_is_down
+from plugin.sync.mapping import clean_tracking_code
+from plugin.sync.shipments import due_at
+from plugin.sync.timeline import note
+
+MAX_PAGES = 20
+#: How often a correction looks if its shipment is confirmed by now.
+WAIT = timedelta(seconds=30)
+
+
+def change(host: HostPort, event: ShipmentChanged) -> int | None:
+    """Take a change of a parcel over into the ledger; return the store it concerns. In a transaction."""
+    session = host.session
+    rows = session.scalars(
+        select(ShipmentEffect)
+        .where(ShipmentEffect.host_shipment_id == event.shipment_id)
+        .order_by(ShipmentEffect.id)
+        .with_for_update()
+    ).all()
+    if not rows:
+        return None
+    store = session.get(Store, rows[0].store_id)
+    settings = StoreSettings.load(store.settings)
+    waiting = [row for row in rows if row.state == EffectState.WANTED]
+    told = [
+        row for row in rows if row.state in (EffectState.SENT, EffectState.UNKNOWN, EffectState.CONFIRMED)
+    ]
+    for row in waiting:
+        if event.withdrawn:
+            row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, host.now()
+            row.error = "The parcel was withdrawn before it was confirmed."
+            note(host, row.order_id, f"Shipment {row.reference} was withdrawn before it was confirmed")
+        else:
+            row.due_at = due_at(settings, row.created_at, host.now(), event.tracking_code)
+    if told and event.withdrawn:
+        _tell_withdrawn(host, store, rows[0])
+    elif told:
+        _correct(host, settings, rows[0], event)
+    session.flush()
+    return int(store.id)
+
+
+def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event: ShipmentChanged) -> None:
+    """Want bol to know the new carrier and code, where they differ from what it was told."""
+    tracking = clean_tracking_code(event.tracking_code)
+    code = settings.transporter_code(event.carrier, tracking)
+    effect = host.session.scalar(
+        select(TransportEffect).where(TransportEffect.host_shipment_id == event.shipment_id).with_for_update()
+    )
+    told = (
+        (row.transporter_code, row.tracking_code)
+        if effect is None
+        else (effect.transporter_code, effect.tracking_code)
+    )
+    if (code, tracking) == told or not tracking:
+        return
+    if effect is None:
+        effect = TransportEffect(
+            store_id=row.store_id,
+            order_id=row.order_id,
+            host_shipment_id=event.shipment_id,
+            reference=row.reference,
+            token="",
+            attempts=0,
+            created_at=host.now(),
+        )
+        host.session.add(effect)
+    effect.transporter_code, effect.tracking_code = code, tracking
+    effect.state, effect.due_at, effect.error = EffectState.WANTED, host.now(), ""
+    effect.process_status_id, effect.unknown_since, effect.settled_at = None, None, None
+    note(host, row.order_id, f"Carrier or tracking code of shipment {row.reference} was corrected")
+
+
+def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
+    order = host.session.get(BolOrder, row.order_id)
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:withdrawn-late:{row.host_shipment_id}",
+            kind="bol.shipment",
+            level=Level.DANGER,
+            title=f"{store.name}: a parcel of order {order.order_id} was withdrawn, but bol knows it as shipped",
+            body="bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service.",
+            url=host.order_url(order.host_order_id) if order.host_order_id else store_url(store.id),
+        )
+    )
+
+
+def correct_due(ctx: Context) -> bool:
+    """Tell bol of every correction that is due and whose shipment is confirmed. True when some are left."""
+    if not ctx.active or not ctx.settings.send_shipments:
+        return False
+    _forget_abandoned(ctx)
+    while not ctx.lease.slice_over():
+        with ctx.host.reading() as session:
+            effect = _next(ctx, session)
+            order_id = (
+                session.scalar(select(BolOrder.order_id).where(BolOrder.id == effect.order_id))
+                if effect
+                else ""
+            )
+        if effect is None:
+            return False
+        try:
+            transport_id = _transport(ctx, order_id or "", effect.reference)
+        except BolError as error:
+            _put_off(ctx, effect, error)
+            return False
+        if transport_id is None:
+            _refuse(ctx, effect, "bol does not show this shipment (any more).")
+            continue
+        if not _claim(ctx, effect):
+            continue
+        try:
+            status = ctx.client.transports.change(
+                transport_id, effect.transporter_code or None, effect.tracking_code
+            )
+        except BolError as error:
+            if effects.is_final(error):
+                _refuse(ctx, effect, error.operator_text())
+                continue
+            # A correction is absolute: sending it again after an unknown outcome does no harm.
+            _put_off(ctx, effect, error)
+            if line_is_down(error):
+                ctx.report_problem(error)
+                return False
+        else:
+            with ctx.host.transaction() as session:
+                effects.follow(ctx, status)
+                session.execute(_claimed(ctx, effect).values(process_status_id=status.id, due_at=None))
+    return True
+
+
+def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) -> None:
+    """Record how bol ended it. In a transaction."""
+    if outcome == "SUCCESS":
+        effect.state, effect.settled_at, effect.error = EffectState.CONFIRMED, ctx.now(), ""
+        note(ctx.host, effect.order_id, f"bol has the new tracking code of shipment {effect.reference}")
+    elif outcome == "FAILURE":
+        _tell_refused(ctx, effect, message or "bol gave no reason.")
+        effect.state, effect.settled_at, effect.error = EffectState.REFUSED, ctx.now(), message
+    else:
+        effect.state, effect.due_at, effect.process_status_id = EffectState.WANTED, ctx.now() + WAIT, None
+
+
+def _forget_abandoned(ctx: Context) -> None:
+    """A correction claimed by a job that died is simply sent again: it is absolute."""
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(TransportEffect)
+            .where(
+                TransportEffect.store_id == ctx.store_id,
+                TransportEffect.state == EffectState.SENT,
+                TransportEffect.process_status_id.is_(None),
+                TransportEffect.token != ctx.lease.token,
+            )
+            .values(state=EffectState.WANTED, due_at=ctx.now())
+        )
+
+
+def _next(ctx: Context, session: Any) -> TransportEffect | None:
+    unconfirmed = exists().where(
+        ShipmentEffect.host_shipment_id == TransportEffect.host_shipment_id,
+        ShipmentEffect.state.in_(
+            (EffectState.WANTED, EffectState.SENT, EffectState.UNKNOWN, EffectState.DECISION)
+        ),
+    )
+    found: TransportEffect | None = session.scalar(
+        select(TransportEffect)
+        .where(
+            TransportEffect.store_id == ctx.store_id,
+            TransportEffect.state == EffectState.WANTED,
+            TransportEffect.due_at <= ctx.now(),
+            ~unconfirmed,
+        )
+        .order_by(TransportEffect.due_at, TransportEffect.id)
+        .limit(1)
+    )
+    return found
+
+
+def _transport(ctx: Context, order_id: str, reference: str) -> str | None:
+    """Find the transport of our parcel among bol's shipments of the order."""
+    for number in range(1, MAX_PAGES):
+        ctx.lease.ensure(CALL_SECONDS)
+        page = ctx.client.shipments.page(number, order_id=order_id)
+        for shipment in page.shipments:
+            if shipment.reference == reference and shipment.transport_id:
+                return shipment.transport_id
+        if page.last:
+            break
+    return None
+
+
+def _claim(ctx: Context, effect: TransportEffect) -> bool:
+    """Claim the correction as it was read; one that was changed meanwhile is read anew."""
+    ctx.lease.ensure(CALL_SECONDS)
+    with ctx.host.transaction() as session:
+        claimed = session.execute(
+            update(TransportEffect)
+            .where(
+                TransportEffect.id == effect.id,
+                TransportEffect.state == EffectState.WANTED,
+                TransportEffect.transporter_code == effect.transporter_code,
+                TransportEffect.tracking_code == effect.tracking_code,
+            )
+            .values(
+                state=EffectState.SENT,
+                token=ctx.lease.token,
+                sent_at=ctx.now(),
+                attempts=TransportEffect.attempts + 1,
+                process_status_id=None,
+            )
+        )
+        return bool(claimed.rowcount)
+
+
+def _claimed(ctx: Context, effect: TransportEffect) -> Any:
+    return update(TransportEffect).where(
+        TransportEffect.id == effect.id,
+        TransportEffect.state == EffectState.SENT,
+        TransportEffect.token == ctx.lease.token,
+    )
+
+
+def _put_off(ctx: Context, effect: TransportEffect, error: BolError) -> None:
+    values = effects.after_failure(error, ctx.now(), effect.attempts + 1)
+    values |= {"state": EffectState.WANTED, "unknown_since": None}
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(TransportEffect)
+            .where(
+                TransportEffect.id == effect.id,
+                TransportEffect.state.in_((EffectState.WANTED, EffectState.SENT)),
+                TransportEffect.process_status_id.is_(None),
+            )
+            .values(**values)
+        )
+
+
+def _refuse(ctx: Context, effect: TransportEffect, reason: str) -> None:
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(TransportEffect)
+            .where(
+                TransportEffect.id == effect.id,
+                TransportEffect.state.in_((EffectState.WANTED, EffectState.SENT)),
+                TransportEffect.process_status_id.is_(None),
+            )
+            .values(state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None)
+        )
+        _tell_refused(ctx, effect, reason)
+
+
+def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:
+    order = ctx.host.session.get(BolOrder, effect.order_id)
+    ctx.notify(
+        f"correction-refused:{effect.host_shipment_id}:{effect.tracking_code}",
+        "shipment",
+        Level.WARNING,
+        f"bol did not take the new tracking code of order {order.order_id}",
+        reason,
+        ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+    )

@@ -1,0 +1,65 @@
+"""Orders that bol will cancel soon, because they are not confirmed as shipped: told a day before."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import exists, select, update
+
+from host_app.plugin_api import Level
+from plugin.models import BolOrder, BolOrderItem, BolOrderState
+from plugin.sync.context import Context, order_url
+from plugin.sync.mapping import FBR, start_of_day
+
+#: bol cancels what is not confirmed by the third day after the latest delivery date (partner platform, "You cancel
+#: the order"), where it names no expiry date itself.
+DAYS_AFTER_DELIVERY = 3
+BEFORE = timedelta(days=1)
+BATCH = 100
+#: States of orders that somebody here has to ship.
+WARNED = (BolOrderState.IMPORTED, BolOrderState.WAITING_FOR_PRODUCT)
+
+
+def warn_moment(latest_delivery: date | None, expires: date | None) -> datetime | None:
+    """Return when to warn of an order: a day before bol cancels it, or None where bol names no date."""
+    if expires is None and latest_delivery is not None:
+        expires = latest_delivery + timedelta(days=DAYS_AFTER_DELIVERY)
+    return start_of_day(expires) - BEFORE if expires is not None else None
+
+
+def warn_due(ctx: Context) -> bool:
+    """Tell of orders that bol cancels within a day, once each. Nothing is left afterwards."""
+    if not ctx.active:
+        return False
+    still_open = exists().where(
+        BolOrderItem.order_id == BolOrder.id,
+        BolOrderItem.method == FBR,
+        BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
+    )
+    with ctx.host.reading() as session:
+        rows = session.execute(
+            select(BolOrder.id, BolOrder.order_id, BolOrder.expires, still_open.label("open"))
+            .where(
+                BolOrder.store_id == ctx.store_id,
+                BolOrder.state.in_(WARNED),
+                BolOrder.warn_at <= ctx.now(),
+            )
+            .order_by(BolOrder.warn_at)
+            .limit(BATCH)
+        ).all()
+    if not rows:
+        return False
+    with ctx.host.transaction() as session:
+        for row in rows:
+            session.execute(update(BolOrder).where(BolOrder.id == row.id).values(warn_at=None))
+            if row.open:
+                ctx.notify(
+                    f"deadline:{row.order_id}",
+                    "deadline",
+                    Level.DANGER,
+                    f"bol cancels order {row.order_id} within a day",
+                    "It is not confirmed as shipped. Ship it now, or bol cancels it without payment and sets the "
+                    "stock of its offers to 0.",
+                    order_url(ctx.store_id, row.id),
+                )
+    return len(rows) == BATCH
