@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 V10 = "application/vnd.retailer.v10+json"
+V10_PDF = "application/vnd.retailer.v10+pdf"
 V11 = "application/vnd.retailer.v11+json"
 JSON = "application/json"
 

@@ -55,5 +55,9 @@ def start_of_dutch_day(day: date) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=DUTCH).timestamp()
 
 
+def dutch_hour(day: date, hour: int) -> float:
+    return datetime(day.year, day.month, day.day, hour, tzinfo=DUTCH).timestamp()
+
+
 def days_later(day: date, days: int) -> str:
     return (day + timedelta(days=days)).isoformat()

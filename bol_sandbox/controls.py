@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bol_sandbox import faults, generate, limits, orders, snapshot, trade
+from bol_sandbox import faults, generate, limits, orders, snapshot, statuses, trade
 from bol_sandbox.answers import dump
 from bol_sandbox.model import Order, OrderItem
 from bol_sandbox.world import Seller, World
@@ -21,9 +21,13 @@ SETTINGS = {
     "rotateRefreshTokens": ("rotate_refresh_tokens", (bool,)),
     "shipmentEntityId": ("shipment_entity_id", (str,)),
     "keepCancellationRequest": ("keep_cancellation_request", (bool,)),
+    "dayThreeRule": ("day_three_rule", (bool,)),
+    "processStatusEnd": ("process_status_end", (dict,)),
+    "noLabelOptions": ("no_label_options", (str,)),
+    "refuseUnknownLabelOffers": ("refuse_unknown_label_offers", (bool,)),
+    "vvbNeedsLabel": ("vvb_needs_label", (bool,)),
 }
-ENTITY_IDS = ("orderItemId", "shipmentId")
-
+CHOICES = {"shipmentEntityId": ("orderItemId", "shipmentId"), "noLabelOptions": ("404", "empty")}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -183,8 +187,10 @@ class Controls:
             attribute, kinds = SETTINGS[name]
             if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
                 raise ControlError(f"{name} cannot be {value!r}")
-            if name == "shipmentEntityId" and value not in ENTITY_IDS:
-                raise ControlError(f"shipmentEntityId is one of {', '.join(ENTITY_IDS)}")
+            if name in CHOICES and value not in CHOICES[name]:
+                raise ControlError(f"{name} is one of {', '.join(CHOICES[name])}")
+            if isinstance(value, dict):
+                value = {kind: statuses.forced_end_from_json(kind, end) for kind, end in value.items()}
             setattr(self.world.settings, attribute, value)
         now = {name: getattr(self.world.settings, attribute) for name, (attribute, _) in SETTINGS.items()}
         return answer(now)

@@ -11,14 +11,33 @@ from dataclasses import asdict, fields
 from itertools import chain
 from typing import Any
 
-from bol_sandbox import statuses, tokens, trade
-from bol_sandbox.model import Offer, Order, OrderItem, ProcessStatus, Product, Settings, Shipment, Work
+from bol_sandbox import labels, statuses, tokens, trade
+from bol_sandbox.labels import Purchase
+from bol_sandbox.model import (
+    Label,
+    LabelOffer,
+    Offer,
+    Order,
+    OrderItem,
+    ProcessStatus,
+    Product,
+    Settings,
+    Shipment,
+    Work,
+)
 from bol_sandbox.orders import Cancellation
 from bol_sandbox.shipments import Wanted
+from bol_sandbox.transports import TransportChange
 from bol_sandbox.world import Seller, World
 
 FORMAT = 1
 Row = dict[str, Any]
+WORKS: dict[str, type[Any]] = {
+    "shipment": Wanted,
+    "cancellation": Cancellation,
+    "label": Purchase,
+    "transport": TransportChange,
+}
 
 
 def _names(kind: type, *without: str) -> tuple[str, ...]:
@@ -32,6 +51,8 @@ OFFER = _names(Offer)
 ORDER = _names(Order, "items", "shipments")
 ITEM = _names(OrderItem, "order", "offer")
 SHIPMENT = _names(Shipment, "order", "items")
+LABEL_OFFER = _names(LabelOffer)
+LABEL = _names(Label)
 STATUS = _names(ProcessStatus, "work")
 
 
@@ -50,6 +71,8 @@ def write(world: World) -> Row:
         ],
         "orders": [_write_order(order) for order in world.orders.values()],
         "shipments": [_write_shipment(shipment) for shipment in world.shipments.values()],
+        "labelOffers": [_row(offer, LABEL_OFFER) for offer in world.label_offers.values()],
+        "labels": [_row(label, LABEL) for label in world.labels.values()],
         "statuses": [_write_status(status) for status in world.statuses.values()],
         "tokens": [(token, seller.client_id, expires) for token, (seller, expires) in world.tokens.items()],
     }
@@ -73,6 +96,10 @@ def read(world: World, document: Row) -> None:
         _read_order(world, row, offers)
     for row in document["shipments"]:
         _read_shipment(world, row)
+    # Files from before there were labels lack these two.
+    for row in document.get("labelOffers", ()):
+        labels.remember(world, LabelOffer(**row))
+    world.labels = {row["label_id"]: Label(**row) for row in document.get("labels", ())}
     for row in document["statuses"]:
         statuses.remember(world, _read_status(row))
     for token, client_id, expires in document["tokens"]:
@@ -81,6 +108,7 @@ def read(world: World, document: Row) -> None:
         seller.orders.fill(seller.all_orders)
     for order in world.orders.values():
         trade.hide_later(world, order)
+        trade.expire_later(world, order)
 
 
 def _row(thing: object, names: Iterable[str]) -> Row:
@@ -161,15 +189,15 @@ def _read_status(row: Row) -> ProcessStatus:
 
 
 def _write_work(work: Work) -> Row:
-    if isinstance(work, Wanted):
-        return {"shipment": asdict(work)}
-    if isinstance(work, Cancellation):
-        return {"cancellation": asdict(work)}
-    raise TypeError(f"{type(work).__name__} cannot be kept")
+    names = [name for name, kind in WORKS.items() if type(work) is kind]
+    if not names:
+        raise TypeError(f"{type(work).__name__} cannot be kept")
+    return {names[0]: asdict(work)}  # type: ignore[call-overload]
 
 
 def _read_work(row: Row) -> Work:
-    if "shipment" in row:
-        values = row["shipment"]
-        return Wanted(**values | {"lines": tuple((item, quantity) for item, quantity in values["lines"])})
-    return Cancellation(**row["cancellation"])
+    ((name, values),) = row.items()
+    if "lines" in values:
+        values = values | {"lines": tuple((item, quantity) for item, quantity in values["lines"])}
+    work: Work = WORKS[name](**values)
+    return work

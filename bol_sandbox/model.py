@@ -13,14 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Settings:
-    """Switches of `PUT /sandbox/settings`; the last two decide what bol's description leaves open."""
+    """Switches of `PUT /sandbox/settings`; from `shipment_entity_id` on they decide what bol leaves open."""
 
     latency_ms: float = 0
     process_status_delay_ms: float = 0
     token_seconds: int = 299
     rotate_refresh_tokens: bool = False
+    # Off, because a moved clock would else end orders that are about something else.
+    day_three_rule: bool = False
+    # By event type: how its statuses end, whatever the work came to.
+    process_status_end: dict[str, dict[str, Any]] = field(default_factory=dict)
     shipment_entity_id: str = "orderItemId"
     keep_cancellation_request: bool = True
+    no_label_options: str = "404"
+    refuse_unknown_label_offers: bool = False
+    vvb_needs_label: bool = False
 
 
 @dataclass(slots=True)
@@ -175,6 +182,33 @@ class Shipment:
     transporter_code: str | None
     track_and_trace: str | None
     shipping_label_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOffer:
+    """A label that may be bought for so many pieces of these order items; `kind` is its display name."""
+
+    offer_id: str
+    client_id: str
+    quantities: dict[str, int]
+    kind: str
+    expires_at: float
+
+
+@dataclass(slots=True, eq=False)
+class Label:
+    """A label that was bought: money, whether or not a parcel ever carries it."""
+
+    label_id: str
+    client_id: str
+    order_id: str
+    quantities: dict[str, int]
+    kind: str
+    price_cents: int
+    transporter_code: str
+    track_and_trace: str
+    bought_at: float
+    shipment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

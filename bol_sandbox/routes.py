@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bol_sandbox import catalog, offers, orders, shipments, statuses, tokens
-from bol_sandbox.answers import JSON, V10, V11, Answer, reply
+from bol_sandbox import catalog, labels, offers, orders, shipments, statuses, tokens, transports
+from bol_sandbox.answers import JSON, V10, V10_PDF, V11, Answer, reply
 from bol_sandbox.call import Call
 
 Handler = Callable[[Call], Answer]
@@ -38,6 +38,11 @@ ROUTES = (
     Route("GET", "/retailer/shipments", shipments.list_shipments, V10),
     Route("POST", "/retailer/shipments", shipments.create_shipment, V10),
     Route("GET", "/retailer/shipments/{shipment-id}", shipments.get_shipment, V10),
+    Route("PUT", "/retailer/transports/{transport-id}", transports.change_transport, V10),
+    Route("POST", "/retailer/shipping-labels/delivery-options", labels.delivery_options, V10),
+    Route("POST", "/retailer/shipping-labels", labels.create_label, V10),
+    Route("GET", "/retailer/shipping-labels/{shipping-label-id}", labels.get_label, V10_PDF),
+    Route("HEAD", "/retailer/shipping-labels/{shipping-label-id}", labels.get_label, V10_PDF),
     Route("GET", "/retailer/offers", offers.list_offers, V11),
     Route("POST", "/retailer/offers", offers.create_offer, V11),
     Route("GET", "/retailer/offers/{offer-id}", offers.get_offer, V11),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bol_sandbox import statuses, trade
+from bol_sandbox import labels, order_lines, statuses, trade
 from bol_sandbox.answers import V10, Answer, reply
 from bol_sandbox.call import BodyChecks, Call
 from bol_sandbox.clock import stamp
-from bol_sandbox.model import OrderItem, Outcome, Shipment
+from bol_sandbox.model import Label, OrderItem, Outcome, Shipment
+from bol_sandbox.order_lines import Lines
 from bol_sandbox.orders import offer_reference
-from bol_sandbox.problems import EMPTY, bad_request, invalid, not_found
+from bol_sandbox.problems import bad_request, invalid, not_found
 from bol_sandbox.world import World
 
 PAGE_SIZE = 50
@@ -32,7 +33,7 @@ NEITHER = (
 class Wanted:
     """A shipment request that is well formed; whether it can be done shows later."""
 
-    lines: tuple[tuple[str, int | None], ...]
+    lines: Lines
     reference: str | None
     shipping_label_id: str | None
     transporter_code: str | None
@@ -40,7 +41,8 @@ class Wanted:
 
     def do(self, world: World, client_id: str, at: float) -> Outcome:
         try:
-            lines = _openable(world, client_id, self)
+            lines = order_lines.find_open(world, client_id, self.lines)
+            label = self._label(world, client_id, lines)
         except trade.Refused as refusal:
             return Outcome(error_message=str(refusal))
         shipment = trade.ship(
@@ -48,11 +50,23 @@ class Wanted:
             lines,
             at,
             reference=self.reference,
-            transporter_code=self.transporter_code,
-            track_and_trace=self.track_and_trace,
+            transporter_code=label.transporter_code if label else self.transporter_code,
+            track_and_trace=label.track_and_trace if label else self.track_and_trace,
             shipping_label_id=self.shipping_label_id,
         )
+        if label:
+            label.shipment_id = shipment.shipment_id
         return Outcome(entity_id=shipment.shipment_id)
+
+    def _label(self, world: World, client_id: str, lines: list[tuple[OrderItem, int]]) -> Label | None:
+        """Find the label. Whether Shipping via bol may go without one is left open by bol."""
+        if self.shipping_label_id is not None:
+            return labels.for_parcel(world, client_id, self.shipping_label_id, lines)
+        if world.settings.vvb_needs_label:
+            for item, _ in lines:
+                if item.distribution_party == "BOL":
+                    raise trade.Refused(f"Order item with id {item.order_item_id} needs a shipping label.")
+        return None
 
 
 def create_shipment(call: Call) -> Answer:
@@ -68,10 +82,7 @@ def create_shipment(call: Call) -> Answer:
 
 def _read(body: dict[str, Any]) -> Wanted:
     checks = BodyChecks()
-    items = body.get("orderItems")
-    if not isinstance(items, list) or not 1 <= len(items) <= MOST_ITEMS:
-        raise bad_request([("orderItems", f"size must be between 1 and {MOST_ITEMS}")], body=True)
-    lines = tuple(_line(checks, item, f"orderItems[{index}]") for index, item in enumerate(items))
+    lines = order_lines.read(checks, body, MOST_ITEMS)
     reference = checks.optional_text(body, "shipmentReference", "shipmentReference", most=LONGEST_REFERENCE)
     if reference == "":
         checks.refuse("shipmentReference", invalid(reference))
@@ -89,39 +100,6 @@ def _read(body: dict[str, Any]) -> Wanted:
         track = checks.optional_text(transport, "trackAndTrace", "transport.trackAndTrace")
     checks.finish()
     return Wanted(lines, reference, label, code, track)
-
-
-def _line(checks: BodyChecks, item: object, at: str) -> tuple[str, int | None]:
-    if not isinstance(item, dict):
-        checks.refuse(at, EMPTY)
-        return "", None
-    quantity = item.get("quantity")
-    if quantity is not None and (not isinstance(quantity, int) or isinstance(quantity, bool) or quantity < 1):
-        checks.refuse(f"{at}.quantity", invalid(quantity))
-        quantity = None
-    return checks.text(item, "orderItemId", f"{at}.orderItemId"), quantity
-
-
-def _openable(world: World, client_id: str, wanted: Wanted) -> list[tuple[OrderItem, int]]:
-    """Find the items and check that their quantities are open; all of a request or nothing of it."""
-    quantities: dict[str, int] = {}
-    for order_item_id, given in wanted.lines:
-        item = world.items.get(order_item_id)
-        if item is None or item.order.client_id != client_id:
-            raise trade.Refused(f"Order item with id {order_item_id} not found.")
-        if item.method == "FBB":
-            raise trade.Refused(f"Order item with id {order_item_id} is fulfilled by bol.")
-        quantities[order_item_id] = quantities.get(order_item_id, 0) + (item.open if given is None else given)
-    found = [(world.items[order_item_id], quantity) for order_item_id, quantity in quantities.items()]
-    if len({item.order.order_id for item, _ in found}) > 1:
-        raise trade.Refused("The order items belong to different orders.")
-    for item, quantity in found:
-        if item.open == 0:
-            how = "cancelled" if item.shipped == 0 else "shipped"
-            raise trade.Refused(f"Order item with id {item.order_item_id} is already {how}.")
-        if quantity > item.open:
-            raise trade.Refused(f"Order item with id {item.order_item_id} has only {item.open} open.")
-    return found
 
 
 def list_shipments(call: Call) -> Answer:
@@ -171,19 +149,23 @@ def get_shipment(call: Call) -> Answer:
     return reply(as_json(shipment), V10)
 
 
-def as_json(shipment: Shipment) -> dict[str, Any]:
+def transport_json(shipment: Shipment) -> dict[str, str]:
     transport = {
         "transportId": shipment.transport_id,
         "transporterCode": shipment.transporter_code,
         "trackAndTrace": shipment.track_and_trace,
         "shippingLabelId": shipment.shipping_label_id,
     }
+    return {name: value for name, value in transport.items() if value is not None}
+
+
+def as_json(shipment: Shipment) -> dict[str, Any]:
     return _reduced(shipment) | {
         "pickupPoint": shipment.order.pickup_point,
         "shipmentDetails": shipment.order.shipment_details,
         "billingDetails": shipment.order.billing_details,
         "shipmentItems": [_item_json(item, quantity) for item, quantity in shipment.items],
-        "transport": {name: value for name, value in transport.items() if value is not None},
+        "transport": transport_json(shipment),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from bol_sandbox import orders, shipments, statuses
+from bol_sandbox import labels, orders, shipments, statuses
 from bol_sandbox.clock import stamp
 from bol_sandbox.model import Offer
 from bol_sandbox.world import Seller, World
@@ -17,7 +17,7 @@ def state(world: World, client_id: str | None = None, latest: int | None = None)
     mine = {s.client_id for s in sellers}
     return {
         "now": stamp(world.now()),
-        "sellers": [_seller(s) for s in sellers],
+        "sellers": [_seller(world, s) for s in sellers],
         "offers": [_offer(world, s, o) for s in sellers for o in islice(s.offers.by_id.values(), latest)],
         "orders": [
             {"clientId": s.client_id, "open": o.is_open, **orders.as_json(o)}
@@ -29,7 +29,20 @@ def state(world: World, client_id: str | None = None, latest: int | None = None)
             for s in sellers
             for parcel in _tail([*s.shipments["FBR"], *s.shipments["FBB"]], latest)
         ],
-        "labels": [],
+        "transports": [
+            {
+                "clientId": s.client_id,
+                "shipmentId": parcel.shipment_id,
+                "orderId": parcel.order.order_id,
+                **shipments.transport_json(parcel),
+            }
+            for s in sellers
+            for parcel in _tail([*s.shipments["FBR"], *s.shipments["FBB"]], latest)
+        ],
+        "labels": [
+            {"clientId": label.client_id, **labels.as_json(label)}
+            for label in _tail([one for one in world.labels.values() if one.client_id in mine], latest)
+        ],
         "processStatuses": [
             {"clientId": status.client_id, **statuses.as_json(status)}
             for status in _tail([s for s in world.statuses.values() if s.client_id in mine], latest)
@@ -42,7 +55,8 @@ def _tail(rows: list[Any], latest: int | None) -> list[Any]:
     return rows if latest is None else rows[-latest:] if latest else []
 
 
-def _seller(seller: Seller) -> dict[str, Any]:
+def _seller(world: World, seller: Seller) -> dict[str, Any]:
+    bought = [label for label in world.labels.values() if label.client_id == seller.client_id]
     return {
         "clientId": seller.client_id,
         "sellerId": seller.seller_id,
@@ -51,6 +65,8 @@ def _seller(seller: Seller) -> dict[str, Any]:
         "orderCount": len(seller.all_orders),
         "openOrderCount": len(seller.orders.open),
         "shipmentCount": sum(map(len, seller.shipments.values())),
+        "labelCount": len(bought),
+        "labelCost": sum(label.price_cents for label in bought) / 100,
     }
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from bol_sandbox.answers import V10, Answer, reply
 from bol_sandbox.call import Call
 from bol_sandbox.clock import stamp
-from bol_sandbox.model import ProcessStatus, Work
+from bol_sandbox.model import Outcome, ProcessStatus, Work
 from bol_sandbox.problems import EMPTY, bad_request, invalid, not_found
 from bol_sandbox.world import Seller, World
 
 PAGE_SIZE = 50
 BULK_MOST = 1000
+ENDS = ("SUCCESS", "FAILURE", "TIMEOUT")
 KEPT_SECONDS = 24 * 3600
 EVENT_TYPES = (
     "CREATE_SHIPMENT", "CANCEL_ORDER", "CHANGE_TRANSPORT", "HANDLE_RETURN_ITEM", "CREATE_RETURN_ITEM",
@@ -57,14 +58,44 @@ def remember(world: World, status: ProcessStatus) -> None:
 
 
 def _finish(world: World, status: ProcessStatus, work: Work, at: float) -> None:
-    outcome = work.do(world, status.client_id, at)
+    forced = _forced_end(world, status.event_type)
+    outcome = work.do(world, status.client_id, at) if forced is None or forced["workDone"] else Outcome()
     known = _keys(status)
     status.work = None
     status.status = "FAILURE" if outcome.error_message else "SUCCESS"
     status.error_message = outcome.error_message
-    status.entity_id = status.known_as or outcome.entity_id
+    if forced is not None:
+        status.status = forced["status"]
+        status.error_message = "It went wrong at bol." if status.status == "FAILURE" else None
+    made = outcome.entity_id if status.status == "SUCCESS" else None
+    status.entity_id = status.known_as or made
     _index(world, status, _keys(status) - known)
     _forget_later(world, status)
+
+
+def _forced_end(world: World, event_type: str) -> dict[str, Any] | None:
+    """Look up how this status must end, and count it."""
+    ends = world.settings.process_status_end
+    end = ends.get(event_type)
+    if end is None or end["times"] == 0:
+        return None
+    if end["times"] is not None:
+        world.settings.process_status_end = ends | {event_type: end | {"times": end["times"] - 1}}
+    return end
+
+
+def forced_end_from_json(event_type: str, value: Any) -> dict[str, Any]:
+    """Read one entry of the setting `processStatusEnd`: a status, or {status, workDone?, times?}."""
+    given = {"status": value} if isinstance(value, str) else dict(value)
+    end = {"workDone": given.get("status") == "SUCCESS", "times": None, **given}
+    if event_type not in EVENT_TYPES:
+        raise ValueError(f"processStatusEnd: there is no event type {event_type}")
+    if set(end) != {"status", "workDone", "times"} or end["status"] not in ENDS:
+        raise ValueError(f"processStatusEnd: a status of {', '.join(ENDS)}, and if wanted workDone and times")
+    return end | {
+        "workDone": bool(end["workDone"]),
+        "times": None if end["times"] is None else int(end["times"]),
+    }
 
 
 def _index(world: World, status: ProcessStatus, keys: set[tuple[str, str]]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from bol_sandbox import customers
-from bol_sandbox.clock import days_later, dutch_date
+from bol_sandbox.clock import days_later, dutch_date, start_of_dutch_day
 from bol_sandbox.model import Offer, Order, OrderItem, Shipment
 from bol_sandbox.order_book import VISIBLE_SECONDS
 from bol_sandbox.world import Seller, World
@@ -60,6 +61,7 @@ def place_order(
     world.orders[order.order_id] = order
     seller.all_orders.append(order)
     seller.orders.add(order)
+    expire_later(world, order)
     return order
 
 
@@ -163,6 +165,7 @@ def book(world: World, shipment: Shipment) -> None:
     """Note a parcel wherever it is looked for."""
     shipment.order.shipments.append(shipment)
     world.shipments[shipment.shipment_id] = shipment
+    world.transports[shipment.transport_id] = shipment
     method = shipment.items[0][0].method
     world.sellers[shipment.order.client_id].shipments[method].append(shipment)
 
@@ -178,6 +181,30 @@ def hide_later(world: World, order: Order) -> None:
     listed = world.sellers[order.client_id].orders
     if not order.is_open:
         world.timers.schedule(order.changed_at + VISIBLE_SECONDS, lambda _: listed.hide(order))
+
+
+def expire_later(world: World, order: Order) -> None:
+    """Let bol cancel what is not confirmed when the expiry date is over, and stop the sale of it.
+
+    "Not confirmed by the third day after the latest delivery date": cancelled, and the offer's stock set to 0
+    (partner platform, cancellations).
+    """
+    over = start_of_dutch_day(date.fromisoformat(order.expiry_date) + timedelta(days=1))
+    world.timers.schedule(over, lambda at: _expire(world, order, at))
+
+
+def _expire(world: World, order: Order, at: float) -> None:
+    if not world.settings.day_three_rule:
+        return
+    book = world.sellers[order.client_id].offers
+    for item in order.items:
+        if item.method != "FBR" or not cancel_open(world, item, at):
+            continue
+        offer = item.offer
+        if offer is not None and offer.method == "FBR" and offer.offer_id in book.by_id:
+            offer.amount = 0
+            number = world.number("modification")
+            book.touch(offer, at=at, sequence=number, reference=offer.reference)
 
 
 def _order_id(number: int) -> str:

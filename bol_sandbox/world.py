@@ -9,7 +9,7 @@ from bol_sandbox.calls import CallLog
 from bol_sandbox.clock import Clock
 from bol_sandbox.faults import Faults
 from bol_sandbox.limits import Limits
-from bol_sandbox.model import Order, OrderItem, ProcessStatus, Product, Settings, Shipment
+from bol_sandbox.model import Label, LabelOffer, Order, OrderItem, ProcessStatus, Product, Settings, Shipment
 from bol_sandbox.offer_book import OfferBook
 from bol_sandbox.order_book import OrderBook
 from bol_sandbox.timers import Timers
@@ -58,6 +58,9 @@ class World:
         self.orders: dict[str, Order] = {}
         self.items: dict[str, OrderItem] = {}
         self.shipments: dict[str, Shipment] = {}
+        self.transports: dict[str, Shipment] = {}
+        self.label_offers: dict[str, LabelOffer] = {}
+        self.labels: dict[str, Label] = {}
         self.statuses: dict[str, ProcessStatus] = {}
         self.numbers: dict[str, int] = {}
 

@@ -153,7 +153,12 @@ def _check_body(
     schema_node = content[bare].get("schema")
     if schema_node is None:
         return
-    value = json.loads(body) if isinstance(body, (bytes, str)) else body
+    value = body
+    if isinstance(body, (bytes, str)):
+        try:
+            value = json.loads(body)
+        except ValueError as error:
+            raise AssertionError(f"{where}: the body is not JSON: {error}") from None
     schema_uri = f"{uri}/content/{_escape(bare)}/schema"
     validator = Draft202012Validator({"$ref": schema_uri}, registry=_registry(), format_checker=formats)
     errors = [f"  {_at(error.absolute_path)}: {error.message}" for error in validator.iter_errors(value)]

@@ -6,6 +6,8 @@ table, `DEVIATIONS`, and each is shown to be needed: without it the answer does 
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +20,7 @@ from bol_sandbox.testing import SandboxControls, running_sandbox
 from tests.contract import spec
 
 V10 = "application/vnd.retailer.v10+json"
+V10_PDF = "application/vnd.retailer.v10+pdf"
 V11 = "application/vnd.retailer.v11+json"
 MUG, LAMP, BAG = "8712345000011", "8712345000028", "8712345000035"
 NOBODY = "6ff736b5-cdd0-4150-8c67-78269ee986f5"
@@ -73,6 +76,10 @@ def _give_references(answer: Answer) -> Answer:
     return replace(answer, body={"shipmentReference": "", **answer.body})
 
 
+def _as_base64(answer: Answer) -> Answer:
+    return replace(answer, body=json.dumps(base64.b64encode(answer.body).decode()))
+
+
 def _small_page(answer: Answer) -> Answer:
     return replace(answer, body={**answer.body, "page": {**answer.body["page"], "pageSize": 25}})
 
@@ -98,6 +105,17 @@ DEVIATIONS = {
     "link with method": Deviation(
         "bol's demo scenarios, v10 shipments, 2025-08-06",
         lambda answer: replace(answer, extras=answer.extras | {"method"}),
+    ),
+    "empty label options": Deviation(
+        "picqer client, README: empty arrays are omitted", _with_body(deliveryOptions=[])
+    ),
+    "label in bytes": Deviation(
+        'described as "byte", which is base64 in OpenAPI; clients in the field take the body as the file',
+        _as_base64,
+    ),
+    "HEAD in words": Deviation(
+        "the text of get-shipping-label: 'you can do a HEAD request'",
+        lambda answer: replace(answer, method="GET", body='""'),
     ),
     "no shipment reference": Deviation("123lens client, captured mocks; demo samples", _give_references),
     "status not declared": Deviation(
@@ -153,7 +171,9 @@ class World:
         came = requests.request(
             method, self.sandbox.url + path, json=body, headers=sent | (headers or {}), timeout=10
         )
-        content = came.json() if came.content else None
+        content = came.content or None
+        if content is not None and not content.startswith(b"%PDF-"):
+            content = came.json()
         return Answer(
             method, urlsplit(path).path, came.status_code, came.headers.get("Content-Type"), content
         )
@@ -180,6 +200,46 @@ def _order(world: World, **more: Any) -> Answer:
 def _cancellation(world: World, reason: str = "OUT_OF_STOCK") -> Answer:
     line = {"orderItemId": world.item(), "reasonCode": reason}
     return world.send("PUT", "/retailer/orders/cancellation", {"orderItems": [line]})
+
+
+def _options(world: World, *items: str) -> Answer:
+    lines = [{"orderItemId": item, "quantity": 1} for item in items or (world.item(),)]
+    return world.send("POST", "/retailer/shipping-labels/delivery-options", {"orderItems": lines})
+
+
+def _purchase(world: World, item: str, **more: Any) -> Answer:
+    offer = _options(world, item).body["deliveryOptions"][0]["shippingLabelOfferId"]
+    body = {"orderItems": [{"orderItemId": item, "quantity": 1}], "shippingLabelOfferId": offer}
+    return world.send("POST", "/retailer/shipping-labels", body | more)
+
+
+def _label_status(world: World, item: str, **more: Any) -> Answer:
+    bought = _purchase(world, item, **more)
+    return world.send("GET", f"/shared/process-status/{bought.body['processStatusId']}")
+
+
+def _label(world: World, method: str, media_type: str = V10_PDF) -> Answer:
+    label = _label_status(world, world.item()).body["entityId"]
+    return world.send(method, f"/retailer/shipping-labels/{label}", headers={"Accept": media_type})
+
+
+def _shipment_by_label(world: World) -> Answer:
+    item = world.item()
+    label = _label_status(world, item).body["entityId"]
+    world.ship(item, shipmentReference="P", transport=None, shippingLabelId=label)
+    number = world.send("GET", "/retailer/shipments").body["shipments"][0]["shipmentId"]
+    return world.send("GET", f"/retailer/shipments/{number}")
+
+
+def _transport(world: World, **body: Any) -> Answer:
+    world.ship(world.item())
+    number = world.send("GET", "/retailer/shipments").body["shipments"][0]["transport"]["transportId"]
+    return world.send("PUT", f"/retailer/transports/{number}", body)
+
+
+def _no_options(world: World) -> Answer:
+    world.sandbox.settings(noLabelOptions="empty")
+    return _options(world, world.item(), world.item())
 
 
 def _shipment(world: World, **more: Any) -> Answer:
@@ -256,9 +316,27 @@ CASES: list[tuple[str, Run, int, tuple[str, ...]]] = [
     ("no shipments", lambda w: w.send("GET", "/retailer/shipments"), 200, ("empty shipments",)),
     ("shipments refused", lambda w: w.send("GET", "/retailer/shipments?page=x"), 400, ()),
     ("shipment", lambda w: _shipment(w, shipmentReference="PL-1"), 200, ()),
-    ("shipment by label", lambda w: _shipment(w, shipmentReference="P", transport=None, shippingLabelId="L"), 200, ()),
+    ("shipment by label", _shipment_by_label, 200, ()),
     ("shipment without reference", _shipment, 200, ("no shipment reference",)),
     ("unknown shipment", lambda w: w.send("GET", "/retailer/shipments/1"), 404, ("problem without violations",)),
+    ("changed transport", lambda w: _transport(w, transporterCode="GLS", trackAndTrace="3S2"), 202, ("link with method",)),
+    ("changed transport refused", lambda w: _transport(w, transporterCode="GLS"), 400, ()),
+    ("label options", _options, 200, ()),
+    ("label options refused", lambda w: _options(w, ""), 400, ()),
+    ("label options of nothing", lambda w: _options(w, "1"), 404, ("problem without violations",)),
+    ("no label options", _no_options, 200, ("empty label options",)),
+    ("new label", lambda w: _purchase(w, w.item()), 202, ("link with method",)),
+    ("new label refused", lambda w: _purchase(w, w.item(), shippingLabelOfferId=""), 400, ()),
+    ("status of a label", lambda w: _label_status(w, w.item()), 200, ("link with method",)),
+    ("status of no label", lambda w: _label_status(w, w.item(), shippingLabelOfferId="1"), 200, ("link with method",)),
+    ("label", lambda w: _label(w, "GET"), 200, ("label in bytes",)),
+    ("headers of a label", lambda w: _label(w, "HEAD"), 200, ("HEAD in words",)),
+    (
+        "unknown label",
+        lambda w: w.send("GET", "/retailer/shipping-labels/1", headers={"Accept": V10_PDF}),
+        404,
+        ("problem without violations",),
+    ),
     ("status of a success", _status, 200, ("link with method",)),
     ("status of a failure", lambda w: _status(w, "404"), 200, ("link with method",)),
     ("unknown status", lambda w: w.send("GET", "/shared/process-status/1"), 404, ("problem without violations",)),
