@@ -1,21 +1,19 @@
-// While something runs, fetches the page again every few seconds and replaces the parts that show it.
+// While something runs, fetches the page again every few seconds and replaces the parts that show it. Where nothing
+// changes it asks ever less often.
 "use strict";
 
 (() => {
-  const EVERY_MS = 3000;
+  const FIRST_MS = 2000;
+  const LONGEST_MS = 30000;
   const MOST_FAILURES = 5;
+  let wait = FIRST_MS;
   let failures = 0;
 
   async function refresh() {
     try {
       const answer = await fetch(window.location.href, { credentials: "same-origin" });
       if (!answer.ok || answer.redirected) throw new Error(`status ${answer.status}`);
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      document.querySelectorAll("[data-bol-part]").forEach((part) => {
-        const other = fresh.getElementById(part.id);
-        if (other && other.innerHTML !== part.innerHTML) part.replaceWith(document.importNode(other, true));
-        else if (other && !("bolRunning" in other.dataset)) delete part.dataset.bolRunning;
-      });
+      show(new DOMParser().parseFromString(await answer.text(), "text/html"));
       failures = 0;
     } catch {
       failures += 1;
@@ -23,9 +21,20 @@
     later();
   }
 
+  function show(fresh) {
+    let changed = false;
+    document.querySelectorAll("[data-bol-part]").forEach((part) => {
+      const other = fresh.getElementById(part.id);
+      if (!other || other.isEqualNode(part)) return;
+      part.replaceWith(document.importNode(other, true));
+      changed = true;
+    });
+    wait = changed ? FIRST_MS : Math.min(wait * 1.5, LONGEST_MS);
+  }
+
   function later() {
     if (failures < MOST_FAILURES && document.querySelector("[data-bol-running]")) {
-      window.setTimeout(() => (document.hidden ? later() : refresh()), EVERY_MS);
+      window.setTimeout(() => (document.hidden ? later() : refresh()), wait);
     }
   }
 

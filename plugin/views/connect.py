@@ -75,7 +75,13 @@ class ConnectPages(BolView):
                 if not found.settings.carriers.get(choice.key, "").strip()
             ]
         return self.page(
-            "summary", it=found, store=found.store, warehouses=titles, unmapped=unmapped, tab="settings"
+            "summary",
+            it=found,
+            store=found.store,
+            warehouses=titles,
+            unmapped=unmapped,
+            tab="settings",
+            step=3,
         )
 
     def _sign_in(self, typed: SignIn, problem: str = "") -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import request
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from plugin.models import Offer
 from plugin.settings import StoreSettings
@@ -25,9 +25,7 @@ class OfferPages(BolView):
         if state:
             statement = statement.where(word == state)
         if text:
-            statement = statement.where(
-                or_(Offer.ean.startswith(text, autoescape=True), Offer.title.icontains(text, autoescape=True))
-            )
+            statement = statement.where(Offer.ean.startswith(text, autoescape=True))
         with self.host.reading() as session:
             page = read_page(session, statement)
             ids = [row.product_id for row, _word in page.rows if row.product_id is not None]

@@ -20,9 +20,17 @@ SWITCHES = (
     "send_stock",
     "send_shipments",
     "check_at_closing",
+    "overrule_at_closing",
     "managed_by_retailer",
 )
-NUMBERS = ("import_minutes", "address_days", "safety_stock", "max_stock")
+NUMBERS = (
+    "import_minutes",
+    "address_days",
+    "safety_stock",
+    "max_stock",
+    "confirm_after_minutes",
+    "tracking_wait_minutes",
+)
 #: The codes that bol has published, with a name where the code does not tell whose it is. bol takes others, too
 #: (Retailer API v10, ChangeTransportRequest of 2023; open text since 2024).
 TRANSPORTER_CODES: Mapping[str, str] = {
@@ -84,6 +92,8 @@ class SettingsForm:
             changes["lookup"] = self._typed["lookup"]
         if "orders_from" in typed:
             changes |= self._day("orders_from")
+        if "tracking_patterns" in typed:
+            changes["tracking_patterns"] = _patterns(self._typed["tracking_patterns"])
         changes |= self._warehouses(typed)
         changes["carriers"] = dict(self.settings.carriers) | {
             carrier.key: self._typed[f"carrier:{carrier.key}"]
@@ -100,6 +110,10 @@ class SettingsForm:
             return self._typed[name]
         if name.startswith("carrier:"):
             return self.settings.carriers.get(name.removeprefix("carrier:"), "")
+        if name == "tracking_patterns":
+            return "\n".join(
+                f"{pattern} = {code}" for pattern, code in self.settings.tracking_patterns.items()
+            )
         value = getattr(self.settings, name)
         return "" if value is None else str(value)
 
@@ -140,3 +154,9 @@ class SettingsForm:
             else:
                 self.errors["stock_warehouses"] = "One of these warehouses is not there any more."
         return changes
+
+
+def _patterns(text: str) -> dict[str, str]:
+    """Read lines of a pattern and its code; a line without a code keeps an empty one, which is refused."""
+    lines = [line.partition("=") for line in text.splitlines() if line.strip()]
+    return {pattern.strip(): code.strip() for pattern, _sign, code in lines}

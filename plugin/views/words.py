@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from flask_babel import format_date, format_datetime, format_timedelta, to_user_timezone  # type: ignore[import-untyped]
@@ -27,7 +27,7 @@ ORDERS: Mapping[str, tuple[str, Level]] = {
     BolOrderState.IMPORTED: ("imported", Level.SUCCESS),
     BolOrderState.NOTHING_TO_SHIP: ("nothing to ship", Level.INFO),
     BolOrderState.TOO_OLD: ("older than the start date", Level.INFO),
-    overview.FAILED: ("could not be taken over", Level.DANGER),
+    overview.FAILED: ("with an error", Level.DANGER),
 }
 
 OFFERS: Mapping[str, tuple[str, Level]] = {
@@ -61,7 +61,9 @@ def ago(value: datetime | None) -> str:
     if value is None:
         return ""
     passed = datetime.now(UTC) - value
-    return str(format_timedelta(-passed, granularity="second", add_direction=True))
+    if passed < timedelta(minutes=1):
+        return "just now"
+    return str(format_timedelta(-passed, granularity="minute", add_direction=True))
 
 
 def day(value: date) -> str:

@@ -42,6 +42,10 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
         send_stock="on",
         send_shipments="on",
         check_at_closing="off",
+        overrule_at_closing="on",
+        confirm_after_minutes="10",
+        tracking_wait_minutes="60",
+        tracking_patterns="3S* = TNT\r\n\r\nJVGL*=DHL",
         safety_stock="2",
         max_stock="50",
         managed_by_retailer="off",
@@ -63,6 +67,10 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
         send_stock=True,
         send_shipments=True,
         check_at_closing=False,
+        overrule_at_closing=True,
+        confirm_after_minutes=10,
+        tracking_wait_minutes=60,
+        tracking_patterns={"3S*": "TNT", "JVGL*": "DHL"},
         safety_stock=2,
         max_stock=50,
         managed_by_retailer=False,
@@ -89,6 +97,8 @@ def test_fields_can_be_emptied(site: Site, store: int, chief: Person) -> None:
         ("address_days", "0", "Choose 1 to"),
         ("safety_stock", "-1", "Choose 0 to 999 pieces."),
         ("max_stock", "1000", "bol takes 0 to 999 pieces."),
+        ("confirm_after_minutes", "1441", "Choose 0 to 1440 minutes."),
+        ("tracking_patterns", "3S*", "Give each pattern a transporter code."),
         ("orders_from", "yesterday", "Enter a day"),
         ("lookup", "luck", "Choose how products are found."),
         ("warehouse_id", "99", "This warehouse is not there any more"),
@@ -102,7 +112,7 @@ def test_what_cannot_be_used_is_told_at_the_field(
     answer = save(chief, store, **{"send_stock": "on", field: value})
     assert message in answer
     assert "Nothing was saved" in answer
-    if field not in ("lookup", "warehouse_id", "stock_warehouses"):
+    if field not in ("lookup", "warehouse_id", "stock_warehouses", "tracking_patterns"):
         assert f'value="{value}"' in answer
     assert kept(site) == StoreSettings()
 
