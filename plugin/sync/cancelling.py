@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Select, exists, select, update
 
 from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
@@ -195,25 +196,30 @@ def _find_abandoned(ctx: Context) -> None:
         )
 
 
-def _claim(ctx: Context) -> CancellationEffect | None:
-    """Claim the cancellation that waits longest, of an item of which no shipment is unsettled."""
+def next_cancellation(store_id: int, now: datetime) -> Select[CancellationEffect]:
+    """Select the cancellation that waits longest, of an item of which no shipment is unsettled."""
     shipping = exists().where(
         ShipmentEffect.store_id == CancellationEffect.store_id,
         ShipmentEffect.order_item_id == CancellationEffect.order_item_id,
         ShipmentEffect.state.in_(UNSETTLED),
     )
+    return (
+        select(CancellationEffect)
+        .where(
+            CancellationEffect.store_id == store_id,
+            CancellationEffect.state == EffectState.WANTED,
+            CancellationEffect.due_at <= now,
+            ~shipping,
+        )
+        .order_by(CancellationEffect.due_at, CancellationEffect.id)
+        .limit(1)
+    )
+
+
+def _claim(ctx: Context) -> CancellationEffect | None:
     with ctx.host.transaction() as session:
         effect: CancellationEffect | None = session.scalar(
-            select(CancellationEffect)
-            .where(
-                CancellationEffect.store_id == ctx.store_id,
-                CancellationEffect.state == EffectState.WANTED,
-                CancellationEffect.due_at <= ctx.now(),
-                ~shipping,
-            )
-            .order_by(CancellationEffect.due_at, CancellationEffect.id)
-            .limit(1)
-            .with_for_update()
+            next_cancellation(ctx.store_id, ctx.now()).with_for_update()
         )
         if effect is not None:
             effect.state, effect.token, effect.sent_at = EffectState.SENT, ctx.lease.token, ctx.now()

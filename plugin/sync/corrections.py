@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Select, exists, select, update
 
 from host_app.plugin_api import HostPort, Level, Notice, ShipmentChanged
 from plugin.connector import BolError
 from plugin.models import BolOrder, EffectState, ShipmentEffect, Store, TransportEffect
+from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context, store_url
@@ -107,7 +108,7 @@ def correct_due(ctx: Context) -> bool:
     _forget_abandoned(ctx)
     while not ctx.lease.slice_over():
         with ctx.host.reading() as session:
-            effect = _next(ctx, session)
+            effect = session.scalar(next_correction(ctx.store_id, ctx.now()))
             order_id = (
                 session.scalar(select(BolOrder.order_id).where(BolOrder.id == effect.order_id))
                 if effect
@@ -172,25 +173,23 @@ def _forget_abandoned(ctx: Context) -> None:
         )
 
 
-def _next(ctx: Context, session: Any) -> TransportEffect | None:
+def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
+    """Select the correction that waits longest and whose shipment is confirmed."""
     unconfirmed = exists().where(
         ShipmentEffect.host_shipment_id == TransportEffect.host_shipment_id,
-        ShipmentEffect.state.in_(
-            (EffectState.WANTED, EffectState.SENT, EffectState.UNKNOWN, EffectState.DECISION)
-        ),
+        ShipmentEffect.state.in_((EffectState.WANTED, *UNSETTLED)),
     )
-    found: TransportEffect | None = session.scalar(
+    return (
         select(TransportEffect)
         .where(
-            TransportEffect.store_id == ctx.store_id,
+            TransportEffect.store_id == store_id,
             TransportEffect.state == EffectState.WANTED,
-            TransportEffect.due_at <= ctx.now(),
+            TransportEffect.due_at <= now,
             ~unconfirmed,
         )
         .order_by(TransportEffect.due_at, TransportEffect.id)
         .limit(1)
     )
-    return found
 
 
 def _transport(ctx: Context, order_id: str, reference: str) -> str | None:

@@ -24,8 +24,11 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
+from plugin.sync.cancelling import next_cancellation
+from plugin.sync.corrections import next_correction
 from plugin.sync.deadlines import WARNED
 from plugin.sync.products import KIND as IMPORT
+from plugin.sync.shipments import next_parcel
 from plugin.sync.sweep import KIND as SWEEP
 
 ORDERS, STOCK, SHIPMENTS, PRODUCTS = "orders", "stock", "shipments", "products"
@@ -104,21 +107,29 @@ def _effects(session: Any, store_id: int, now: datetime, *, active: bool, sendin
         ProcessStatusRow.next_poll_at <= now,
     ):
         return True
+    if any(
+        _left(session, model, store_id, now)
+        for model in (ShipmentEffect, CancellationEffect, TransportEffect)
+    ):
+        return True
     return (
-        _effect(session, ShipmentEffect, store_id, now, sending=sending)
-        or _effect(session, CancellationEffect, store_id, now, sending=active)
-        or _effect(session, TransportEffect, store_id, now, sending=sending)
+        (sending and _one(session, next_parcel(store_id, now)))
+        or (active and _one(session, next_cancellation(store_id, now)))
+        or (sending and _one(session, next_correction(store_id, now)))
     )
 
 
-def _effect(session: Any, model: Any, store_id: int, now: datetime, *, sending: bool) -> bool:
+def _left(session: Any, model: Any, store_id: int, now: datetime) -> bool:
+    """Tell if an effect must be checked at bol, or was left by a job that died."""
     mine = model.store_id == store_id
     abandoned = (model.process_status_id.is_(None), model.sent_at <= now - ABANDONED)
-    return (
-        _any(session, model.id, mine, model.state == EffectState.UNKNOWN, model.due_at <= now)
-        or _any(session, model.id, mine, model.state == EffectState.SENT, *abandoned)
-        or (sending and _any(session, model.id, mine, model.state == EffectState.WANTED, model.due_at <= now))
+    return _any(session, model.id, mine, model.state == EffectState.UNKNOWN, model.due_at <= now) or _any(
+        session, model.id, mine, model.state == EffectState.SENT, *abandoned
     )
+
+
+def _one(session: Any, statement: Any) -> bool:
+    return session.scalar(statement) is not None
 
 
 def _any(session: Any, column: Any, *conditions: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Select, exists, select, update
 from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import HostPort, Level, PicklistClosed, PicklistView
@@ -102,7 +102,8 @@ def send_due(ctx: Context) -> bool:
     _find_abandoned(ctx)
     while not ctx.lease.slice_over():
         ctx.lease.ensure(CALL_SECONDS)
-        shipment_id = _next_parcel(ctx)
+        with ctx.host.reading() as session:
+            shipment_id = session.scalar(next_parcel(ctx.store_id, ctx.now()))
         if shipment_id is None:
             return False
         if not _send_parcel(ctx, shipment_id):
@@ -127,17 +128,16 @@ def _find_abandoned(ctx: Context) -> None:
         )
 
 
-def _next_parcel(ctx: Context) -> int | None:
-    """Return the parcel that waits longest of which no item has an earlier effect that is not settled yet."""
-    other = aliased(ShipmentEffect)
-    mine = aliased(ShipmentEffect)
-    blocked = (
+def next_parcel(store_id: int, now: datetime) -> Select[int]:
+    """Select the parcel that waits longest of which no item has another effect that is not settled yet."""
+    mine, other = aliased(ShipmentEffect), aliased(ShipmentEffect)
+    of_parcel = (mine.host_shipment_id == ShipmentEffect.host_shipment_id, mine.state == EffectState.WANTED)
+    shipping = (
         select(mine.id)
         .join(other, other.order_item_id == mine.order_item_id)
         .where(
-            mine.host_shipment_id == ShipmentEffect.host_shipment_id,
-            mine.state == EffectState.WANTED,
-            other.store_id == ctx.store_id,
+            *of_parcel,
+            other.store_id == store_id,
             other.host_shipment_id != mine.host_shipment_id,
             other.state.in_(UNSETTLED),
         )
@@ -145,27 +145,20 @@ def _next_parcel(ctx: Context) -> int | None:
     cancelling = (
         select(mine.id)
         .join(CancellationEffect, CancellationEffect.order_item_id == mine.order_item_id)
-        .where(
-            mine.host_shipment_id == ShipmentEffect.host_shipment_id,
-            mine.state == EffectState.WANTED,
-            CancellationEffect.store_id == ctx.store_id,
-            CancellationEffect.state.in_(UNSETTLED),
-        )
+        .where(*of_parcel, CancellationEffect.store_id == store_id, CancellationEffect.state.in_(UNSETTLED))
     )
-    with ctx.host.reading() as session:
-        found: int | None = session.scalar(
-            select(ShipmentEffect.host_shipment_id)
-            .where(
-                ShipmentEffect.store_id == ctx.store_id,
-                ShipmentEffect.state == EffectState.WANTED,
-                ShipmentEffect.due_at <= ctx.now(),
-                ~exists(blocked),
-                ~exists(cancelling),
-            )
-            .order_by(ShipmentEffect.due_at, ShipmentEffect.id)
-            .limit(1)
+    return (
+        select(ShipmentEffect.host_shipment_id)
+        .where(
+            ShipmentEffect.store_id == store_id,
+            ShipmentEffect.state == EffectState.WANTED,
+            ShipmentEffect.due_at <= now,
+            ~exists(shipping),
+            ~exists(cancelling),
         )
-    return found
+        .order_by(ShipmentEffect.due_at, ShipmentEffect.id)
+        .limit(1)
+    )
 
 
 def _send_parcel(ctx: Context, shipment_id: int) -> bool:
