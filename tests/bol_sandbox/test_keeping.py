@@ -133,6 +133,59 @@ def test_what_bol_had_not_done_yet_is_done_after_the_restart(file: Path) -> None
         assert [status["status"] for status in found["processStatuses"]] == ["SUCCESS"]
 
 
+def test_labels_are_kept_with_what_is_on_offer_and_what_is_being_bought(file: Path) -> None:
+    labels = "/retailer/shipping-labels"
+    with kept_in(file) as sandbox:
+        sandbox.add_seller("third", "secret", OFFERS)
+        order = sandbox.place_order("third", [{"ean": MUG, "quantity": 3}, {"ean": LAMP, "quantity": 1}])
+        mug, lamp = item_ids(order)
+        api = Api(sandbox.url, "third")
+        lines = {"orderItems": [{"orderItemId": mug, "quantity": 2}, {"orderItemId": lamp}]}
+        options = api.send("POST", f"{labels}/delivery-options", lines).json()["deliveryOptions"]
+        purchase = lines | {"shippingLabelOfferId": options[0]["shippingLabelOfferId"]}
+        first = api.status(api.send("POST", labels, purchase))["entityId"]
+        api.ship((mug, 1))
+        transport = sandbox.state()["transports"][0]["transportId"]
+        sandbox.settings(processStatusDelayMs=60_000, processStatusEnd={"CANCEL_ORDER": "TIMEOUT"})
+        second = api.send("POST", labels, purchase)
+        change = api.send("PUT", f"/retailer/transports/{transport}", {"trackAndTrace": "3S2"})
+        before = sandbox.state()
+    with kept_in(file) as sandbox:
+        assert without_now(sandbox.state()) == without_now(before)
+        assert sandbox.settings()["processStatusEnd"] == {
+            "CANCEL_ORDER": {"status": "TIMEOUT", "workDone": False, "times": None}
+        }
+        sandbox.advance(61)
+        api = Api(sandbox.url, "third")
+        assert [api.status(one)["status"] for one in (second, change)] == ["SUCCESS", "SUCCESS"]
+        assert sandbox.state()["transports"][0]["trackAndTrace"] == "3S2"
+        sandbox.settings(processStatusDelayMs=0)
+        shipped = api.ship((mug, 2), (lamp, 1), transport=None, shippingLabelId=first)
+        assert api.status(shipped)["status"] == "SUCCESS"
+
+
+def test_a_file_from_before_there_were_labels_can_be_read() -> None:
+    world, again = World(), World()
+    seed_demo(world)
+    described = document.write(world)
+    del described["labels"], described["labelOffers"]
+    for name in ("day_three_rule", "process_status_end", "no_label_options"):
+        del described["settings"][name]
+    document.read(again, json.loads(dump(described)))
+    assert without_now(state(again)) == without_now(state(world))
+
+
+def test_orders_of_a_kept_world_still_expire() -> None:
+    world, again = World(), World()
+    seed_demo(world)
+    generate.orders(world, world.sellers["demo-seller"], 5, random.Random(1))
+    world.settings.day_three_rule = True
+    document.read(again, json.loads(dump(document.write(world))))
+    again.clock.advance(8 * 24 * 3600)
+    again.settle()
+    assert not any(item.open for item in again.items.values() if item.method == "FBR")
+
+
 def test_an_offer_that_was_taken_off_stays_off_and_its_orders_stay(file: Path) -> None:
     with kept_in(file, "--seed-demo") as sandbox:
         offer = sandbox.state("demo-seller")["offers"][0]

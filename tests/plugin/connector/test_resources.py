@@ -10,6 +10,7 @@ import pytest
 
 from plugin.connector import (
     BadRequest,
+    ConnectionLost,
     MalformedAnswer,
     NotFound,
     Offer,
@@ -97,6 +98,90 @@ def test_a_shipment_is_followed_to_its_end_and_found_again(bol: Bol) -> None:
     assert shipment.transport is not None
     assert shipment.transport.track_and_trace == "3SBOL0987654321"
     assert bol.client.shipments.page(fulfilment_method="FBB").shipments == ()
+
+
+def test_a_label_is_chosen_bought_printed_and_shipped_with(bol: Bol) -> None:
+    order_id, (item_id,) = place(bol, (EAN, 2))
+    items = [ShipmentItem(item_id, 2)]
+    options = bol.client.labels.options(items)
+    assert len({option.offer_id for option in options}) == len(options) > 1
+    (best,) = [option for option in options if option.recommended]
+    assert best.price is not None and best.price > 1
+    assert best.valid_until is not None and best.latest_handover is not None
+    assert best.meets_expectation is True
+    status = bol.client.labels.create(items, best.offer_id)
+    assert status.pending and status.event_type == "CREATE_SHIPPING_LABEL"
+    label_id = end_of(bol, status).entity_id
+    assert label_id is not None
+    label = bol.client.labels.get(label_id)
+    assert label.pdf.startswith(b"%PDF-")
+    assert (label.label_id, label.transporter_code) == (label_id, best.transporter_code)
+    end_of(bol, bol.client.shipments.create(ShipmentRequest(tuple(items), "p", shipping_label_id=label_id)))
+    (summary,) = bol.client.shipments.page(order_id=order_id).shipments
+    transport = bol.client.shipments.get(summary.shipment_id).transport
+    assert transport is not None
+    assert (transport.shipping_label_id, transport.track_and_trace) == (label_id, label.track_and_trace)
+    assert transport.transporter_code == label.transporter_code
+
+
+@pytest.mark.parametrize("answer", ["404", "empty"])
+def test_no_options_are_an_empty_tuple_however_bol_says_so(bol: Bol, answer: str) -> None:
+    bol.sandbox.settings(noLabelOptions=answer)
+    first, second = place(bol, (EAN, 1)), place(bol, (EAN, 1))
+    items = [ShipmentItem(item_id, 1) for _, (item_id,) in (first, second)]
+    assert bol.client.labels.options(items) == ()
+
+
+def test_questions_and_purchases_of_labels_are_not_repeated_and_labels_are_read_again(bol: Bol) -> None:
+    _, (item_id,) = place(bol, (EAN, 1))
+    items = [ShipmentItem(item_id, 1)]
+    offer_id = bol.client.labels.options(items)[0].offer_id
+    label_id = end_of(bol, bol.client.labels.create(items, offer_id)).entity_id
+    assert label_id is not None
+    bol.sandbox.faults([{"path": "/retailer/shipping-labels*", "status": 503, "times": 3}])
+    with pytest.raises(ServerError):
+        bol.client.labels.options(items)
+    with pytest.raises(ServerError) as caught:
+        bol.client.labels.create(items, offer_id)
+    assert caught.value.executed == "unknown"
+    assert bol.client.labels.get(label_id).label_id == label_id
+    assert [call.status for call in bol.calls[-4:]] == [503, 503, 503, 200]
+
+
+def test_a_label_that_bol_does_not_know_is_not_found(bol: Bol) -> None:
+    with pytest.raises(NotFound):
+        bol.client.labels.get("unknown")
+
+
+def test_a_label_that_comes_cut_off_or_as_a_page_is_not_taken(bol: Bol) -> None:
+    _, (item_id,) = place(bol, (EAN, 1))
+    items = [ShipmentItem(item_id, 1)]
+    offer_id = bol.client.labels.options(items)[0].offer_id
+    label_id = end_of(bol, bol.client.labels.create(items, offer_id)).entity_id
+    assert label_id is not None
+    path = f"/retailer/shipping-labels/{label_id}"
+    bol.sandbox.faults([{"path": path, "when": "after", "truncate": True}])
+    with pytest.raises(ConnectionLost):
+        bol.client.labels.get(label_id)
+    bol.sandbox.faults([{"path": path, "body": "<html>Maintenance</html>"}])
+    with pytest.raises(MalformedAnswer, match="not a PDF"):
+        bol.client.labels.get(label_id)
+
+
+def test_a_transport_is_corrected(bol: Bol) -> None:
+    order_id, (item_id,) = place(bol, (EAN, 1))
+    request = ShipmentRequest((ShipmentItem(item_id, 1),), transporter_code="TNT", track_and_trace="3S1")
+    end_of(bol, bol.client.shipments.create(request))
+    (summary,) = bol.client.shipments.page(order_id=order_id).shipments
+    assert summary.transport_id is not None
+    for code, track in (("GLS", "GLS1"), (None, "GLS2")):
+        status = bol.client.transports.change(summary.transport_id, code, track)
+        assert status.event_type == "CHANGE_TRANSPORT"
+        assert end_of(bol, status).succeeded
+    transport = bol.client.shipments.get(summary.shipment_id).transport
+    assert transport is not None
+    assert (transport.transporter_code, transport.track_and_trace) == ("GLS", "GLS2")
+    assert end_of(bol, bol.client.transports.change("404", None, "3S")).status == "FAILURE"
 
 
 def test_an_item_is_cancelled(bol: Bol) -> None:
@@ -234,6 +319,13 @@ def test_a_server_error_is_told_with_its_status(bol: Bol) -> None:
         lambda c: c.orders.cancel("1", "BECAUSE"),
         lambda c: c.orders.cancel("", "OTHER"),
         lambda c: c.shipments.page(order_id="1", fulfilment_method="FBR"),
+        lambda c: c.transports.change("../orders", "TNT", "3S1"),
+        lambda c: c.transports.change("1", "TNT", ""),
+        lambda c: c.labels.options([]),
+        lambda c: c.labels.options([ShipmentItem("1", 0)]),
+        lambda c: c.labels.create([ShipmentItem("1", 1), ShipmentItem("1", 1)], "offer"),
+        lambda c: c.labels.create([ShipmentItem("1", 1)], ""),
+        lambda c: c.labels.get("../orders"),
         lambda c: c.statuses.bulk([]),
         lambda c: c.statuses.bulk(str(n) for n in range(1001)),
         lambda c: c.statuses.by_entity("", "CREATE_SHIPMENT"),
