@@ -8,12 +8,13 @@ from host_app.plugin_api import HostPort
 from plugin.views.actions import Actions
 from plugin.views.connect import ConnectPages
 from plugin.views.offers import OfferPages
+from plugin.views.order import OrderPage
 from plugin.views.orders import OrderPages
 from plugin.views.shipments import ShipmentPages
 from plugin.views.stores import StorePages
 
 
-class Pages(StorePages, ConnectPages, OrderPages, OfferPages, ShipmentPages):
+class Pages(StorePages, ConnectPages, OrderPages, OrderPage, OfferPages, ShipmentPages):
     """Everything under ``/admin/bol/``: one view, so that the menu shows where one is."""
 
 

@@ -19,6 +19,11 @@ BUTTONS = (
     "1/import-products",
     "1/shipments/1/try-again",
     "1/shipments/1/handled",
+    "1/orders/1/read-again",
+    "1/orders/1/items/1/link",
+    "1/orders/1/accept-request",
+    "1/orders/1/keep",
+    "1/orders/1/cancel-at-bol",
 )
 
 
@@ -76,7 +81,7 @@ def test_buttons_are_not_addresses(chief: Person, path: str) -> None:
     assert chief.get(f"/admin/bol/1/{path}").status_code == 405
 
 
-@pytest.mark.parametrize("path", ["", "orders", "offers", "shipments", "settings", "summary"])
+@pytest.mark.parametrize("path", ["", "orders", "orders/1", "offers", "shipments", "settings", "summary"])
 def test_a_store_that_is_not_there(chief: Person, path: str) -> None:
     assert chief.get(f"/admin/bol/99/{path}").status_code == 404
 

@@ -1,0 +1,107 @@
+"""One order of bol: its items, what happened to it, and what a person can decide."""
+
+from __future__ import annotations
+
+from flask import abort, redirect, request, url_for
+from flask_login import current_user  # type: ignore[import-untyped]
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from host_app.plugin_api import OrderState
+from plugin.models import BolOrder, BolOrderEvent, BolOrderState, CancellationEffect, ShipmentEffect
+from plugin.settings import StoreSettings
+from plugin.sync.cancelling import REASONS, requested
+from plugin.sync.overview import order_state
+from plugin.sync.products import find_products
+from plugin.views.base import Answer, BolView, does, shows, telling
+
+ORDER = "/<int:store_id>/orders/<int:row_id>"
+
+
+class OrderPage(BolView):
+    """An order of bol."""
+
+    @shows(ORDER)
+    def order(self, store_id: int, row_id: int) -> Answer:
+        """Show an order with its history."""
+        store = self.store(store_id)
+        with self.host.reading() as session:
+            found = session.execute(
+                select(BolOrder, order_state())
+                .where(BolOrder.id == row_id, BolOrder.store_id == store_id)
+                .options(selectinload(BolOrder.items))
+            ).first()
+            if found is None:
+                abort(404)
+            row, word = found
+            here = self.host.order_views([row.host_order_id]).get(row.host_order_id)
+            known = find_products(
+                self.host, StoreSettings.load(store.settings), [item.ean for item in row.items]
+            )
+            effects = [
+                session.scalars(select(kind).where(kind.order_id == row_id).order_by(kind.id)).all()
+                for kind in (ShipmentEffect, CancellationEffect)
+            ]
+            events = session.scalars(
+                select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
+            ).all()
+        cancelled_here = here is not None and here.state == OrderState.CANCELLED
+        return self.page(
+            "order",
+            store=store,
+            row=row,
+            word=word,
+            here=here,
+            here_url=self.host.order_url(row.host_order_id) if here else "",
+            known=known,
+            linking=row.state == BolOrderState.WAITING_FOR_PRODUCT,
+            asked=[] if cancelled_here else requested(row),
+            cancellable=cancelled_here and any(item.imported and item.open for item in row.items),
+            reasons=REASONS,
+            shipments=effects[0],
+            cancellations=effects[1],
+            events=events,
+            tab="orders",
+        )
+
+    @does(f"{ORDER}/read-again")
+    def read_order_again(self, store_id: int, row_id: int) -> Answer:
+        """Read the order from bol at once."""
+        with telling("The order is being read from bol."):
+            self.actions.read_again(store_id, row_id)
+        return self._back_to_order(store_id, row_id)
+
+    @does(f"{ORDER}/items/<int:item_id>/link")
+    def link_item(self, store_id: int, row_id: int, item_id: int) -> Answer:
+        """Choose the product of an item that waits for one."""
+        with telling("The item is linked. The order goes on when no other item waits for a product."):
+            self.actions.link_item(store_id, row_id, item_id, request.form.get("code", ""))
+        return self._back_to_order(store_id, row_id)
+
+    @does(f"{ORDER}/accept-request")
+    def accept_request(self, store_id: int, row_id: int) -> Answer:
+        """Cancel what the customer asks to cancel."""
+        with telling("The request is accepted: bol is asked to cancel, and the order is held meanwhile."):
+            self.actions.accept_request(store_id, row_id, _who())
+        return self._back_to_order(store_id, row_id)
+
+    @does(f"{ORDER}/keep")
+    def keep_order(self, store_id: int, row_id: int) -> Answer:
+        """Ship the order although the customer asks to cancel."""
+        with telling("The order stays as it is: shipping it is the answer to the customer."):
+            self.actions.keep_order(store_id, row_id, _who())
+        return self._back_to_order(store_id, row_id)
+
+    @does(f"{ORDER}/cancel-at-bol")
+    def cancel_at_bol(self, store_id: int, row_id: int) -> Answer:
+        """Cancel at bol what was cancelled here."""
+        with telling("bol is asked to cancel the order."):
+            self.actions.cancel_at_bol(store_id, row_id, request.form.get("reason", ""), _who())
+        return self._back_to_order(store_id, row_id)
+
+    def _back_to_order(self, store_id: int, row_id: int) -> Answer:
+        return redirect(url_for("bol.order", store_id=store_id, row_id=row_id))
+
+
+def _who() -> str:
+    return str(current_user.username)

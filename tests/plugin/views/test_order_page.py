@@ -1,0 +1,97 @@
+"""The page of one order of bol: what happened, and what a person decides."""
+
+from __future__ import annotations
+
+import html
+
+from host_app.db import transaction
+from host_app.plugin_api import OrderState
+from host_app.services import orders
+from tests.host_app.admin.conftest import Person
+from tests.host_app.factories import add_product
+from tests.plugin.conftest import KETTLE
+from tests.plugin.views.conftest import Site
+
+
+def imported(site: Site) -> tuple[str, str]:
+    """Import an order; return bol's id of it and the address of its page."""
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        return order_id, f"/admin/bol/{shop.store_id}/orders/{shop.bol_order(order_id).id}"
+
+
+def press(person: Person, path: str, **fields: str) -> str:
+    return html.unescape(person.post(path, **fields).text)
+
+
+def test_an_order_is_shown_and_read_again(site: Site, store: int, chief: Person, packer: Person) -> None:
+    order_id, path = imported(site)
+    page = packer.get(path).text
+    assert order_id in page
+    assert KETTLE in page
+    assert "Read again from bol" not in page
+    assert "being read" in press(chief, f"{path}/read-again")
+    with site.shop() as shop:
+        assert shop.bol_order(order_id).read_due_at is not None
+
+
+def test_another_stores_order_is_not_shown(site: Site, store: int, chief: Person) -> None:
+    _order_id, path = imported(site)
+    assert chief.get(path.replace(f"bol/{store}/", "bol/2/")).status_code == 404
+
+
+def test_a_request_to_cancel_is_accepted(site: Site, store: int, chief: Person) -> None:
+    order_id, path = imported(site)
+    with site.shop() as shop:
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+    assert "The customer asks to cancel." in chief.get(path).text
+    assert "The request is accepted" in press(chief, f"{path}/accept-request")
+    with site.shop() as shop:
+        shop.work()
+        shop.pass_time(60)
+        shop.import_orders()
+        assert shop.host_order(order_id).state == OrderState.CANCELLED
+    assert "Cancellation: The customer asked for it (chief)" in chief.get(path).text
+
+
+def test_a_request_to_cancel_is_refused_by_keeping_the_order(site: Site, store: int, chief: Person) -> None:
+    order_id, path = imported(site)
+    with site.shop() as shop:
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+    assert "The order stays as it is" in press(chief, f"{path}/keep")
+    assert "The customer asks to cancel." not in chief.get(path).text
+    assert "does not ask to cancel anything" in press(chief, f"{path}/accept-request")
+
+
+def test_what_was_cancelled_here_is_cancelled_at_bol(site: Site, store: int, chief: Person) -> None:
+    order_id, path = imported(site)
+    with site.shop() as shop:
+        number = shop.host_order(order_id).id
+        with transaction():
+            orders.cancel_order(number, "Broken")
+        shop.work()
+    assert "bol still counts on it" in chief.get(path).text
+    assert "Choose a reason." in press(chief, f"{path}/cancel-at-bol", reason="LUCK")
+    assert "bol is asked to cancel the order." in press(chief, f"{path}/cancel-at-bol", reason="OUT_OF_STOCK")
+    with site.shop() as shop:
+        shop.work()
+        assert len(shop.writes("cancellation")) == 1
+
+
+def test_an_item_is_linked_by_hand(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        store_id = shop.connect(import_products=False)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        add_product("MINE-1")
+        (item,) = shop.bol_order_items(order_id)
+        path = f"/admin/bol/{store_id}/orders/{shop.bol_order(order_id).id}"
+    assert "Choose a product by its code" in chief.get(path).text
+    assert "No product has the code" in press(chief, f"{path}/items/{item.id}/link", code="NOBODY")
+    assert "The item is linked." in press(chief, f"{path}/items/{item.id}/link", code="MINE-1")
+    with site.shop() as shop:
+        shop.work()
+        assert shop.host_order(order_id)
