@@ -31,6 +31,7 @@ from plugin.sync.products import (
     record_offers,
     wanted_for,
 )
+from plugin.sync.stock import mark_order_items
 from plugin.sync.timeline import note
 
 log = logging.getLogger(__name__)
@@ -233,6 +234,7 @@ def _apply(
         row.expires = _first_day(order, "expiry_date")
         row.warn_at = warn_moment(row.latest_delivery, row.expires)
     _update_items(ctx, row, order)
+    mark_order_items(ctx, [item.ean for item in order.items])
     ctx.host.session.flush()
     if row.host_order_id is not None:
         apply_changes(ctx, row, order)

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from plugin.models import BolOrder, BolOrderItem
+from host_app.plugin_api import HostPort, OrderState
+from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect
 from plugin.models.orders import NOT_IN_HOST
 from plugin.sync.mapping import FBR
 
@@ -35,6 +36,44 @@ def pending_quantities(session: Any, store_id: int, eans: Iterable[str]) -> dict
             .group_by(BolOrderItem.ean)
         )
         found |= {ean: int(pieces) for ean, pieces in rows}
+    return found
+
+
+def reserved_and_open(host: HostPort, store_id: int, eans: Iterable[str]) -> dict[str, int]:
+    """Return, by EAN, the pieces that the host holds or has sent for orders and bol still counts as open.
+
+    What bol confirmed since an order was read is not open any more. Orders cancelled in the host hold nothing.
+    """
+    session = host.session
+    found: dict[str, int] = {}
+    for chunk in _chunks(eans):
+        confirmed = (
+            select(func.coalesce(func.sum(ShipmentEffect.quantity), 0))
+            .where(
+                ShipmentEffect.store_id == store_id,
+                ShipmentEffect.order_item_id == BolOrderItem.order_item_id,
+                ShipmentEffect.state == EffectState.CONFIRMED,
+                ShipmentEffect.settled_at > BolOrder.read_at,
+            )
+            .scalar_subquery()
+        )
+        at_bol = BolOrderItem.quantity - BolOrderItem.shipped - BolOrderItem.cancelled
+        rows = session.execute(
+            select(BolOrder.host_order_id, BolOrderItem.ean, at_bol - confirmed, BolOrderItem.imported)
+            .join(BolOrder)
+            .where(
+                BolOrder.store_id == store_id,
+                BolOrder.host_order_id.is_not(None),
+                BolOrderItem.ean.in_(chunk),
+                BolOrderItem.imported > 0,
+                at_bol > 0,
+            )
+        ).all()
+        orders = host.order_views({row[0] for row in rows})
+        for order_id, ean, still_open, imported in rows:
+            order = orders.get(order_id)
+            if order is not None and order.state != OrderState.CANCELLED:
+                found[ean] = found.get(ean, 0) + max(0, min(int(still_open), imported))
     return found
 
 

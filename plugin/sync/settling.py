@@ -15,7 +15,7 @@ from plugin.models import BolOrder, EffectState, ShipmentEffect
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
-from plugin.sync.shipments import record_accepted, tell_refused
+from plugin.sync.shipments import after_confirmation, record_accepted, tell_refused
 from plugin.sync.timeline import note
 
 EVENT_TYPE = "CREATE_SHIPMENT"
@@ -107,7 +107,7 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
     now = ctx.now()
     if row.order_item_id in found.item_ids:
         _end(session, row, EffectState.CONFIRMED, now, "")
-        note(ctx.host, row.order_id, f"bol has shipment {row.reference} of item {row.order_item_id}")
+        after_confirmation(ctx, row)
         return
     outcome = effects.status_row(session, row.store_id, row.process_status_id)
     if outcome is not None and outcome.status == "FAILURE":
@@ -119,6 +119,7 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
         return
     if status is not None and status.succeeded:
         _end(session, row, EffectState.CONFIRMED, now, "")
+        after_confirmation(ctx, row)
         return
     if status is not None and status.status == "FAILURE":
         _refused(ctx, session, row, found, status.error_message or "")

@@ -16,7 +16,7 @@ from plugin.connector import (
     ShipmentItem,
     ShipmentRequest,
 )
-from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect, Store
+from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import effects
@@ -24,6 +24,8 @@ from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import line_is_down
 from plugin.sync.mapping import clean_tracking_code, shipment_reference
 from plugin.sync.names import store_of
+from plugin.sync.stock import mark_order_items
+from plugin.sync.timeline import note
 
 #: bol takes 1 to 100 items of one order in a request (Retailer API v10, create-shipment).
 MAX_ITEMS = 100
@@ -248,6 +250,17 @@ def record_accepted(ctx: Context, session: Any, row_ids: Sequence[int], status: 
         )
         .values(state=EffectState.SENT, process_status_id=status.id, due_at=None)
     )
+
+
+def after_confirmation(ctx: Context, effect: ShipmentEffect) -> None:
+    """bol has the shipment: say so on the order, and send the stock where bol's open orders count. In a transaction."""
+    note(ctx.host, effect.order_id, f"bol has {effect.quantity} of item {effect.order_item_id} as shipped")
+    eans = ctx.host.session.scalars(
+        select(BolOrderItem.ean).where(
+            BolOrderItem.order_id == effect.order_id, BolOrderItem.order_item_id == effect.order_item_id
+        )
+    ).all()
+    mark_order_items(ctx, eans)
 
 
 def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> None:

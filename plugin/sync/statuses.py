@@ -14,7 +14,7 @@ from plugin.sync.cancelling import confirm
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.corrections import settle
 from plugin.sync.failures import come_back
-from plugin.sync.timeline import note
+from plugin.sync.shipments import after_confirmation
 
 #: bol takes 1 to 1,000 ids in one question (shared API v10, get-process-status-bulk).
 BULK = 1000
@@ -87,11 +87,7 @@ def _pass_on(ctx: Context, process_status_id: str, outcome: str, message: str) -
                 "",
                 None,
             )
-            note(
-                ctx.host,
-                effect.order_id,
-                f"bol confirmed {effect.quantity} of item {effect.order_item_id} as shipped",
-            )
+            after_confirmation(ctx, effect)
         else:
             _to_check(effect, now, message)
     for effect in _waiting(session, ctx.store_id, CancellationEffect, process_status_id):

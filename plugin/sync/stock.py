@@ -17,7 +17,7 @@ from plugin.settings import MAX_AMOUNT, StoreSettings
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import FBR
-from plugin.sync.pending import last_orders, pending_quantities
+from plugin.sync.pending import last_orders, pending_quantities, reserved_and_open
 
 BATCH = 200
 CHUNK = 500
@@ -109,6 +109,20 @@ def mark_product(host: HostPort, product_id: int) -> set[int]:
     return mark(host, [StockChange(product_id, stock.history_id, stock.free)])
 
 
+def mark_order_items(ctx: Context, eans: Iterable[str]) -> None:
+    """What bol counts as open of these EANs changed: where bol subtracts it, the amounts change with it.
+
+    In a transaction.
+    """
+    if ctx.settings.managed_by_retailer:
+        return
+    ctx.host.session.execute(
+        update(Offer)
+        .where(Offer.store_id == ctx.store_id, Offer.ean.in_(list(eans)), Offer.product_id.is_not(None))
+        .values(dirty_version=Offer.dirty_version + 1)
+    )
+
+
 def push_stock(ctx: Context) -> bool:
     """Send the stock of every offer that is due, several at a time. True when some are left."""
     if not ctx.active or not ctx.settings.send_stock:
@@ -144,6 +158,8 @@ def _claim(ctx: Context) -> tuple[list[Push], int]:
         eans = [row.ean for row in rows]
         pending = pending_quantities(session, ctx.store_id, eans)
         ordered = last_orders(session, ctx.store_id, eans)
+        managed = ctx.settings.managed_by_retailer
+        at_bol = {} if managed else reserved_and_open(ctx.host, ctx.store_id, eans)
         stock = ctx.host.free_stock(
             [row.product_id for row in rows if row.product_id is not None],
             ctx.settings.stock_warehouses or None,
@@ -155,7 +171,9 @@ def _claim(ctx: Context) -> tuple[list[Push], int]:
         if not _sendable(row, free):
             settled.append((row.id, row.dirty_version))
             continue
-        amount = amount_to_send(ctx.settings, free.free if free else 0, pending.get(row.ean, 0))
+        amount = amount_to_send(
+            ctx.settings, free.free if free else 0, pending.get(row.ean, 0), at_bol.get(row.ean, 0)
+        )
         last = ordered.get(row.ean)
         if (
             row.confirmed_amount == amount

@@ -178,3 +178,22 @@ def test_an_offer_that_is_gone_is_marked_and_not_tried_for_ever(shop: Shop) -> N
     shop.work()
     assert shop.offer(KETTLE).state == "gone"
     assert shop.due() == []
+
+
+def test_where_bol_subtracts_open_orders_itself_it_is_sent_what_is_there_before_them(shop: Shop) -> None:
+    shop.connect(send_stock=True, send_shipments=True, managed_by_retailer=False)
+    shop.work()
+    order_id = shop.order((KETTLE, 4))
+    shop.import_orders()
+    assert corrected(shop) == (20, 16)
+    adjust(shop, shop.offer(KETTLE).product_id, -1)
+    shop.work()
+    assert corrected(shop) == (19, 15)
+    shop.close(order_id)
+    shop.pass_time(60, steps=6)
+    assert corrected(shop) == (15, 15)
+
+
+def corrected(shop: Shop) -> tuple[int, int]:
+    stock = shop.sandbox.offer("seller", KETTLE)["stock"]
+    return stock["amount"], stock["correctedStock"]
