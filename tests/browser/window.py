@@ -1,0 +1,116 @@
+"""A browser window that remembers what went wrong in it: errors, violations of the policy, foreign requests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+)
+DESK, PHONE = (1280, 900), (390, 844)
+HOME = "127.0.0.1"
+TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.effectiveDirective} forbids ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+# What sticks out of the page sideways, unless it scrolls in a box of its own.
+STICKING_OUT = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const boxed = (node) => node.parentElement && (
+    /auto|scroll|hidden/.test(getComputedStyle(node.parentElement).overflowX) || boxed(node.parentElement));
+  return [...document.querySelectorAll("body *")]
+    .filter((node) => node.getBoundingClientRect().right > width + 1 && !boxed(node))
+    .map((node) => node.outerHTML.slice(0, 120)).concat("the page is wider than the window").slice(0, 5);
+}"""
+
+
+def find_program() -> str | None:
+    """Return the browser of this machine."""
+    return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+
+
+class Window:
+    """One person's window; ``look`` takes pictures of a page at both widths and checks that it fits."""
+
+    def __init__(self, browser: Browser, url: str, pictures: Path, size: tuple[int, int] = DESK) -> None:
+        self.url = url
+        self.troubles: list[str] = []
+        self._pictures = pictures
+        self._size = size
+        width, height = size
+        self.context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB")
+        self.context.set_default_timeout(20_000)
+        self.context.add_init_script(TELL_VIOLATIONS)
+        self.page = self._watched(self.context.new_page())
+        self._taken = 0
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+    def log_in(self, username: str, password: str) -> None:
+        self.open("/login")
+        self.page.get_by_label("Name").fill(username)
+        self.page.get_by_label("Password").fill(password)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url("**/admin/")
+
+    def menu(self, *titles: str) -> None:
+        """Go somewhere by the main menu, which a narrow window folds."""
+        fold = self.page.locator(".navbar-toggler")
+        if fold.is_visible():
+            fold.click()
+        menu = self.page.get_by_role("navigation", name="Main menu").locator("li a, .dropdown-menu a")
+        for title in titles:
+            menu.filter(has_text=title, visible=True).first.click()
+
+    def look(self, name: str) -> None:
+        """Take a picture at either width; what sticks out of the page is a trouble."""
+        self._taken += 1
+        for width, height in (DESK, PHONE):
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.troubles += [f"{name} at {width}: {what}" for what in self.page.evaluate(STICKING_OUT)]
+            picture = self._pictures / f"{self._taken:02d}-{name}-{width}.png"
+            self.page.screenshot(path=picture, full_page=True)
+        width, height = self._size
+        self.page.set_viewport_size({"width": width, "height": height})
+
+    def sandbox(self, url: str) -> Page:
+        """Open the sandbox's own page beside this one."""
+        page = self._watched(self.context.new_page())
+        page.goto(url)
+        return page
+
+    def close(self) -> None:
+        self.context.close()
+
+    def _watched(self, page: Page) -> Page:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.troubles.append(f"{page.url}: {error}"))
+        page.on("request", self._request)
+        page.on("response", self._response)
+        return page
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"console: {message.text} {message.location}")
+
+    def _request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme != "data" and parts.hostname != HOME:
+            self.troubles.append(f"foreign request: {request.url}")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.troubles.append(f"{response.status} {response.url}")
