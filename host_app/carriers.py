@@ -19,3 +19,11 @@ CARRIERS: Mapping[str, str] = {
     "own": "Own delivery",
     "other": "Other",
 }
+
+#: The carrier of a parcel that has a bought label: the label says who brings it.
+LABEL = "label"
+
+
+def carrier_title(code: str) -> str:
+    """Return how a carrier is called; codes of no carrier are shown as they are."""
+    return "By its label" if code == LABEL else CARRIERS.get(code, code)

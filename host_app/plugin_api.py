@@ -384,6 +384,46 @@ class ClosingAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class ShippingOption:
+    """A label that can be bought for goods on a picklist.
+
+    :param key: names the option to ``request_label``.
+    :param price: in euro without VAT; None where the shop does not say.
+    :param details: sizes, hand-over time and the like, in words.
+    """
+
+    key: str
+    title: str
+    carrier: str
+    price: Decimal | None
+    details: tuple[str, ...] = ()
+    recommended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShippingOptions:
+    """What labels are on offer; ``reason`` says in plain words why there are none."""
+
+    options: tuple[ShippingOption, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLabel:
+    """A label that was bought. ``ref`` is the shop's number of it; attaching the same one twice is harmless.
+
+    :param pieces: order line id -> pieces that the label covers.
+    """
+
+    picklist_id: int
+    ref: str
+    carrier: str
+    tracking_code: str
+    pdf: bytes = field(repr=False)
+    pieces: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class PanelRow:
     """One line on a panel; ``tone`` colours it."""
 
@@ -564,6 +604,9 @@ class HostPort(Protocol):
     def parcel(self, shipment_id: int) -> Parcel | None:
         """Return one parcel as it is now."""
 
+    def attach_label(self, label: NewLabel) -> None:
+        """Keep a bought label with its picklist, to be printed and to make a parcel of."""
+
     # people
 
     def notify(self, notice: Notice) -> bool:
@@ -681,6 +724,25 @@ class HookSpecs:
     @hookspec
     def picklist_closing(self, host: HostPort, picklist_id: int, seconds: float) -> ClosingAnswer | None:
         """May this picklist be closed? Answer within ``seconds``; None means that the plugin has no say in it."""
+
+    @hookspec
+    def shipping_options(
+        self, host: HostPort, picklist_id: int, pieces: Mapping[int, int], seconds: float
+    ) -> ShippingOptions | None:
+        """What labels can be bought for these pieces (by order line id)? None: the plugin sells none for them."""
+
+    # work for a person at the packing table
+
+    @hookspec
+    def request_label(
+        self, host: HostPort, picklist_id: int, pieces: Mapping[int, int], option_key: str, who: str
+    ) -> list[Wake]:
+        """Buy a label: write down that it is wanted, in the open transaction, and return the wakes of the purchase.
+
+        It is work, not a question: the label comes by :meth:`HostPort.attach_label`, and the plugin's picklist panel
+        tells how far it is. Raises HostError where it can't be bought, for example because it is being bought already.
+        """
+        return []
 
 
 #: Event class -> name of the hook that delivers it.

@@ -19,6 +19,7 @@ from host_app.plugin_api import (
     Choice,
     FreeStock,
     HostPort,
+    NewLabel,
     NewOrder,
     NewProduct,
     Notice,
@@ -28,7 +29,7 @@ from host_app.plugin_api import (
     ProductView,
     Wake,
 )
-from host_app.services import catalog, notifications, orders, picking, stock
+from host_app.services import catalog, labels, notifications, orders, picking, stock
 from host_app.wakes import wake
 
 
@@ -122,6 +123,9 @@ class Host:
 
     def parcel(self, shipment_id: int) -> Parcel | None:
         return picking.parcel_view(shipment_id)
+
+    def attach_label(self, label: NewLabel) -> None:
+        labels.attach(label)
 
     def notify(self, notice: Notice) -> bool:
         return notifications.notify(notice)

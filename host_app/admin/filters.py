@@ -11,7 +11,7 @@ from flask import Flask
 from flask_babel import format_currency, format_datetime
 from flask_babel import gettext as _
 
-from host_app.carriers import CARRIERS
+from host_app.carriers import CARRIERS, carrier_title
 from host_app.db import utcnow
 
 TONES = {
@@ -33,7 +33,7 @@ def init_app(app: Flask) -> None:
         state=state,
         tone=lambda value: TONES.get(str(value), "secondary"),
         late=lambda value: value is not None and value < utcnow(),
-        carrier=lambda code: CARRIERS.get(code, code),
+        carrier=carrier_title,
         address_lines=address_lines,
         safe_url=safe_url,
     )

@@ -3,12 +3,13 @@
 from host_app.models.catalog import Barcode, Product, Stock, StockHistory, Warehouse
 from host_app.models.orders import Order, OrderLine, OrderMark
 from host_app.models.people import Notification, User
-from host_app.models.picking import Picklist, PicklistLine, Shipment, ShipmentLine
+from host_app.models.picking import Label, Picklist, PicklistLine, Shipment, ShipmentLine
 from host_app.models.platform import EventDelivery, LeaseRow, Schedule
 
 __all__ = [
     "Barcode",
     "EventDelivery",
+    "Label",
     "LeaseRow",
     "Notification",
     "Order",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from host_app.db import Base, utcnow
@@ -42,6 +42,7 @@ class Picklist(Base):
         back_populates="picklist", cascade="all, delete-orphan", order_by="PicklistLine.id"
     )
     shipments: Mapped[list[Shipment]] = relationship(back_populates="picklist", order_by="Shipment.id")
+    labels: Mapped[list[Label]] = relationship(back_populates="picklist", order_by="Label.id")
 
     @property
     def number(self) -> str:
@@ -66,6 +67,25 @@ class PicklistLine(Base):
     picklist: Mapped[Picklist] = relationship(back_populates="lines")
     order_line: Mapped[OrderLine] = relationship()
     product: Mapped[Product] = relationship()
+
+
+class Label(Base):
+    """A shipping label that a plugin bought for goods on a picklist. ``pieces``: order line id -> pieces it covers."""
+
+    __tablename__ = "label"
+    __table_args__ = (UniqueConstraint("picklist_id", "ref"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    picklist_id: Mapped[int] = mapped_column(ForeignKey("picklist.id"))
+    ref: Mapped[str] = mapped_column(String(120))
+    carrier: Mapped[str] = mapped_column(String(60))
+    tracking_code: Mapped[str] = mapped_column(String(80))
+    pieces: Mapped[dict[str, int]] = mapped_column(JSON)
+    pdf: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    shipment_id: Mapped[int | None] = mapped_column(ForeignKey("shipment.id"), index=True)
+
+    picklist: Mapped[Picklist] = relationship(back_populates="labels")
 
 
 class Shipment(Base):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import contains_eager, selectinload
 
-from host_app.carriers import CARRIERS
+from host_app.carriers import CARRIERS, LABEL
 from host_app.db import current_session, utcnow
 from host_app.events import emit
 from host_app.models import (
@@ -32,6 +32,7 @@ from host_app.plugin_api import (
     PicklistView,
     ShipmentChanged,
 )
+from host_app.services import labels
 from host_app.services.orders import BACKORDERS, lock_order
 from host_app.services.stock import change_stock
 from host_app.wakes import wake
@@ -43,11 +44,15 @@ class AlreadyClosed(HostError):
 
 @dataclass(frozen=True, slots=True)
 class NewParcel:
-    """One parcel to send: what it holds by picklist line, in pieces. None: everything that was picked."""
+    """One parcel to send: what it holds by picklist line, in pieces. None: everything that was picked.
+
+    A parcel with a label (``label_id``) has carrier and tracking code of the label.
+    """
 
     carrier: str
     tracking_code: str
     pieces: Mapping[int, int] | None = None
+    label_id: int | None = None
 
 
 def pick(picklist_line_id: int, picked: int) -> None:
@@ -324,7 +329,7 @@ def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
         raise HostError("Nothing was picked: pick at least one piece before closing.")
     if not parcels:
         raise HostError("A closed picklist needs at least one parcel.")
-    if any(parcel.carrier not in CARRIERS for parcel in parcels):
+    if any(parcel.carrier not in CARRIERS for parcel in parcels if parcel.label_id is None):
         raise HostError("Choose a carrier.")
     if len(parcels) == 1 and parcels[0].pieces is None:
         return
@@ -343,11 +348,14 @@ def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
 
 def _ship(picklist: Picklist, lines: Sequence[PicklistLine], parcel: NewParcel) -> int:
     pieces = parcel.pieces if parcel.pieces is not None else {line.id: line.picked for line in lines}
+    label = labels.of_picklist(picklist.id, parcel.label_id) if parcel.label_id is not None else None
+    tracking_code = parcel.tracking_code if label is None else label.tracking_code
     shipment = Shipment(
         picklist_id=picklist.id,
         order_id=picklist.order_id,
-        carrier=parcel.carrier,
-        tracking_code=parcel.tracking_code.strip()[:80] or None,
+        carrier=parcel.carrier if label is None else LABEL,
+        tracking_code=tracking_code.strip()[:80] or None,
+        label_ref=label.ref if label else None,
         created_at=utcnow(),
         lines=[
             ShipmentLine(order_line_id=line.order_line_id, quantity=pieces[line.id])
@@ -357,6 +365,9 @@ def _ship(picklist: Picklist, lines: Sequence[PicklistLine], parcel: NewParcel) 
     )
     current_session().add(shipment)
     current_session().flush()
+    if label is not None:
+        label.shipment_id = shipment.id
+        current_session().flush()
     return shipment.id
 
 

@@ -242,6 +242,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_shipment_order_id'), ['order_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_shipment_picklist_id'), ['picklist_id'], unique=False)
 
+    op.create_table('label',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('picklist_id', sa.Integer(), nullable=False),
+    sa.Column('ref', sa.String(length=120), nullable=False),
+    sa.Column('carrier', sa.String(length=60), nullable=False),
+    sa.Column('tracking_code', sa.String(length=80), nullable=False),
+    sa.Column('pieces', sa.JSON(), nullable=False),
+    sa.Column('pdf', sa.LargeBinary(), nullable=False),
+    sa.Column('created_at', host_app.db.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('shipment_id', sa.Integer(), nullable=True),
+    sa.ForeignKeyConstraint(['picklist_id'], ['picklist.id'], name=op.f('fk_label_picklist_id_picklist')),
+    sa.ForeignKeyConstraint(['shipment_id'], ['shipment.id'], name=op.f('fk_label_shipment_id_shipment')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_label')),
+    sa.UniqueConstraint('picklist_id', 'ref', name=op.f('uq_label_picklist_id'))
+    )
+    with op.batch_alter_table('label', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_label_shipment_id'), ['shipment_id'], unique=False)
+
     op.create_table('shipment_line',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('shipment_id', sa.Integer(), nullable=False),
@@ -265,6 +283,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_shipment_line_order_line_id'))
 
     op.drop_table('shipment_line')
+    with op.batch_alter_table('label', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_label_shipment_id'))
+
+    op.drop_table('label')
     with op.batch_alter_table('shipment', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_shipment_picklist_id'))
         batch_op.drop_index(batch_op.f('ix_shipment_order_id'))

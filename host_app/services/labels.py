@@ -1,0 +1,69 @@
+"""Shipping labels that plugins bought: kept with their picklist, printed, and made parcels of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+
+from host_app.db import current_session, insert_if_absent, utcnow
+from host_app.models import Label, PicklistLine
+from host_app.plugin_api import HostError, NewLabel
+
+
+def attach(label: NewLabel) -> None:
+    """Keep a label; the same one again changes nothing."""
+    values = {
+        "picklist_id": label.picklist_id,
+        "ref": label.ref,
+        "carrier": label.carrier[:60],
+        "tracking_code": label.tracking_code[:80],
+        "pieces": {str(line_id): pieces for line_id, pieces in label.pieces.items()},
+        "pdf": label.pdf,
+        "created_at": utcnow(),
+    }
+    insert_if_absent(current_session(), Label, values, ["picklist_id", "ref"])
+
+
+def unused(picklist_id: int) -> Sequence[Label]:
+    """Return the labels of a picklist that no parcel has yet."""
+    return (
+        current_session()
+        .scalars(
+            select(Label)
+            .where(Label.picklist_id == picklist_id, Label.shipment_id.is_(None))
+            .order_by(Label.id)
+        )
+        .all()
+    )
+
+
+def pieces_by_picklist_line(label: Label, lines: Sequence[PicklistLine]) -> Mapping[int, int]:
+    """Return what a label covers, by picklist line."""
+    by_order_line = {str(line.order_line_id): line.id for line in lines}
+    return {by_order_line[key]: pieces for key, pieces in label.pieces.items() if key in by_order_line}
+
+
+def unlabelled(lines: Sequence[PicklistLine], labels: Sequence[Label]) -> dict[int, int]:
+    """Return, by order line, the pieces of a picklist that no label covers yet."""
+    left = {line.order_line_id: line.quantity for line in lines}
+    for label in labels:
+        for key, pieces in label.pieces.items():
+            if int(key) in left:
+                left[int(key)] = max(0, left[int(key)] - pieces)
+    return {line_id: pieces for line_id, pieces in left.items() if pieces}
+
+
+def of_picklist(picklist_id: int, label_id: int) -> Label:
+    """Return an unused label of a picklist, locked.
+
+    :raises HostError: the picklist has no such label, or a parcel has it.
+    """
+    label = current_session().scalar(
+        select(Label)
+        .where(Label.id == label_id, Label.picklist_id == picklist_id, Label.shipment_id.is_(None))
+        .with_for_update()
+    )
+    if label is None:
+        raise HostError("This label is not of this picklist, or was used already.")
+    return label
