@@ -19,8 +19,7 @@ class Settings:
     process_status_delay_ms: float = 0
     token_seconds: int = 299
     rotate_refresh_tokens: bool = False
-    # Off, because a moved clock would else end orders that are about something else.
-    day_three_rule: bool = False
+    day_three_rule: bool = True
     # By event type: how its statuses end, whatever the work came to.
     process_status_end: dict[str, dict[str, Any]] = field(default_factory=dict)
     shipment_entity_id: str = "orderItemId"

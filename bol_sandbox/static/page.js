@@ -50,7 +50,8 @@ async function act(work, done) {
 
 function wishFromForm() {
   const wish = { ean: $("offer").value, quantity: Number($("quantity").value) };
-  if ($("method").value) wish.method = $("method").value;
+  if ($("method").value === "VVB") Object.assign(wish, { method: "FBR", distributionParty: "BOL" });
+  else if ($("method").value) wish.method = $("method").value;
   return wish;
 }
 
@@ -93,6 +94,11 @@ function itemTag(item) {
   return el("span", { class: "state" }, ...parts.flatMap((part) => [part, " "]));
 }
 
+function methodOf(fulfilment) {
+  const label = fulfilment.method === "FBR" && fulfilment.distributionParty === "BOL";
+  return label ? "FBR on bol's label (VVB)" : fulfilment.method;
+}
+
 function orderCard(order) {
   const to = order.shipmentDetails;
   const place = `${order.pickupPoint ? to.pickupPointName + ", " : ""}${to.zipCode} ${to.city} (${to.countryCode})`;
@@ -100,7 +106,7 @@ function orderCard(order) {
   const lines = order.orderItems.map((item) =>
     el("div", { class: "line" },
       el("div", { class: "what" }, `${item.quantity} × ${item.product.title}`,
-        el("div", { class: "sub" }, `${money.format(item.totalPrice)} · ${item.fulfilment.method} · item ${item.orderItemId}`)),
+        el("div", { class: "sub" }, `${money.format(item.totalPrice)} · ${methodOf(item.fulfilment)} · item ${item.orderItemId}`)),
       itemTag(item)));
   const ask = () => act(() => send(`/sandbox/orders/${order.orderId}/request-cancellation`, {}),
     () => `The customer asks to cancel ${order.orderId}. The seller decides.`);
@@ -121,6 +127,11 @@ function shipmentCard(shipment) {
   const how = [transport.transporterCode, transport.trackAndTrace].filter(Boolean).join(" · ") || "no carrier given";
   const lines = shipment.shipmentItems.map((item) =>
     el("div", { class: "line" }, el("div", { class: "what" }, `${item.quantityShipped} × ${item.product.title}`)));
+  const label = state.labels.find((one) => one.shippingLabelId === transport.shippingLabelId);
+  if (label) {
+    const price = money.format(label.totalPrice);
+    lines.push(el("div", { class: "sub" }, `Label ${label.shippingLabelId} · ${label.labelDisplayName} · ${price}`));
+  }
   const time = timeOf(shipment.shipmentDateTime);
   const reference = shipment.shipmentReference ? ` · reference ${shipment.shipmentReference}` : "";
   return el("article", { class: "card" + (known.has(shipment.shipmentId) ? "" : " new") },
@@ -187,6 +198,7 @@ function show() {
   $("counts").textContent = [
     `${seller.openOrderCount} open of ${count(seller.orderCount, "order")}`,
     count(seller.offerCount, "offer"), count(seller.shipmentCount, "shipment"),
+    ...(seller.labelCount ? [`${count(seller.labelCount, "label")} for ${money.format(seller.labelCost)}`] : []),
   ].join(" · ");
   drawChoices("offer", state.offers, (one) => one.ean,
     (one) => `${one.title} – ${money.format(one.price)} – ${one.correctedStock} for sale${one.method === "FBB" ? " (FBB)" : ""}`);

@@ -15,7 +15,6 @@ HOUR = 3600
 
 @pytest.fixture
 def order(sandbox: SandboxControls, offers: dict[str, str]) -> dict[str, Any]:
-    sandbox.settings(dayThreeRule=True)
     wishes = [{"ean": MUG, "quantity": 3}, {"ean": LAMP, "quantity": 1}, {"ean": BAG, "quantity": 1}]
     return sandbox.place_order("seller", wishes)
 

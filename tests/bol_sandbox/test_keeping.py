@@ -179,7 +179,6 @@ def test_orders_of_a_kept_world_still_expire() -> None:
     world, again = World(), World()
     seed_demo(world)
     generate.orders(world, world.sellers["demo-seller"], 5, random.Random(1))
-    world.settings.day_three_rule = True
     document.read(again, json.loads(dump(document.write(world))))
     again.clock.advance(8 * 24 * 3600)
     again.settle()
