@@ -117,8 +117,9 @@ def scan(picklist_id: int, code: str) -> str:
     if line is None:
         name = lines[0].product.code
         raise HostError(f"All pieces of {name} are picked already: this one is too many, put it back.")
+    picked = line.picked + 1
     pick_more(picklist_id, line.id, 1)
-    return f"{line.product.code} {line.product.name}: {line.picked + 1} of {line.quantity}"
+    return f"{line.product.code} {line.product.name}: {picked} of {line.quantity}"
 
 
 def pick_all(picklist_id: int) -> None:

@@ -75,16 +75,17 @@ class Window:
         for title in titles:
             menu.filter(has_text=title, visible=True).first.click()
 
-    def look(self, name: str) -> None:
+    def look(self, name: str, page: Page | None = None) -> None:
         """Take a picture at either width; what sticks out of the page is a trouble."""
+        page = page or self.page
         self._taken += 1
         for width, height in (DESK, PHONE):
-            self.page.set_viewport_size({"width": width, "height": height})
-            self.troubles += [f"{name} at {width}: {what}" for what in self.page.evaluate(STICKING_OUT)]
+            page.set_viewport_size({"width": width, "height": height})
+            self.troubles += [f"{name} at {width}: {what}" for what in page.evaluate(STICKING_OUT)]
             picture = self._pictures / f"{self._taken:02d}-{name}-{width}.png"
-            self.page.screenshot(path=picture, full_page=True)
+            page.screenshot(path=picture, full_page=True)
         width, height = self._size
-        self.page.set_viewport_size({"width": width, "height": height})
+        page.set_viewport_size({"width": width, "height": height})
 
     def sandbox(self, url: str) -> Page:
         """Open the sandbox's own page beside this one."""

@@ -81,6 +81,7 @@ def test_scanning_a_code_or_barcode_picks_one_piece(packer: Person, code: str) -
     page = packer.post(f"{PAGE}/scan", PAGE, code=code)
 
     assert "1 / 2" in page.text or "1 / 3" in page.text
+    assert ": 1 of 2" in page.text or ": 1 of 3" in page.text
 
 
 def test_a_barcode_of_two_products_picks_what_is_still_open(packer: Person) -> None:
