@@ -34,7 +34,9 @@ def measure() -> Result:
             running.work(ORDERS)
         seconds = time.perf_counter() - began
         check(running)
-    return Result("order-import", seconds, "s", ORDERS_PLACED / DETAILS_A_SECOND, GOAL, higher_is_better=False)
+    return Result(
+        "order-import", seconds, "s", ORDERS_PLACED / DETAILS_A_SECOND, GOAL, higher_is_better=False
+    )
 
 
 def in_host() -> int:
