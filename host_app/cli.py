@@ -61,7 +61,7 @@ def run_scheduler() -> None:
 @click.command()
 @click.argument("username")
 @click.password_option()
-@click.option("--role", type=click.Choice(list(Role)), default=Role.WAREHOUSE)
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.WAREHOUSE.value)
 @with_appcontext
 def add_user(username: str, password: str, role: str) -> None:
     """Add a user who can log in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from host_app.plugin_api import (
     PluginInfo,
     ProductChanged,
     ShipmentChanged,
+    ShippingOptions,
     StockChange,
     Wake,
     hookimpl,
@@ -28,7 +29,7 @@ from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
 from plugin.runtime import Runtime
-from plugin.sync import cancelling, corrections, orders, panels, shipments, stock
+from plugin.sync import cancelling, corrections, labels, orders, panels, shipments, stock
 from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.names import store_of
@@ -93,6 +94,20 @@ def order_import(host: HostPort, event: OrderImport) -> list[Wake]:
 @hookimpl
 def picklist_closing(host: HostPort, picklist_id: int, seconds: float) -> ClosingAnswer | None:
     return Runtime(host).closing_answer(picklist_id, seconds)
+
+
+@hookimpl
+def shipping_options(
+    host: HostPort, picklist_id: int, pieces: Mapping[int, int], seconds: float
+) -> ShippingOptions | None:
+    return Runtime(host).shipping_options(picklist_id, pieces, seconds)
+
+
+@hookimpl
+def request_label(
+    host: HostPort, picklist_id: int, pieces: Mapping[int, int], option_key: str, who: str
+) -> list[Wake]:
+    return [wake_for(SHIPMENTS, labels.request(host, picklist_id, pieces, option_key, who))]
 
 
 @hookimpl

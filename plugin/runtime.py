@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import update
 
-from host_app.plugin_api import ClosingAnswer, HostError, HostPort, Lease
+from host_app.plugin_api import ClosingAnswer, HostError, HostPort, Lease, ShippingOptions
 from plugin.connector import (
     DEMO,
     PRODUCTION,
@@ -32,7 +32,7 @@ from plugin.jobs.wakes import wake_for
 from plugin.models import Store
 from plugin.secrets import SecretUnreadable, load_secrets
 from plugin.settings import StoreSettings
-from plugin.sync import cancelling, closing, orders, shipments, stores
+from plugin.sync import cancelling, closing, labels, orders, shipments, stores
 from plugin.sync.context import Context, is_active
 from plugin.sync.due import ORDERS, PRODUCTS, SHIPMENTS, STOCK
 
@@ -221,14 +221,14 @@ class Runtime:
     def try_shipment_again(self, store_id: int, effect_id: int) -> bool:
         """Send a refused or undecided shipment again; False where it is neither any more."""
         with self.host.transaction():
-            done = shipments.try_again(self.host, effect_id)
+            done = shipments.try_again(self.host, store_id, effect_id)
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return done
 
     def shipment_handled(self, store_id: int, effect_id: int) -> bool:
         """Close a shipment that a person has dealt with at bol; False where it is not open any more."""
         with self.host.transaction():
-            done = shipments.handled_elsewhere(self.host, effect_id)
+            done = shipments.handled_elsewhere(self.host, store_id, effect_id)
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return done
 
@@ -246,6 +246,35 @@ class Runtime:
             return closing.ask(question, client, seconds)
         finally:
             client.close()
+
+    def shipping_options(
+        self, picklist_id: int, pieces: Mapping[int, int], seconds: float
+    ) -> ShippingOptions | None:
+        """Ask bol what labels it sells for goods on a picklist."""
+        with self.host.reading() as session:
+            goods = labels.goods_of(self.host, picklist_id, pieces)
+            store = session.get(Store, goods.store_id) if goods else None
+        if goods is None or store is None:
+            return None
+        if StoreSettings.load(store.settings).label_automatic:
+            return labels.RECOMMENDED_ONLY
+        client = self._client(store)
+        try:
+            return labels.options(goods, client, seconds)
+        finally:
+            client.close()
+
+    def enter_label_number(self, store_id: int, effect_id: int, label_id: str) -> None:
+        """:raises HostError: the purchase waits for no decision, or the number is empty."""
+        with self.host.transaction():
+            labels.enter_number(self.host, store_id, effect_id, label_id)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+
+    def buy_label_again(self, store_id: int, effect_id: int) -> None:
+        """:raises HostError: the purchase waits for no decision."""
+        with self.host.transaction():
+            labels.buy_again(self.host, store_id, effect_id)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
 
     # demonstration
 

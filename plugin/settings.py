@@ -50,6 +50,8 @@ class StoreSettings:
     :param tracking_wait_minutes: wait so long for a tracking code that is missing; 0 confirms without one.
     :param tracking_patterns: pattern of a tracking code (``*`` and ``?`` as in file names) -> transporterCode;
         the first that fits wins over the carrier.
+    :param labels_for_all: offer bol's labels for every order of this store, not only for those sold with Shipping via bol.
+    :param label_automatic: offer only the label that bol recommends when it is bought, without a choice.
     :param safety_stock: pieces kept back from bol, per offer.
     :param max_stock: most pieces ever shown to bol, per offer.
     :param managed_by_retailer: see bol's Offers API v11, UpdateStock.
@@ -72,6 +74,8 @@ class StoreSettings:
     overrule_at_closing: bool = False
     confirm_after_minutes: int = 0
     tracking_wait_minutes: int = 0
+    labels_for_all: bool = False
+    label_automatic: bool = False
     tracking_patterns: Mapping[str, str] = field(default_factory=dict)
     safety_stock: int = 0
     max_stock: int = MAX_AMOUNT

@@ -44,7 +44,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def flat(text: str) -> str:
     """Return text without its line breaks: pages wrap where they like."""
-    return " ".join(text.split())
+    words = " ".join(text.split())
+    return words.replace("( ", "(").replace(", )", ")").replace(" )", ")")
 
 
 def parameters(function: Callable[..., object]) -> str:

@@ -11,6 +11,7 @@ from plugin.sync.cancelling import cancel_due, check_cancellations
 from plugin.sync.context import Context
 from plugin.sync.corrections import correct_due
 from plugin.sync.deadlines import warn_due
+from plugin.sync.labels import buy_due
 from plugin.sync.orders import import_orders
 from plugin.sync.products import import_products
 from plugin.sync.retention import erase_if_due
@@ -37,7 +38,16 @@ def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
     One job for both, so that an order item has at most one unsettled effect.
     """
     return _run(
-        host, lease, store_id, poll_due, check_due, check_cancellations, cancel_due, send_due, correct_due
+        host,
+        lease,
+        store_id,
+        poll_due,
+        check_due,
+        check_cancellations,
+        buy_due,
+        cancel_due,
+        send_due,
+        correct_due,
     )
 
 

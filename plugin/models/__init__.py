@@ -3,6 +3,7 @@
 from plugin.models.base import PREFIX, Base
 from plugin.models.cancellations import CancellationEffect
 from plugin.models.effects import EffectState, ProcessStatusRow
+from plugin.models.labels import LabelEffect
 from plugin.models.offers import Offer, OfferState
 from plugin.models.orders import BolOrder, BolOrderEvent, BolOrderItem, BolOrderState
 from plugin.models.runs import Run, RunState
@@ -19,6 +20,7 @@ __all__ = [
     "BolOrderState",
     "CancellationEffect",
     "EffectState",
+    "LabelEffect",
     "Offer",
     "OfferState",
     "ProcessStatusRow",

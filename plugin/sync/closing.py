@@ -10,10 +10,12 @@ from host_app.plugin_api import ClosingAnswer, HostPort
 from plugin.connector import BolClient, BolError, Deadline
 from plugin.models import BolOrder, Store, StoreState
 from plugin.settings import StoreSettings
+from plugin.sync.labels import missing_label
 from plugin.sync.names import store_of
 
 #: Left of the host's time limit for everything but the call itself.
 MARGIN = 0.3
+NO_LABEL = "This order is sold with Shipping via bol, and no label of bol was bought for it. Buy one first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Question:
     order_id: str
     items: dict[str, int]
     may_overrule: bool
+    label_missing: bool
 
 
 def question_for(host: HostPort, picklist_id: int) -> Question | None:
@@ -49,6 +52,7 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
             row.order_id,
             {item.order_item_id: item.cancelled_before_import for item in row.items if item.imported},
             settings.overrule_at_closing,
+            missing_label(host, picklist_id),
         )
 
 
@@ -57,10 +61,15 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
 
     bol unreachable is a warning: the work goes on, and the shipment's own outcome tells.
     """
+    unlabelled = (NO_LABEL,) if question.label_missing else ()
     try:
         order = client.orders.get(question.order_id, deadline=Deadline.after(max(0.1, seconds - MARGIN)))
     except BolError:
-        return ClosingAnswer(warnings=("bol could not be asked whether this order was cancelled meanwhile.",))
+        return ClosingAnswer(
+            objections=unlabelled,
+            warnings=("bol could not be asked whether this order was cancelled meanwhile.",),
+            may_overrule=True,
+        )
     objections = []
     for item in order.items:
         if item.order_item_id not in question.items:
@@ -71,4 +80,6 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
             objections.append(f"Cancelled at bol: {cancelled} × {name}. Do not ship it.")
         elif item.cancellation_request and item.open_quantity:
             objections.append(f"The customer asks to cancel: {item.open_quantity} × {name}.")
-    return ClosingAnswer(objections=tuple(objections), may_overrule=question.may_overrule)
+    # Sending without the label is the packer's to decide; sending what was cancelled is the administrator's.
+    may_overrule = question.may_overrule or not objections
+    return ClosingAnswer(objections=(*objections, *unlabelled), may_overrule=may_overrule)

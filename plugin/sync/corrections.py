@@ -59,6 +59,9 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
 def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event: ShipmentChanged) -> None:
     """Want bol to know the new carrier and code, where they differ from what it was told."""
     tracking = clean_tracking_code(event.tracking_code)
+    if event.carrier not in settings.carriers:
+        # A parcel on a label of bol's: bol knows its carrier and code better than we do.
+        return
     code = settings.transporter_code(event.carrier, tracking)
     effect = host.session.scalar(
         select(TransportEffect).where(TransportEffect.host_shipment_id == event.shipment_id).with_for_update()

@@ -14,6 +14,7 @@ from plugin.models import (
     BolOrder,
     CancellationEffect,
     EffectState,
+    LabelEffect,
     Offer,
     ProcessStatusRow,
     Run,
@@ -27,6 +28,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancelling import next_cancellation
 from plugin.sync.corrections import next_correction
 from plugin.sync.deadlines import WARNED
+from plugin.sync.labels import abandoned_label, next_label
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.shipments import next_parcel
 from plugin.sync.sweep import KIND as SWEEP
@@ -116,6 +118,8 @@ def _effects(session: Any, store_id: int, now: datetime, *, active: bool, sendin
         (sending and _one(session, next_parcel(store_id, now)))
         or (active and _one(session, next_cancellation(store_id, now)))
         or (sending and _one(session, next_correction(store_id, now)))
+        or (active and _one(session, next_label(store_id, now)))
+        or (active and _any(session, LabelEffect.id, *abandoned_label(store_id, now - ABANDONED)))
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from host_app.plugin_api import HostPort, Level, Panel, PanelLink, PanelRow
-from plugin.models import BolOrder, EffectState, ShipmentEffect, Store
+from plugin.models import BolOrder, EffectState, LabelEffect, ShipmentEffect, Store
 from plugin.sync.context import store_url
 
 WORDS = {
@@ -21,6 +21,17 @@ WORDS = {
 }
 
 
+LABEL_WORDS = {
+    EffectState.WANTED: ("about to be bought", Level.INFO),
+    EffectState.SENT: ("being bought at bol", Level.INFO),
+    EffectState.UNKNOWN: ("being checked at bol", Level.WARNING),
+    EffectState.CONFIRMED: ("bought", Level.SUCCESS),
+    EffectState.REFUSED: ("not sold by bol", Level.WARNING),
+    EffectState.DECISION: ("bol may have charged this: please decide", Level.DANGER),
+    EffectState.CLOSED: ("handled elsewhere", Level.INFO),
+}
+
+
 def order_panels(host: HostPort, order_id: int) -> list[Panel]:
     """Return the panel of a host order that came from bol. In a transaction."""
     row = host.session.scalar(select(BolOrder).where(BolOrder.host_order_id == order_id))
@@ -29,7 +40,7 @@ def order_panels(host: HostPort, order_id: int) -> list[Panel]:
     effects = host.session.scalars(
         select(ShipmentEffect).where(ShipmentEffect.order_id == row.id).order_by(ShipmentEffect.id)
     ).all()
-    return [_panel(host, row, effects)]
+    return [_panel(host, row, effects, None)]
 
 
 def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
@@ -45,14 +56,28 @@ def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
         .where(ShipmentEffect.host_picklist_id == picklist_id)
         .order_by(ShipmentEffect.id)
     ).all()
-    return [_panel(host, row, effects)]
+    return [_panel(host, row, effects, picklist_id)]
 
 
-def _panel(host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect]) -> Panel:
+def _labels(host: HostPort, row: BolOrder, picklist_id: int | None) -> Sequence[LabelEffect]:
+    statement = select(LabelEffect).where(LabelEffect.order_id == row.id).order_by(LabelEffect.id)
+    if picklist_id is not None:
+        statement = statement.where(LabelEffect.host_picklist_id == picklist_id)
+    found: Sequence[LabelEffect] = host.session.scalars(statement).all()
+    return found
+
+
+def _panel(
+    host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect], picklist_id: int | None
+) -> Panel:
     store = host.session.get(Store, row.store_id)
     rows = [PanelRow("bol order", row.order_id), PanelRow("Store", store.name if store else "")]
     if any(item.distribution_party == "BOL" for item in row.items if item.imported):
         rows.append(PanelRow("Shipping", "Shipping via bol: needs a label bought from bol", Level.WARNING))
+    for bought in _labels(host, row, picklist_id):
+        word, tone = LABEL_WORDS[EffectState(bought.state)]
+        pieces = ", ".join(f"{count} × item {item_id}" for item_id, count in sorted(bought.pieces.items()))
+        rows.append(PanelRow(f"Label for {pieces}", f"{word}. {bought.error}" if bought.error else word, tone))
     for effect in effects:
         word, tone = WORDS[EffectState(effect.state)]
         label = f"Shipment {effect.host_shipment_id}, {effect.quantity} × item {effect.order_item_id}"

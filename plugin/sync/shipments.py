@@ -206,8 +206,8 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
                 row.error = "The parcel was withdrawn before it was confirmed."
             return None, []
         tracking = clean_tracking_code(parcel.tracking_code)
-        code = ctx.settings.transporter_code(parcel.carrier, tracking)
-        if not code:
+        code = "" if parcel.label_ref else ctx.settings.transporter_code(parcel.carrier, tracking)
+        if not code and not parcel.label_ref:
             _wait_for_carrier(ctx, rows, parcel.carrier)
             return None, []
         for row in rows:
@@ -218,9 +218,10 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
         request = ShipmentRequest(
             items=tuple(ShipmentItem(row.order_item_id, row.quantity) for row in rows),
             reference=rows[0].reference,
-            transporter_code=code,
-            track_and_trace=tracking or None,
-            shipping_label_id=None,
+            # A label says itself who brings the parcel: bol takes one or the other (Retailer API v10).
+            transporter_code=None if parcel.label_ref else code,
+            track_and_trace=None if parcel.label_ref else tracking or None,
+            shipping_label_id=parcel.label_ref,
         )
         return request, [row.id for row in rows]
 
@@ -320,17 +321,17 @@ def release_waiting(host: HostPort, store_id: int) -> None:
     )
 
 
-def try_again(host: HostPort, effect_id: int) -> bool:
+def try_again(host: HostPort, store_id: int, effect_id: int) -> bool:
     """Send a refused shipment again, or one that a person has decided on; False where it is neither. In a transaction."""
-    return _decide(host, effect_id, EffectState.WANTED)
+    return _decide(host, store_id, effect_id, EffectState.WANTED)
 
 
-def handled_elsewhere(host: HostPort, effect_id: int) -> bool:
+def handled_elsewhere(host: HostPort, store_id: int, effect_id: int) -> bool:
     """Close a refused or undecided shipment: a person has dealt with it at bol. In a transaction."""
-    return _decide(host, effect_id, EffectState.CLOSED)
+    return _decide(host, store_id, effect_id, EffectState.CLOSED)
 
 
-def _decide(host: HostPort, effect_id: int, state: EffectState) -> bool:
+def _decide(host: HostPort, store_id: int, effect_id: int, state: EffectState) -> bool:
     now = host.now()
     values: dict[str, Any] = {"state": state, "token": "", "process_status_id": None, "unknown_since": None}
     values |= {"due_at": now} if state == EffectState.WANTED else {"due_at": None, "settled_at": now}
@@ -338,6 +339,7 @@ def _decide(host: HostPort, effect_id: int, state: EffectState) -> bool:
         update(ShipmentEffect)
         .where(
             ShipmentEffect.id == effect_id,
+            ShipmentEffect.store_id == store_id,
             ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION)),
         )
         .values(**values)

@@ -9,10 +9,17 @@ from typing import Any
 from sqlalchemy import select, update
 
 from plugin.connector import BolError, ProcessStatus
-from plugin.models import CancellationEffect, EffectState, ProcessStatusRow, ShipmentEffect, TransportEffect
+from plugin.models import (
+    CancellationEffect,
+    EffectState,
+    LabelEffect,
+    ProcessStatusRow,
+    ShipmentEffect,
+    TransportEffect,
+)
+from plugin.sync import corrections, labels
 from plugin.sync.cancelling import confirm
 from plugin.sync.context import CALL_SECONDS, Context
-from plugin.sync.corrections import settle
 from plugin.sync.failures import come_back
 from plugin.sync.shipments import after_confirmation
 
@@ -73,10 +80,12 @@ def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> 
         .where(ProcessStatusRow.id == row.id)
         .values(status=outcome, error_message=message, polls=row.polls + 1, next_poll_at=None, ended_at=now)
     )
-    _pass_on(ctx, row.process_status_id, outcome, message)
+    _pass_on(ctx, row.process_status_id, status, outcome, message)
 
 
-def _pass_on(ctx: Context, process_status_id: str, outcome: str, message: str) -> None:
+def _pass_on(
+    ctx: Context, process_status_id: str, status: ProcessStatus | None, outcome: str, message: str
+) -> None:
     """SUCCESS confirms. Anything else is looked into at once: what bol has decided, not what its message says."""
     session, now = ctx.host.session, ctx.now()
     for effect in _waiting(session, ctx.store_id, ShipmentEffect, process_status_id):
@@ -96,7 +105,9 @@ def _pass_on(ctx: Context, process_status_id: str, outcome: str, message: str) -
         else:
             _to_check(effect, now, message)
     for effect in _waiting(session, ctx.store_id, TransportEffect, process_status_id):
-        settle(ctx, effect, outcome, message)
+        corrections.settle(ctx, effect, outcome, message)
+    for effect in _waiting(session, ctx.store_id, LabelEffect, process_status_id):
+        labels.settle(ctx, effect, status, outcome, message)
     session.flush()
 
 

@@ -21,6 +21,8 @@ SWITCHES = (
     "send_shipments",
     "check_at_closing",
     "overrule_at_closing",
+    "labels_for_all",
+    "label_automatic",
     "managed_by_retailer",
 )
 NUMBERS = (

@@ -165,6 +165,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_bol_cancellation_effect_order_id'), ['order_id'], unique=False)
         batch_op.create_index('ix_bol_cancellation_effect_status', ['process_status_id'], unique=False)
 
+    op.create_table('bol_label_effect',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('order_id', sa.Integer(), nullable=False),
+    sa.Column('host_picklist_id', sa.Integer(), nullable=False),
+    sa.Column('pieces', sa.JSON(), nullable=False),
+    sa.Column('lines', sa.JSON(), nullable=False),
+    sa.Column('option_id', sa.String(length=60), nullable=False),
+    sa.Column('who', sa.String(length=80), nullable=False),
+    sa.Column('label_id', sa.String(length=60), nullable=True),
+    sa.Column('state', sa.String(length=20), nullable=False),
+    sa.Column('due_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('token', sa.String(length=40), nullable=False),
+    sa.Column('process_status_id', sa.String(length=40), nullable=True),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=False),
+    sa.Column('created_at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('sent_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('unknown_since', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('settled_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['order_id'], ['bol_order.id'], name=op.f('fk_bol_label_effect_order_id_bol_order')),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_label_effect_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_label_effect'))
+    )
+    with op.batch_alter_table('bol_label_effect', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_label_effect_due', ['store_id', 'state', 'due_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_bol_label_effect_order_id'), ['order_id'], unique=False)
+        batch_op.create_index('ix_bol_label_effect_picklist', ['host_picklist_id'], unique=False)
+        batch_op.create_index('ix_bol_label_effect_status', ['process_status_id'], unique=False)
+
     op.create_table('bol_order_event',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('order_id', sa.Integer(), nullable=False),
@@ -290,6 +320,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_bol_order_event_order_id'))
 
     op.drop_table('bol_order_event')
+    with op.batch_alter_table('bol_label_effect', schema=None) as batch_op:
+        batch_op.drop_index('ix_bol_label_effect_status')
+        batch_op.drop_index('ix_bol_label_effect_picklist')
+        batch_op.drop_index(batch_op.f('ix_bol_label_effect_order_id'))
+        batch_op.drop_index('ix_bol_label_effect_due')
+
+    op.drop_table('bol_label_effect')
     with op.batch_alter_table('bol_cancellation_effect', schema=None) as batch_op:
         batch_op.drop_index('ix_bol_cancellation_effect_status')
         batch_op.drop_index(batch_op.f('ix_bol_cancellation_effect_order_id'))

@@ -127,7 +127,7 @@ def test_an_order_tells_what_happened_to_it(shop: Shop) -> None:
     texts = [event.text for event in shop.all(BolOrderEvent)]
     assert texts[0] == "Found at bol"
     assert any("Taken over as order" in text for text in texts)
-    assert any("confirmed" in text for text in texts)
+    assert any("as shipped" in text for text in texts)
 
 
 def test_a_product_linked_by_hand_lets_the_order_go_on(shop: Shop) -> None:

@@ -1,0 +1,204 @@
+"""A label of bol is bought once: what crashes or gets lost never buys a second one without a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from host_app.db import reading, transaction
+from host_app.models import Label
+from host_app.plugin_api import HostError
+from host_app.services import labels as host_labels
+from host_app.services import picking
+from host_app.services.picking import NewParcel
+from plugin.connector import BolClient
+from plugin.models import EffectState, LabelEffect
+from plugin.sync import labels
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+PURCHASE = "/retailer/shipping-labels"
+
+
+@pytest.fixture
+def via_bol(shop: Shop) -> Shop:
+    """A shop with an order of one kettle, sold with Shipping via bol."""
+    shop.connect(send_shipments=True)
+    order = shop.sandbox.place_order("seller", [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}])
+    shop.order_id = order["orderId"]
+    shop.work()
+    return shop
+
+
+def pieces(shop: Shop) -> dict[int, int]:
+    return {
+        line.order_line_id: line.quantity for line in shop.picklist_lines(shop.picklist_id(shop.order_id))
+    }
+
+
+def ask(shop: Shop) -> Any:
+    return shop.runtime.shipping_options(shop.picklist_id(shop.order_id), pieces(shop), 2.0)
+
+
+def buy(shop: Shop, key: str = labels.RECOMMENDED) -> None:
+    picklist_id, wanted = shop.picklist_id(shop.order_id), pieces(shop)
+    with transaction():
+        labels.request(shop.host, picklist_id, wanted, key, "ann")
+
+
+def states(shop: Shop) -> list[str]:
+    return [effect.state for effect in shop.all(LabelEffect)]
+
+
+def sold(shop: Shop) -> int:
+    return len(shop.sandbox.state("seller")["labels"])
+
+
+def test_the_options_are_shown_with_the_recommended_one_first(via_bol: Shop) -> None:
+    found = ask(via_bol)
+    assert found.options[0].recommended
+    assert all(option.price is not None and option.title for option in found.options)
+
+
+def test_options_that_can_not_be_had_come_with_a_reason(via_bol: Shop) -> None:
+    via_bol.sandbox.faults([{"path": "/retailer/shipping-labels/*", "when": "before", "status": 404}])
+    found = ask(via_bol)
+    assert found.options == ()
+    assert "no label" in found.reason
+
+
+def test_goods_that_need_no_label_of_bol_get_none_unless_the_store_says_so(shop: Shop) -> None:
+    shop.connect()
+    shop.order_id = shop.order((TOASTER, 1))
+    shop.work()
+    assert ask(shop) is None
+    shop.settings(labels_for_all=True)
+    assert ask(shop).options
+
+
+def test_a_label_is_bought_kept_and_sent_with_the_shipment(via_bol: Shop) -> None:
+    buy(via_bol, ask(via_bol).options[0].key)
+    via_bol.pass_time(20, steps=5)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    (label,) = via_bol.all(Label)
+    assert label.tracking_code
+    with reading() as session:
+        assert bytes(session.get(Label, label.id).pdf).startswith(b"%PDF")  # type: ignore[union-attr]
+    picklist_id = via_bol.picklist_id(via_bol.order_id)
+    with transaction():
+        picking.pick_all(picklist_id)
+        lines = picking.lock_picklist(picklist_id).lines
+        covered = host_labels.pieces_by_picklist_line(label, lines)
+        picking.close_picklist(picklist_id, [NewParcel("", "", covered, label_id=label.id)], who="ann")
+    via_bol.pass_time(20, steps=5)
+    (shipment,) = via_bol.shipments_at_bol()
+    assert shipment["transport"]["shippingLabelId"] == label.ref
+    assert shipment["transport"]["trackAndTrace"] == label.tracking_code
+    assert sold(via_bol) == 1
+
+
+def test_a_double_click_buys_one_label(via_bol: Shop) -> None:
+    buy(via_bol)
+    with pytest.raises(HostError, match="bought already"):
+        buy(via_bol)
+    via_bol.pass_time(20, steps=5)
+    with pytest.raises(HostError, match="bought already"):
+        buy(via_bol)
+    assert sold(via_bol) == 1
+
+
+def test_a_purchase_whose_answer_was_lost_waits_for_a_person_and_is_never_repeated(via_bol: Shop) -> None:
+    via_bol.sandbox.faults([{"method": "POST", "path": PURCHASE, "when": "after", "drop": True, "times": 1}])
+    buy(via_bol)
+    via_bol.pass_time(4 * 3600, steps=10)
+    assert states(via_bol) == [EffectState.DECISION]
+    assert any("not known if bol sold a label" in title for title in via_bol.notices())
+    assert sold(via_bol) == 1
+    number = via_bol.sandbox.state("seller")["labels"][0]["shippingLabelId"]
+    via_bol.runtime.enter_label_number(via_bol.store_id, via_bol.all(LabelEffect)[0].id, number)
+    via_bol.pass_time(20, steps=5)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    assert sold(via_bol) == 1
+
+
+def test_a_person_may_buy_again_what_bol_never_sold(via_bol: Shop) -> None:
+    via_bol.sandbox.faults(
+        [{"method": "POST", "path": PURCHASE, "when": "before", "status": 500, "times": 1}]
+    )
+    buy(via_bol)
+    via_bol.pass_time(60, steps=5)
+    assert states(via_bol) == [EffectState.DECISION]
+    via_bol.runtime.buy_label_again(via_bol.store_id, via_bol.all(LabelEffect)[0].id)
+    via_bol.pass_time(20, steps=5)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    assert sold(via_bol) == 1
+
+
+class Died(BaseException):
+    """Stands for kill -9."""
+
+
+@pytest.mark.parametrize("when", ["before the call", "after the call"])
+def test_a_worker_that_dies_around_the_purchase_buys_at_most_one(
+    via_bol: Shop, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = BolClient.call
+
+    def dying(client: BolClient, route: Any, **more: Any) -> Any:
+        if route.method == "POST" and route.template == PURCHASE:
+            if when == "after the call":
+                real(client, route, **more)
+            raise Died
+        return real(client, route, **more)
+
+    buy(via_bol)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(BolClient, "call", dying)
+        via_bol.work()
+    via_bol.forget_leases()
+    via_bol.pass_time(3600, steps=10)
+    assert states(via_bol) == [EffectState.DECISION]
+    assert sold(via_bol) == (1 if when == "after the call" else 0)
+
+
+def test_too_many_requests_or_no_connection_is_tried_again_by_itself(via_bol: Shop) -> None:
+    via_bol.sandbox.faults(
+        [{"method": "POST", "path": PURCHASE, "when": "before", "status": 429, "times": 1}]
+    )
+    buy(via_bol)
+    via_bol.pass_time(120, steps=10)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    assert sold(via_bol) == 1
+
+
+def test_a_label_that_can_not_be_fetched_yet_is_fetched_later_and_not_bought_anew(via_bol: Shop) -> None:
+    via_bol.sandbox.faults(
+        [{"method": "GET", "path": f"{PURCHASE}/*", "when": "before", "status": 500, "times": 6}]
+    )
+    buy(via_bol)
+    via_bol.pass_time(900, steps=20)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    assert sold(via_bol) == 1
+
+
+def test_an_expired_option_is_refused_and_a_new_one_can_be_bought(via_bol: Shop) -> None:
+    key = ask(via_bol).options[0].key
+    via_bol.clock.ahead += via_bol.hours(24 * 3)
+    via_bol.sandbox.advance(3 * 24 * 3600)
+    buy(via_bol, key)
+    via_bol.pass_time(60, steps=6)
+    assert states(via_bol) == [EffectState.REFUSED]
+    assert sold(via_bol) == 0
+    buy(via_bol)
+    via_bol.pass_time(60, steps=6)
+    assert states(via_bol)[-1] == EffectState.CONFIRMED, via_bol.all(LabelEffect)[-1].error
+
+
+def test_the_packer_is_told_where_the_label_is_missing(via_bol: Shop) -> None:
+    answer = via_bol.runtime.closing_answer(via_bol.picklist_id(via_bol.order_id), 2.0)
+    assert answer is not None
+    assert "no label of bol" in answer.objections[0]
+    assert answer.may_overrule
+    buy(via_bol)
+    via_bol.pass_time(20, steps=5)
+    assert via_bol.runtime.closing_answer(via_bol.picklist_id(via_bol.order_id), 2.0).objections == ()  # type: ignore[union-attr]
