@@ -77,7 +77,9 @@ def _panel(
     for bought in _labels(host, row, picklist_id):
         word, tone = LABEL_WORDS[EffectState(bought.state)]
         pieces = ", ".join(f"{count} × item {item_id}" for item_id, count in sorted(bought.pieces.items()))
-        rows.append(PanelRow(f"Label for {pieces}", f"{word}. {bought.error}" if bought.error else word, tone))
+        rows.append(
+            PanelRow(f"Label for {pieces}", f"{word}. {bought.error}" if bought.error else word, tone)
+        )
     for effect in effects:
         word, tone = WORDS[EffectState(effect.state)]
         label = f"Shipment {effect.host_shipment_id}, {effect.quantity} × item {effect.order_item_id}"
