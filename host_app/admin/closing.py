@@ -9,22 +9,31 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from host_app.db import db
-from host_app.models import PicklistLine
+from host_app.models import Label, PicklistLine
 from host_app.plugin_api import HostError
 from host_app.plugins import plugins
 from host_app.questions import questions
+from host_app.services import labels
 from host_app.services.picking import NewParcel
 
 MOST_PARCELS = 20
 
 
+class LabelsChanged(HostError):
+    """A label came, or was used, after the page was shown."""
+
+
 @dataclass(slots=True)
 class ParcelDraft:
-    """One parcel as it stands in the form; ``pieces`` by picklist line, as typed."""
+    """One parcel as it stands in the form; ``pieces`` by picklist line, as typed.
+
+    One with a label has carrier and tracking code of the label.
+    """
 
     carrier: str = ""
     tracking_code: str = ""
     pieces: dict[int, str] = field(default_factory=dict)
+    label_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,31 @@ class Verdict:
     may_overrule: bool = False
 
 
+def first_drafts(lines: Sequence[PicklistLine], unused: Sequence[Label]) -> list[ParcelDraft]:
+    """Begin with a parcel for each label that has none yet, and one for what is picked beside that."""
+    left = {line.id: line.picked for line in lines}
+    drafts = []
+    for label in unused:
+        covered = labels.pieces_by_picklist_line(label, lines)
+        packed = {line_id: min(count, covered.get(line_id, 0)) for line_id, count in left.items()}
+        left = {line_id: count - packed[line_id] for line_id, count in left.items()}
+        drafts.append(ParcelDraft(pieces=_texts(packed), label_id=label.id))
+    if not drafts or any(left.values()):
+        drafts.append(ParcelDraft(pieces=_texts(left)))
+    return drafts
+
+
+def refuse_changed_labels(drafts: Sequence[ParcelDraft], unused: Sequence[Label]) -> None:
+    """Refuse parcels that were filled in without knowing all labels.
+
+    :raises LabelsChanged: there are others by now.
+    """
+    if {draft.label_id for draft in drafts} - {None} != {label.id for label in unused}:
+        raise LabelsChanged(
+            _("The labels changed after this page was shown. Look at the parcels, then close again.")
+        )
+
+
 def read_drafts(form: MultiDict[str, str], lines: Sequence[PicklistLine]) -> list[ParcelDraft]:
     """Read the parcels from a form that was sent."""
     count = form.get("parcels", 1, type=int)
@@ -44,6 +78,7 @@ def read_drafts(form: MultiDict[str, str], lines: Sequence[PicklistLine]) -> lis
             form.get(f"carrier-{number}", "").strip(),
             form.get(f"tracking-{number}", "").strip(),
             {line.id: form.get(f"pieces-{number}-{line.id}", "").strip() for line in lines},
+            form.get(f"label-{number}", type=int),
         )
         for number in range(max(1, min(count, MOST_PARCELS)))
     ]
@@ -52,7 +87,7 @@ def read_drafts(form: MultiDict[str, str], lines: Sequence[PicklistLine]) -> lis
 def add_parcel(drafts: list[ParcelDraft], lines: Sequence[PicklistLine]) -> list[ParcelDraft]:
     """Add an empty parcel; with the second one, everything picked starts in the first."""
     if len(drafts) == 1:
-        drafts[0].pieces = {line.id: str(line.picked) for line in lines}
+        drafts[0].pieces = _texts({line.id: line.picked for line in lines})
     if len(drafts) < MOST_PARCELS:
         empty = {line.id: "0" for line in lines}
         drafts.append(ParcelDraft(drafts[-1].carrier, "", empty))
@@ -60,13 +95,17 @@ def add_parcel(drafts: list[ParcelDraft], lines: Sequence[PicklistLine]) -> list
 
 
 def parcels_of(drafts: Sequence[ParcelDraft]) -> list[NewParcel]:
-    """Return the parcels to make.
+    """Return the parcels to make. A label with nothing in its parcel is not used.
 
     :raises HostError: a number of pieces is not a number.
     """
     if len(drafts) == 1:
-        return [NewParcel(drafts[0].carrier, drafts[0].tracking_code)]
-    return [NewParcel(draft.carrier, draft.tracking_code, _numbers(draft.pieces)) for draft in drafts]
+        return [NewParcel(drafts[0].carrier, drafts[0].tracking_code, label_id=drafts[0].label_id)]
+    parcels = [
+        NewParcel(draft.carrier, draft.tracking_code, _numbers(draft.pieces), draft.label_id)
+        for draft in drafts
+    ]
+    return [parcel for parcel in parcels if parcel.label_id is None or any((parcel.pieces or {}).values())]
 
 
 def ask_plugins_about(picklist_id: int) -> Verdict:
@@ -95,3 +134,7 @@ def _numbers(pieces: Mapping[int, str]) -> dict[int, int]:
     if any(text and not (text.isascii() and text.isdigit() and len(text) < 7) for text in pieces.values()):
         raise HostError(_("Write pieces as whole numbers."))
     return {line_id: int(text or 0) for line_id, text in pieces.items()}
+
+
+def _texts(pieces: Mapping[int, int]) -> dict[int, str]:
+    return {line_id: str(count) for line_id, count in pieces.items()}

@@ -1,32 +1,57 @@
-"""Picklists: what is to be picked, picking it, and closing with one or more parcels."""
+"""Picklists: what is to be picked, picking it, buying labels, and closing with one or more parcels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flask import Response as FlaskResponse
 from flask import current_app, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from sqlalchemy import select
-from sqlalchemy.orm import contains_eager, joinedload, selectinload
+from sqlalchemy.orm import contains_eager, joinedload, selectinload, undefer
 from werkzeug.wrappers import Response
 
 from host_app.admin.base import HostView, changing, found, paged, panels, who
 from host_app.admin.closing import (
+    LabelsChanged,
     ParcelDraft,
     Verdict,
     add_parcel,
     ask_plugins_about,
+    first_drafts,
     parcels_of,
     read_drafts,
+    refuse_changed_labels,
 )
 from host_app.admin.security import EVERYONE, begin_reading
+from host_app.admin.shipping import (
+    Offers,
+    ask_for_offers,
+    buy,
+    chosen_pieces,
+    follows_purchase,
+    may_have_labels,
+)
 from host_app.db import db, transaction
-from host_app.models import Order, OrderLine, Picklist, PicklistLine, Product, Shipment, ShipmentLine
+from host_app.models import (
+    Label,
+    Order,
+    OrderLine,
+    Picklist,
+    PicklistLine,
+    Product,
+    Shipment,
+    ShipmentLine,
+)
 from host_app.models.picking import PicklistState
 from host_app.plugin_api import HostError
-from host_app.services import picking
+from host_app.plugins import plugins
+from host_app.services import labels, picking
 from host_app.services.orders import OPEN_PICKLISTS
+
+#: Browsers show PDF files in a page of their own making, which the usual policy would keep from working.
+PDF_POLICY = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 class PicklistsView(HostView):
@@ -57,8 +82,55 @@ class PicklistsView(HostView):
 
     @expose("/<int:picklist_id>")
     def page(self, picklist_id: int) -> str:
-        """Show one picklist, to pick and close it."""
+        """Show one picklist, to pick and close it; with label options or the shop's objections if asked for."""
+        picklist = found(db.session.get(Picklist, picklist_id))
+        if picklist.state != PicklistState.NEW:
+            return self._page(picklist_id)
+        if "labels" in request.args:
+            try:
+                offers = ask_for_offers(picklist_id, chosen_pieces(request.args, _unlabelled(picklist)))
+            except HostError as error:
+                flash(str(error), "danger")
+                return self._page(picklist_id)
+            begin_reading()
+            return self._page(picklist_id, offers=offers)
+        if "check" in request.args:
+            checked = ask_plugins_about(picklist_id)
+            begin_reading()
+            return self._page(picklist_id, checked=checked)
         return self._page(picklist_id)
+
+    @expose("/<int:picklist_id>/parts")
+    def parts(self, picklist_id: int) -> str:
+        """Show those parts of the page that change while a label is being bought."""
+        return self._page(picklist_id, template="host/picklist_parts.html")
+
+    @expose("/<int:picklist_id>/label", methods=["POST"])
+    def buy_label(self, picklist_id: int) -> Response:
+        """Have a plugin buy a label."""
+        with changing(_("The label is being bought.")):
+            buy(picking.lock_picklist(picklist_id), request.form)
+        return redirect(url_for("picklists.page", picklist_id=picklist_id, _anchor="labels"))
+
+    @expose("/<int:picklist_id>/labels/<int:label_id>.pdf")
+    def label(self, picklist_id: int, label_id: int) -> Response:
+        """Show a bought label, to be printed."""
+        label = found(
+            db.session.scalar(
+                select(Label)
+                .where(Label.id == label_id, Label.picklist_id == picklist_id)
+                .options(undefer(Label.pdf))
+            )
+        )
+        return FlaskResponse(
+            label.pdf,
+            mimetype="application/pdf",
+            headers={
+                "Content-Disposition": f'inline; filename="label-{picklist_id}-{label_id}.pdf"',
+                "Cache-Control": "no-store",
+                "Content-Security-Policy": PDF_POLICY,
+            },
+        )
 
     @expose("/<int:picklist_id>/pick", methods=["POST"])
     def pick(self, picklist_id: int) -> Response:
@@ -98,14 +170,14 @@ class PicklistsView(HostView):
         try:
             # What can't be closed anyway is said before anyone is asked.
             parcels = parcels_of(drafts)
-            self._refuse_changed(picklist_id)
+            self._refuse_changed(picklist_id, drafts)
             verdict = ask_plugins_about(picklist_id)
             if verdict.objections and not _overruled(verdict):
                 begin_reading()
                 return self._page(picklist_id, drafts=drafts, verdict=verdict)
             with transaction():
                 picking.lock_picklist(picklist_id)
-                self._refuse_changed(picklist_id)
+                self._refuse_changed(picklist_id, drafts)
                 picking.close_picklist(picklist_id, parcels, who=who())
             for objection in verdict.objections:
                 current_app.logger.warning(
@@ -117,26 +189,32 @@ class PicklistsView(HostView):
         except HostError as error:
             flash(str(error), "danger")
             begin_reading()
-            return self._page(picklist_id, drafts=drafts)
+            return self._page(picklist_id, drafts=() if isinstance(error, LabelsChanged) else drafts)
         for warning in verdict.warnings:
             flash(warning, "warning")
         return _back(picklist_id)
 
-    def _refuse_changed(self, picklist_id: int) -> None:
-        """Refuse what the packer has not seen: somebody else picked after the page was shown."""
+    def _refuse_changed(self, picklist_id: int, drafts: Sequence[ParcelDraft]) -> None:
+        """Refuse what the packer has not seen: a pick by somebody else, or a label, after the page was shown."""
         seen = request.form.get("seen")
         picklist = db.session.get(Picklist, picklist_id, populate_existing=True)
-        if (
-            picklist is not None
-            and picklist.state == PicklistState.NEW
-            and seen != _seen(_lines(picklist_id))
-        ):
+        if picklist is None or picklist.state != PicklistState.NEW:
+            return
+        refuse_changed_labels(drafts, labels.unused(picklist_id))
+        if seen != _seen(_lines(picklist_id)):
             raise HostError(
                 _("What is picked changed after this page was shown. Look at the numbers, then close again.")
             )
 
     def _page(
-        self, picklist_id: int, *, drafts: Sequence[ParcelDraft] = (), verdict: Verdict | None = None
+        self,
+        picklist_id: int,
+        *,
+        drafts: Sequence[ParcelDraft] = (),
+        verdict: Verdict | None = None,
+        checked: Verdict | None = None,
+        offers: Offers | None = None,
+        template: str = "host/picklist.html",
     ) -> str:
         shown, failed = panels("picklist_panels", picklist_id=picklist_id)
         picklist = found(
@@ -154,19 +232,31 @@ class PicklistsView(HostView):
                     .selectinload(Shipment.lines)
                     .joinedload(ShipmentLine.order_line)
                     .joinedload(OrderLine.product),
+                    selectinload(Picklist.labels),
                 )
             )
         )
+        unused = [label for label in picklist.labels if label.shipment_id is None]
         return str(
             self.render(
-                "host/picklist.html",
+                template,
                 picklist=picklist,
                 order=picklist.order,
                 picked=sum(line.picked for line in picklist.lines),
                 quantity=sum(line.quantity for line in picklist.lines),
                 seen=_seen(picklist.lines),
-                drafts=drafts or [ParcelDraft()],
+                drafts=drafts or first_drafts(picklist.lines, unused),
+                typed=bool(drafts),
                 verdict=verdict,
+                checked=checked,
+                may_check=bool(picklist.order.source) and _asks_shops(),
+                unused={label.id: label for label in unused},
+                labels_of={label.shipment_id: label for label in picklist.labels},
+                products={str(line.order_line_id): line.product for line in picklist.lines},
+                sells_labels=may_have_labels(picklist),
+                unlabelled=_unlabelled(picklist),
+                offers=offers,
+                follows=follows_purchase(picklist),
                 panels=shown,
                 failed=failed,
             )
@@ -180,6 +270,14 @@ def _lines(picklist_id: int) -> Sequence[PicklistLine]:
         .order_by(PicklistLine.id)
         .execution_options(populate_existing=True)
     ).all()
+
+
+def _unlabelled(picklist: Picklist) -> dict[int, int]:
+    return labels.unlabelled(picklist.lines, picklist.labels)
+
+
+def _asks_shops() -> bool:
+    return any(plugins().implements(name, "picklist_closing") for name in plugins().names)
 
 
 def _seen(lines: Sequence[PicklistLine]) -> str:

@@ -1,18 +1,18 @@
-"""Shipments: the parcels that left, and correcting their carrier or tracking code."""
+"""Shipments: the parcels that left, correcting their carrier or tracking code, and those that did not leave."""
 
 from __future__ import annotations
 
-from flask import redirect, request
+from flask import redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload
 from werkzeug.wrappers import Response
 
-from host_app.admin.base import HostView, changing, found, paged
+from host_app.admin.base import HostView, changing, found, paged, who
 from host_app.admin.security import EVERYONE, safe_path
 from host_app.db import db
-from host_app.models import Order, OrderLine, Shipment, ShipmentLine
+from host_app.models import Label, Order, OrderLine, Shipment, ShipmentLine
 from host_app.services import picking
 
 
@@ -59,7 +59,8 @@ class ShipmentsView(HostView):
                 )
             )
         )
-        return str(self.render("host/shipment.html", shipment=shipment))
+        label = db.session.scalar(select(Label).where(Label.shipment_id == shipment_id))
+        return str(self.render("host/shipment.html", shipment=shipment, labels_of={shipment_id: label}))
 
     @expose("/<int:shipment_id>/correct", methods=["POST"])
     def correct(self, shipment_id: int) -> Response:
@@ -71,3 +72,11 @@ class ShipmentsView(HostView):
                 tracking_code=request.form.get("tracking_code", "")[:80],
             )
         return redirect(safe_path(request.form.get("next") or f"/admin/shipments/{shipment_id}"))
+
+    @expose("/<int:shipment_id>/withdraw", methods=["POST"])
+    def withdraw(self, shipment_id: int) -> Response:
+        """Take back a parcel that did not leave; the webshop is told."""
+        done = _("The shipment is withdrawn. Put its goods back on the shelf: they come on a new picklist.")
+        with changing(done):
+            picking.withdraw_shipment(shipment_id, who=who())
+        return redirect(url_for("shipments.page", shipment_id=shipment_id))

@@ -189,12 +189,18 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
 def correct_shipment(shipment_id: int, *, carrier: str, tracking_code: str) -> None:
     """Correct carrier or tracking code of a parcel; plugins are told.
 
-    :raises HostError: the parcel or the carrier does not exist.
+    :raises HostError: the parcel or the carrier does not exist, or it was withdrawn, or its label says who brings it.
     """
     session = current_session()
-    shipment = session.get(Shipment, shipment_id)
-    if shipment is None:
+    order_id = session.scalar(select(Shipment.order_id).where(Shipment.id == shipment_id))
+    if order_id is None:
         raise HostError("This shipment does not exist.")
+    lock_order(order_id)
+    shipment = session.get_one(Shipment, shipment_id, populate_existing=True)
+    if shipment.withdrawn_at is not None:
+        raise HostError("This shipment was withdrawn: there is nothing to correct.")
+    if shipment.carrier == LABEL:
+        raise HostError("This shipment travels on a bought label, which can't be corrected.")
     if carrier not in CARRIERS:
         raise HostError("Choose a carrier.")
     shipment.carrier, shipment.tracking_code = carrier, tracking_code.strip() or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from sqlalchemy import MetaData
 
 from host_app.plugin_api import (
     ClosingAnswer,
+    HostError,
     Integration,
     Level,
     OrderImport,
@@ -18,7 +20,9 @@ from host_app.plugin_api import (
     PanelLink,
     PanelRow,
     PluginInfo,
+    ShippingOptions,
     StoreSummary,
+    Wake,
     hookimpl,
 )
 
@@ -57,13 +61,17 @@ class ChiefPages(BaseView):
 
 
 class Probe:
-    """The plugin. ``answer`` is what it says to a picklist that is to be closed."""
+    """The plugin. ``answer`` is what it says to a picklist that is to be closed, ``offer`` what labels it sells."""
 
     def __init__(self) -> None:
         self.answer: Any = None
         self.asked: list[int] = []
         self.stores: tuple[StoreSummary, ...] = ()
         self.panel_error: Exception | None = None
+        self.offer: Any = None
+        self.asked_for: list[dict[int, int]] = []
+        self.bought: list[tuple[int, dict[int, int], str, str]] = []
+        self.purchase_error: Exception | None = None
 
     @hookimpl
     def plugin_info(self) -> PluginInfo:
@@ -120,6 +128,28 @@ class Probe:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    @hookimpl
+    def shipping_options(
+        self, host: Any, picklist_id: int, pieces: Mapping[int, int], seconds: float
+    ) -> ShippingOptions | None:
+        assert not host.in_transaction
+        self.asked_for.append(dict(pieces))
+        if isinstance(self.offer, Exception):
+            raise self.offer
+        return self.offer
+
+    @hookimpl
+    def request_label(
+        self, host: Any, picklist_id: int, pieces: Mapping[int, int], option_key: str, who: str
+    ) -> list[Wake]:
+        assert host.in_transaction
+        if self.purchase_error:
+            raise self.purchase_error
+        if any(one[:2] == (picklist_id, pieces) for one in self.bought):
+            raise HostError("This label is being bought already.")
+        self.bought.append((picklist_id, dict(pieces), option_key, who))
+        return [Wake("probe:labels", "probe", "tests.host_app.admin.probe:nothing")]
 
     @hookimpl
     def order_import(self, host: Any, event: OrderImport) -> list[Any]:
