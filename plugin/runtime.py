@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 
 import redis
 from redis.backoff import NoBackoff
@@ -32,13 +33,15 @@ from plugin.jobs.wakes import wake_for
 from plugin.models import Store
 from plugin.secrets import SecretUnreadable, load_secrets
 from plugin.settings import StoreSettings
-from plugin.sync import cancelling, closing, labels, orders, shipments, stores
+from plugin.sync import cancelling, closing, corrections, labels, orders, shipments, stores
 from plugin.sync.context import Context, is_active
 from plugin.sync.due import ORDERS, PRODUCTS, SHIPMENTS, STOCK
 
 SANDBOX = "sandbox"
 SANDBOX_VARIABLE = "BOL_SANDBOX_URL"
 CHECK_SECONDS = 15.0
+#: How long a store rests whose secret can't be read.
+UNREADABLE_REST = timedelta(minutes=1)
 
 
 class Runtime:
@@ -99,7 +102,11 @@ class Runtime:
                 session.execute(
                     update(Store)
                     .where(Store.id == store.id)
-                    .values(problem=str(error), problem_at=self.host.now())
+                    .values(
+                        problem=str(error),
+                        problem_at=self.host.now(),
+                        rests_until=self.host.now() + UNREADABLE_REST,
+                    )
                 )
             return None
 
@@ -229,6 +236,13 @@ class Runtime:
         """Close a shipment that a person has dealt with at bol; False where it is not open any more."""
         with self.host.transaction():
             done = shipments.handled_elsewhere(self.host, store_id, effect_id)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+        return done
+
+    def try_correction_again(self, store_id: int, effect_id: int) -> bool:
+        """Send a refused correction again; False where it is not refused any more."""
+        with self.host.transaction():
+            done = corrections.try_again(self.host, store_id, effect_id)
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return done
 

@@ -26,7 +26,10 @@ NOT_IN_HOST = (BolOrderState.FOUND, BolOrderState.WAITING_FOR_PRODUCT)
 
 
 class BolOrder(Base):
-    """An order of bol. read_due_at: when its details must be read (again); None means that nothing is due."""
+    """An order of bol. read_due_at: when its details must be read (again); None means that nothing is due.
+
+    cancels_on: the day on which bol cancels what is not confirmed as shipped by then.
+    """
 
     __tablename__ = "bol_order"
     __table_args__ = (
@@ -50,6 +53,7 @@ class BolOrder(Base):
     error: Mapped[str] = mapped_column(Text, default="")
     latest_delivery: Mapped[date | None]
     expires: Mapped[date | None]
+    cancels_on: Mapped[date | None]
     warn_at: Mapped[datetime | None]
 
     items: Mapped[list[BolOrderItem]] = relationship(

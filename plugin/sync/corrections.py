@@ -104,11 +104,31 @@ def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
     )
 
 
+def try_again(host: HostPort, store_id: int, effect_id: int) -> bool:
+    """Send a refused correction again; False where it is not refused any more. In a transaction."""
+    changed = host.session.execute(
+        update(TransportEffect)
+        .where(
+            TransportEffect.id == effect_id,
+            TransportEffect.store_id == store_id,
+            TransportEffect.state == EffectState.REFUSED,
+        )
+        .values(
+            state=EffectState.WANTED,
+            due_at=host.now(),
+            error="",
+            token="",
+            process_status_id=None,
+            settled_at=None,
+        )
+    )
+    return bool(changed.rowcount)
+
+
 def correct_due(ctx: Context) -> bool:
     """Tell bol of every correction that is due and whose shipment is confirmed. True when some are left."""
     if not ctx.active or not ctx.settings.send_shipments:
         return False
-    _forget_abandoned(ctx)
     while not ctx.lease.slice_over():
         with ctx.host.reading() as session:
             effect = session.scalar(next_correction(ctx.store_id, ctx.now()))
@@ -161,7 +181,7 @@ def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) ->
         effect.state, effect.due_at, effect.process_status_id = EffectState.WANTED, ctx.now() + WAIT, None
 
 
-def _forget_abandoned(ctx: Context) -> None:
+def find_abandoned(ctx: Context) -> None:
     """A correction claimed by a job that died is simply sent again: it is absolute."""
     with ctx.host.transaction() as session:
         session.execute(

@@ -4,41 +4,67 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, and_, exists, select, update
 
 from host_app.plugin_api import Level
 from plugin.models import BolOrder, BolOrderItem, BolOrderState
 from plugin.sync.context import Context, order_url
-from plugin.sync.mapping import FBR, start_of_day
+from plugin.sync.mapping import AMSTERDAM, FBR, start_of_day
 
 #: bol cancels what is not confirmed by the third day after the latest delivery date (partner platform, "You cancel
 #: the order"), where it names no expiry date itself.
 DAYS_AFTER_DELIVERY = 3
 BEFORE = timedelta(days=1)
+#: Orders that bol cancels within this time are shown on a list of their own.
+SOON = timedelta(days=2)
 BATCH = 100
 #: States of orders that somebody here has to ship.
 WARNED = (BolOrderState.IMPORTED, BolOrderState.WAITING_FOR_PRODUCT)
 
 
-def warn_moment(latest_delivery: date | None, expires: date | None) -> datetime | None:
-    """Return when to warn of an order: a day before bol cancels it, or None where bol names no date."""
+#: Tells if pieces of an order are open at bol that are shipped from here.
+STILL_OPEN = exists().where(
+    BolOrderItem.order_id == BolOrder.id,
+    BolOrderItem.method.in_((FBR, "")),
+    BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
+)
+
+
+def cancel_day(latest_delivery: date | None, expires: date | None) -> date | None:
+    """Return the day on which bol cancels an order that is not confirmed, or None where bol names no date."""
     if expires is None and latest_delivery is not None:
-        expires = latest_delivery + timedelta(days=DAYS_AFTER_DELIVERY)
-    return start_of_day(expires) - BEFORE if expires is not None else None
+        return latest_delivery + timedelta(days=DAYS_AFTER_DELIVERY)
+    return expires
+
+
+def warn_moment(cancels_on: date | None) -> datetime | None:
+    """Return when to warn of an order: a day before bol cancels it, or None where bol names no date."""
+    return start_of_day(cancels_on) - BEFORE if cancels_on is not None else None
+
+
+def last_soon(now: datetime) -> date:
+    """Return the last day that is soon."""
+    return now.astimezone(AMSTERDAM).date() + SOON
+
+
+def cancelled_soon(now: datetime) -> ColumnElement[bool]:
+    """Return the condition of orders that bol cancels soon, or should have cancelled already."""
+    return and_(BolOrder.state.in_(WARNED), BolOrder.cancels_on <= last_soon(now), STILL_OPEN)
+
+
+def threatened(row: BolOrder) -> bool:
+    """Tell if bol will cancel an order unless it is confirmed as shipped."""
+    owed = any(item.method == FBR and item.open for item in row.items)
+    return row.cancels_on is not None and row.state in WARNED and owed
 
 
 def warn_due(ctx: Context) -> bool:
     """Tell of orders that bol cancels within a day, once each. Nothing is left afterwards."""
     if not ctx.active:
         return False
-    still_open = exists().where(
-        BolOrderItem.order_id == BolOrder.id,
-        BolOrderItem.method == FBR,
-        BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
-    )
     with ctx.host.reading() as session:
         rows = session.execute(
-            select(BolOrder.id, BolOrder.order_id, BolOrder.expires, still_open.label("open"))
+            select(BolOrder.id, BolOrder.order_id, BolOrder.expires, STILL_OPEN.label("open"))
             .where(
                 BolOrder.store_id == ctx.store_id,
                 BolOrder.state.in_(WARNED),

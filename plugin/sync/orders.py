@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from host_app.plugin_api import HostError, HostPort, Level
+from host_app.plugin_api import HostError, HostPort, LeaseLost, Level
 from plugin import connector
-from plugin.connector import BolError
+from plugin.connector import BolError, MalformedAnswer
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
 from plugin.sync.cancellations import REQUEST_MARK, apply_changes
 from plugin.sync.cancelling import keep_order, requested
 from plugin.sync.context import CALL_SECONDS, Context
-from plugin.sync.deadlines import warn_moment
+from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import host_order, items_to_pick
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due, too_old
@@ -42,11 +42,12 @@ BATCH = 200
 
 def import_orders(ctx: Context) -> bool:
     """Read the list if that is due, then every order that is due. True when some are left."""
-    if not ctx.active or not ctx.settings.import_orders:
+    if not ctx.active:
         return False
-    if not read_list_if_due(ctx):
+    importing = ctx.settings.import_orders
+    if importing and not read_list_if_due(ctx):
         return False
-    return read_due_orders(ctx) or list_is_due(ctx)
+    return read_due_orders(ctx) or (importing and list_is_due(ctx))
 
 
 def want_import(host: HostPort, store_id: int) -> None:
@@ -57,7 +58,9 @@ def want_import(host: HostPort, store_id: int) -> None:
 def locked(host: HostPort, store_id: int, order_row_id: int) -> BolOrder:
     """Return an order of bol, locked. In a transaction. :raises HostError: the store has no such order."""
     row: BolOrder | None = host.session.scalar(
-        select(BolOrder).where(BolOrder.id == order_row_id, BolOrder.store_id == store_id).with_for_update()
+        select(BolOrder)
+        .where(BolOrder.id == order_row_id, BolOrder.store_id == store_id)
+        .with_for_update(key_share=True)
     )
     if row is None:
         raise HostError("This order does not exist.")
@@ -131,6 +134,12 @@ def retry_waiting(host: HostPort, product_id: int) -> list[int]:
     return sorted({row.store_id for row in waiting})
 
 
+def due_orders(store_id: int, now: datetime, *, importing: bool) -> list[Any]:
+    """Return the conditions of orders to be read now. Where no orders are imported, those that came in before still are."""
+    due = [BolOrder.store_id == store_id, BolOrder.read_due_at <= now]
+    return due if importing else [*due, BolOrder.host_order_id.is_not(None)]
+
+
 def read_due_orders(ctx: Context) -> bool:
     """Read every order that is due, several at a time, oldest first. True when some are left."""
     while not ctx.lease.slice_over():
@@ -138,7 +147,7 @@ def read_due_orders(ctx: Context) -> bool:
         with ctx.host.reading() as session:
             due = session.execute(
                 select(BolOrder.id, BolOrder.order_id)
-                .where(BolOrder.store_id == ctx.store_id, BolOrder.read_due_at <= ctx.now())
+                .where(*due_orders(ctx.store_id, ctx.now(), importing=ctx.settings.import_orders))
                 .order_by(BolOrder.placed_at, BolOrder.id)
                 .limit(BATCH)
             ).all()
@@ -190,13 +199,18 @@ def _read(ctx: Context, order_id: str) -> connector.Order | BolError:
 def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: datetime) -> None:
     """Make the host agree with one order of bol, in one transaction. An order that can't be is set aside."""
     try:
+        _check_complete(ctx, row_id, order)
         offers, titles = _missing_offers(ctx, order)
         with ctx.host.transaction() as session:
             if ctx.settings.import_products:
                 lock_products(ctx)
-            row = session.scalars(select(BolOrder).where(BolOrder.id == row_id).with_for_update()).one()
+            row = session.scalars(
+                select(BolOrder).where(BolOrder.id == row_id).with_for_update(key_share=True)
+            ).one()
             _done_reading(row, claimed_at, ctx.now())
             _apply(ctx, row, order, offers, titles)
+    except LeaseLost:
+        raise
     except BolError as error:
         _set_aside(ctx, row_id, error)
     except Exception as error:
@@ -212,6 +226,22 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
                 f"order {order.order_id} could not be taken over",
                 f"{_reason(error)} It is tried again by itself.",
             )
+
+
+def _check_complete(ctx: Context, row_id: int, order: connector.Order) -> None:
+    """An answer that lacks items of the order, or is about another one, must not pass for the order.
+
+    :raises MalformedAnswer: it does.
+    """
+    with ctx.host.reading() as session:
+        row = session.scalars(select(BolOrder).where(BolOrder.id == row_id)).one()
+        known = {item.order_item_id for item in row.items}
+    if (
+        order.order_id != row.order_id
+        or not order.items
+        or known - {item.order_item_id for item in order.items}
+    ):
+        raise MalformedAnswer("items of the order are missing from the answer")
 
 
 def _done_reading(row: BolOrder, claimed_at: datetime, now: datetime) -> None:
@@ -232,7 +262,8 @@ def _apply(
     if row.latest_delivery is None and row.expires is None:
         row.latest_delivery = _first_day(order, "latest_delivery_date")
         row.expires = _first_day(order, "expiry_date")
-        row.warn_at = warn_moment(row.latest_delivery, row.expires)
+        row.cancels_on = cancel_day(row.latest_delivery, row.expires)
+        row.warn_at = warn_moment(row.cancels_on)
     _update_items(ctx, row, order)
     mark_order_items(ctx, [item.ean for item in order.items])
     ctx.host.session.flush()
@@ -347,7 +378,7 @@ def _wanted_products(
     return [
         wanted_for(offer, item.title or titles.get(item.ean))
         if (offer := by_ean.get(item.ean)) is not None
-        else Wanted(item.ean, item.title, item.offer_reference or "", item.unit_price, None)
+        else Wanted(item.ean, item.title, (item.offer_reference or "").strip(), item.unit_price, None)
         for item in items
     ]
 

@@ -14,6 +14,7 @@ from plugin.models import (
     BolOrder,
     BolOrderState,
     EffectState,
+    LabelEffect,
     Offer,
     OfferState,
     Run,
@@ -59,6 +60,7 @@ def order_state() -> ColumnElement[str]:
 class Overview:
     """A store with its counts: orders and offers by state, parcels by the state of their shipment.
 
+    label_decisions: purchases of labels of which only a person can find out if bol sold them.
     importing: the walk over the offers that is under way. last_import: the newest one.
     """
 
@@ -69,6 +71,7 @@ class Overview:
     offers: Mapping[str, int]
     parcels: Mapping[str, int]
     parcels_without_carrier: int
+    label_decisions: int
     confirmed_today: int
 
     @property
@@ -129,7 +132,7 @@ def overview(host: HostPort, store_id: int) -> Overview | None:
 
 
 def waiting_for_a_person(host: HostPort) -> int:
-    """Return how many parcels and orders of all stores only a person can help. In a transaction."""
+    """Return how many parcels, labels and orders of all stores only a person can help. In a transaction."""
     session = host.session
     # Naming the stores lets the database use its indexes, which begin with the store.
     stores = select(Store.id)
@@ -138,12 +141,13 @@ def waiting_for_a_person(host: HostPort) -> int:
             ShipmentEffect.store_id.in_(stores), or_(ShipmentEffect.state.in_(FOR_A_PERSON), NO_CARRIER)
         )
     )
+    labels = session.scalar(_count_label_decisions(LabelEffect.store_id.in_(stores)))
     orders = session.scalar(
         select(func.count()).where(
             BolOrder.store_id.in_(stores), BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT
         )
     )
-    return int(parcels or 0) + int(orders or 0)
+    return int(parcels or 0) + int(labels or 0) + int(orders or 0)
 
 
 def _overview(host: HostPort, session: Any, store: Store) -> Overview:
@@ -159,6 +163,7 @@ def _overview(host: HostPort, session: Any, store: Store) -> Overview:
         parcels_without_carrier=session.scalar(
             _count_parcels(ShipmentEffect.store_id == store.id, NO_CARRIER)
         ),
+        label_decisions=session.scalar(_count_label_decisions(LabelEffect.store_id == store.id)),
         confirmed_today=session.scalar(
             _count_parcels(
                 ShipmentEffect.store_id == store.id,
@@ -186,6 +191,10 @@ def _parcels(session: Any, store_id: int) -> dict[str, int]:
 
 def _count_parcels(*conditions: ColumnElement[bool]) -> Select[int]:
     return select(func.count(ShipmentEffect.host_shipment_id.distinct())).where(*conditions)
+
+
+def _count_label_decisions(mine: ColumnElement[bool]) -> Select[int]:
+    return select(func.count()).where(mine, LabelEffect.state == EffectState.DECISION)
 
 
 def _midnight(now: datetime) -> datetime:

@@ -74,7 +74,8 @@ def _panel(
     rows = [PanelRow("bol order", row.order_id), PanelRow("Store", store.name if store else "")]
     if any(item.distribution_party == "BOL" for item in row.items if item.imported):
         rows.append(PanelRow("Shipping", "Shipping via bol: needs a label bought from bol", Level.WARNING))
-    for bought in _labels(host, row, picklist_id):
+    labels = _labels(host, row, picklist_id)
+    for bought in labels:
         word, tone = LABEL_WORDS[EffectState(bought.state)]
         pieces = ", ".join(f"{count} × item {item_id}" for item_id, count in sorted(bought.pieces.items()))
         rows.append(
@@ -84,6 +85,7 @@ def _panel(
         word, tone = WORDS[EffectState(effect.state)]
         label = f"Shipment {effect.host_shipment_id}, {effect.quantity} × item {effect.order_item_id}"
         rows.append(PanelRow(label, f"{word}. {effect.error}" if effect.error else word, tone))
-    return Panel(
-        "bol.com", tuple(rows), (PanelLink("Shipments of this store", f"{store_url(row.store_id)}shipments"),)
-    )
+    links = [PanelLink("Shipments of this store", f"{store_url(row.store_id)}shipments")]
+    if labels:
+        links.append(PanelLink("Labels of this store", f"{store_url(row.store_id)}labels"))
+    return Panel("bol.com", tuple(rows), tuple(links))

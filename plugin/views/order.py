@@ -8,9 +8,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from host_app.plugin_api import OrderState
-from plugin.models import BolOrder, BolOrderEvent, BolOrderState, CancellationEffect, ShipmentEffect
+from plugin.models import (
+    BolOrder,
+    BolOrderEvent,
+    BolOrderState,
+    CancellationEffect,
+    LabelEffect,
+    ShipmentEffect,
+    TransportEffect,
+)
 from plugin.settings import StoreSettings
 from plugin.sync.cancelling import REASONS, requested
+from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.overview import order_state
 from plugin.sync.products import find_products
 from plugin.views.base import Answer, BolView, does, shows, telling
@@ -40,7 +49,7 @@ class OrderPage(BolView):
             )
             effects = [
                 session.scalars(select(kind).where(kind.order_id == row_id).order_by(kind.id)).all()
-                for kind in (ShipmentEffect, CancellationEffect)
+                for kind in (ShipmentEffect, TransportEffect, LabelEffect, CancellationEffect)
             ]
             events = session.scalars(
                 select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
@@ -58,8 +67,12 @@ class OrderPage(BolView):
             asked=[] if cancelled_here else requested(row),
             cancellable=cancelled_here and any(item.imported and item.open for item in row.items),
             reasons=REASONS,
+            threatened=threatened(row),
+            last_soon=last_soon(self.host.now()),
             shipments=effects[0],
-            cancellations=effects[1],
+            corrections=effects[1],
+            labels=effects[2],
+            cancellations=effects[3],
             events=events,
             tab="orders",
         )

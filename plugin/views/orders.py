@@ -7,10 +7,14 @@ from sqlalchemy.orm import selectinload
 
 from plugin.models import BolOrder, BolOrderState
 from plugin.settings import StoreSettings
+from plugin.sync.deadlines import cancelled_soon, last_soon, threatened
 from plugin.sync.overview import ORDER_STATES, order_state
 from plugin.sync.products import find_products
 from plugin.views.base import Answer, BolView, shows
 from plugin.views.paging import chosen, read_page
+
+#: The filter for orders that bol cancels within two days.
+CANCELLED_SOON = "cancelled soon"
 
 
 class OrderPages(BolView):
@@ -18,16 +22,18 @@ class OrderPages(BolView):
 
     @shows("/<int:store_id>/orders")
     def orders(self, store_id: int) -> Answer:
-        """List a store's orders, the newest first."""
-        store, state = self.store(store_id), chosen("state", ORDER_STATES)
+        """List a store's orders, the newest first; those that bol cancels soon, the most urgent first."""
+        store, state = self.store(store_id), chosen("state", (*ORDER_STATES, CANCELLED_SOON))
         word = order_state().label("word")
         statement = (
-            select(BolOrder, word)
-            .where(BolOrder.store_id == store_id)
-            .options(selectinload(BolOrder.items))
-            .order_by(BolOrder.id.desc())
+            select(BolOrder, word).where(BolOrder.store_id == store_id).options(selectinload(BolOrder.items))
         )
-        if state:
+        if state == CANCELLED_SOON:
+            statement = statement.where(cancelled_soon(self.host.now()))
+            statement = statement.order_by(BolOrder.cancels_on, BolOrder.id)
+        else:
+            statement = statement.order_by(BolOrder.id.desc())
+        if state in ORDER_STATES:
             statement = statement.where(word == state)
         with self.host.reading() as session:
             page = read_page(session, statement)
@@ -47,6 +53,9 @@ class OrderPages(BolView):
             numbers=numbers,
             known=known,
             state=state,
+            cancelled_soon=CANCELLED_SOON,
+            last_soon=last_soon(self.host.now()),
+            threatened=threatened,
             order_url=self.host.order_url,
             tab="orders",
         )

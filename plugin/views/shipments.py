@@ -6,7 +6,7 @@ from flask import flash, redirect, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from plugin.models import EffectState, ShipmentEffect
+from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import StoreSettings
 from plugin.sync.overview import FOR_A_PERSON
 from plugin.views.base import Answer, BolView, does, shows
@@ -14,6 +14,8 @@ from plugin.views.paging import chosen, read_page
 
 #: The filter for all that a person must look at.
 NEEDS_YOU = "needs you"
+#: The filter for parcels whose corrected carrier or tracking code bol did not take.
+NOT_CORRECTED = "not corrected"
 
 
 class ShipmentPages(BolView):
@@ -23,18 +25,29 @@ class ShipmentPages(BolView):
     def shipments(self, store_id: int) -> Answer:
         """List what was shipped for a store, the newest first."""
         store = self.store(store_id)
-        state = chosen("state", (NEEDS_YOU, *(state.value for state in EffectState)))
+        state = chosen("state", (NEEDS_YOU, NOT_CORRECTED, *(state.value for state in EffectState)))
         statement = (
             select(ShipmentEffect)
             .where(ShipmentEffect.store_id == store_id)
             .options(joinedload(ShipmentEffect.order))
             .order_by(ShipmentEffect.id.desc())
         )
-        if state:
+        if state == NOT_CORRECTED:
+            refused = select(TransportEffect.host_shipment_id).where(
+                TransportEffect.store_id == store_id, TransportEffect.state == EffectState.REFUSED
+            )
+            statement = statement.where(ShipmentEffect.host_shipment_id.in_(refused))
+        elif state:
             states = FOR_A_PERSON if state == NEEDS_YOU else (state,)
             statement = statement.where(ShipmentEffect.state.in_(states))
         with self.host.reading() as session:
             page = read_page(session, statement)
+            corrections = session.scalars(
+                select(TransportEffect).where(
+                    TransportEffect.store_id == store_id,
+                    TransportEffect.host_shipment_id.in_([row.host_shipment_id for (row,) in page.rows]),
+                )
+            ).all()
         return self.page(
             "shipments",
             store=store,
@@ -42,6 +55,8 @@ class ShipmentPages(BolView):
             page=page,
             state=state,
             needs_you=NEEDS_YOU,
+            not_corrected=NOT_CORRECTED,
+            corrections={row.host_shipment_id: row for row in corrections},
             decidable=FOR_A_PERSON,
             order_url=self.host.order_url,
             tab="shipments",
@@ -59,6 +74,13 @@ class ShipmentPages(BolView):
         """Close a shipment that a person has dealt with at bol."""
         done = self.actions.shipment_handled(store_id, effect_id)
         self._tell(done, "Noted: this shipment was handled elsewhere. Nothing is sent for it any more.")
+        return self._back_to_list(store_id)
+
+    @does("/<int:store_id>/corrections/<int:effect_id>/try-again")
+    def try_correction_again(self, store_id: int, effect_id: int) -> Answer:
+        """Send a correction again that bol did not take."""
+        done = self.actions.try_correction_again(store_id, effect_id)
+        self._tell(done, "The correction is sent to bol again. Its outcome appears here within a minute.")
         return self._back_to_list(store_id)
 
     def _tell(self, done: bool, text: str) -> None:

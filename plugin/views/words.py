@@ -9,7 +9,7 @@ from typing import Any
 from flask_babel import format_date, format_datetime, format_timedelta, to_user_timezone  # type: ignore[import-untyped]
 
 from host_app.plugin_api import Level
-from plugin.models import BolOrderState
+from plugin.models import BolOrderState, EffectState
 from plugin.sync import overview, panels
 
 #: Environment of a store -> how a person chooses it, and what it means.
@@ -20,6 +20,15 @@ ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
 }
 
 EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in panels.WORDS.items()}
+
+LABELS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in panels.LABEL_WORDS.items()}
+
+CORRECTIONS: Mapping[str, tuple[str, Level]] = {
+    EffectState.WANTED: ("correction being sent", Level.INFO),
+    EffectState.SENT: ("correction being sent", Level.INFO),
+    EffectState.CONFIRMED: ("bol has the new code", Level.SUCCESS),
+    EffectState.REFUSED: ("bol did not take the correction", Level.DANGER),
+}
 
 ORDERS: Mapping[str, tuple[str, Level]] = {
     BolOrderState.FOUND: ("being read", Level.INFO),

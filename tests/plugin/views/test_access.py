@@ -8,7 +8,7 @@ from plugin.models import Store, StoreState
 from tests.host_app.admin.conftest import Person
 from tests.plugin.views.conftest import Site
 
-EVERYONE = ("", "1/", "1/orders", "1/offers", "1/shipments")
+EVERYONE = ("", "1/", "1/orders", "1/offers", "1/shipments", "1/labels")
 ADMINISTRATORS = ("connect", "1/settings", "1/summary")
 BUTTONS = (
     "connect",
@@ -19,6 +19,9 @@ BUTTONS = (
     "1/import-products",
     "1/shipments/1/try-again",
     "1/shipments/1/handled",
+    "1/corrections/1/try-again",
+    "1/labels/1/enter-number",
+    "1/labels/1/buy-again",
     "1/orders/1/read-again",
     "1/orders/1/items/1/link",
     "1/orders/1/accept-request",
@@ -81,7 +84,9 @@ def test_buttons_are_not_addresses(chief: Person, path: str) -> None:
     assert chief.get(f"/admin/bol/1/{path}").status_code == 405
 
 
-@pytest.mark.parametrize("path", ["", "orders", "orders/1", "offers", "shipments", "settings", "summary"])
+@pytest.mark.parametrize(
+    "path", ["", "orders", "orders/1", "offers", "shipments", "labels", "settings", "summary"]
+)
 def test_a_store_that_is_not_there(chief: Person, path: str) -> None:
     assert chief.get(f"/admin/bol/99/{path}").status_code == 404
 

@@ -214,6 +214,7 @@ def test_looking_writes_nothing(site: Site, store: int, chief: Person) -> None:
         f"{store}/orders",
         f"{store}/offers",
         f"{store}/shipments",
+        f"{store}/labels",
         f"{store}/summary",
     ):
         assert chief.get(f"/admin/bol/{path}").status_code == 200

@@ -1,0 +1,88 @@
+"""Corrected carriers and tracking codes, shown with their shipment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from host_app.db import transaction
+from host_app.services import picking
+from plugin.models import EffectState, TransportEffect
+from tests.host_app.admin.conftest import Person
+from tests.plugin.conftest import KETTLE, TOASTER
+from tests.plugin.views.conftest import Site
+from tests.plugin.views.test_store_pages import press, text
+
+
+@pytest.fixture
+def corrected(site: Site, store: int) -> int:
+    """A confirmed parcel of two items whose corrected tracking code bol is working on; return its order's row."""
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+        shop.import_orders()
+        shop.close(order_id, tracking="3SWRONG")
+        shop.pass_time(20, steps=4)
+        shipment_id = shop.effects()[0].host_shipment_id
+        with transaction():
+            picking.correct_shipment(shipment_id, carrier="dpd", tracking_code="3SRIGHT")
+        shop.sandbox.settings(processStatusDelayMs=20_000)
+        shop.work()
+        return shop.bol_order(order_id).id
+
+
+def refused(site: Site) -> int:
+    """Let bol refuse the correction; return its id."""
+    with site.shop() as shop, transaction() as session:
+        row = session.query(TransportEffect).one()
+        row.state, row.error, row.due_at = EffectState.REFUSED, "Unknown <code>.", None
+        row.process_status_id, row.settled_at = None, shop.clock.now()
+        return int(row.id)
+
+
+def effect(site: Site) -> Any:
+    with site.shop() as shop:
+        (row,) = shop.all(TransportEffect)
+        return row
+
+
+def test_a_correction_is_shown_until_bol_has_it(
+    site: Site, corrected: int, store: int, packer: Person
+) -> None:
+    assert "correction being sent DPD-NL 3SRIGHT" in text(packer, f"{store}/shipments")
+    with site.shop() as shop:
+        shop.pass_time(60, steps=6)
+    assert "bol has the new code" in text(packer, f"{store}/shipments")
+    page = text(packer, f"{store}/orders/{corrected}")
+    assert "Correction of parcel" in page
+    assert "bol has the new code" in page
+
+
+def test_a_refused_correction_tells_why_and_is_sent_again(
+    site: Site, corrected: int, store: int, chief: Person, packer: Person
+) -> None:
+    number = refused(site)
+    page = chief.get(f"/admin/bol/{store}/shipments?state=not+corrected").text
+    assert "bol did not take the correction" in page
+    assert "Unknown &lt;code&gt;." in page
+    assert page.count(">Send the correction again</button>") == 1
+    assert "Send the correction again" not in text(packer, f"{store}/shipments")
+    path = f"{store}/corrections/{number}/try-again"
+    assert "The correction is sent to bol again." in press(chief, path, state="not corrected")
+    assert "Nothing was changed" in press(chief, path)
+    with site.shop() as shop:
+        shop.pass_time(60, steps=6)
+        (shipment,) = shop.shipments_at_bol()
+        assert shipment["transport"]["trackAndTrace"] == "3SRIGHT"
+    assert effect(site).state == EffectState.CONFIRMED
+    assert "No shipment is in this state." in text(chief, f"{store}/shipments?state=not+corrected")
+
+
+def test_a_correction_that_another_store_or_a_packer_sends_again_stays_refused(
+    site: Site, corrected: int, store: int, chief: Person, packer: Person
+) -> None:
+    number = refused(site)
+    press(chief, f"{store + 1}/corrections/{number}/try-again")
+    assert packer.post(f"/admin/bol/{store}/corrections/{number}/try-again").status_code == 403
+    assert effect(site).state == EffectState.REFUSED

@@ -1,0 +1,147 @@
+"""The labels of a store: what was bought, and what a person decides where bol's number was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from host_app.db import transaction
+from plugin.models import EffectState, LabelEffect
+from plugin.sync import labels
+from tests.host_app.admin.conftest import Person
+from tests.plugin.conftest import KETTLE, Shop
+from tests.plugin.views.conftest import Site
+from tests.plugin.views.test_store_pages import press, text
+
+
+def asked(shop: Shop) -> str:
+    """Ask for a label for an order of one kettle that is sold with Shipping via bol; return bol's id of the order."""
+    order = shop.sandbox.place_order("seller", [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}])
+    order_id = str(order["orderId"])
+    shop.import_orders()
+    picklist_id = shop.picklist_id(order_id)
+    pieces = {line.order_line_id: line.quantity for line in shop.picklist_lines(picklist_id)}
+    with transaction():
+        labels.request(shop.host, picklist_id, pieces, labels.RECOMMENDED, "ann")
+    return order_id
+
+
+def effect(site: Site) -> Any:
+    with site.shop() as shop:
+        (row,) = shop.all(LabelEffect)
+        return row
+
+
+@pytest.fixture
+def undecided(site: Site, store: int) -> int:
+    """A purchase of a label whose answer was lost; return its id."""
+    with site.shop() as shop:
+        shop.sandbox.faults(
+            [
+                {
+                    "method": "POST",
+                    "path": "/retailer/shipping-labels",
+                    "when": "after",
+                    "drop": True,
+                    "times": 1,
+                }
+            ]
+        )
+        asked(shop)
+        shop.work()
+    row = effect(site)
+    assert row.state == EffectState.DECISION
+    return int(row.id)
+
+
+def test_a_bought_label_is_listed_with_its_goods_and_number(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop:
+        order_id = asked(shop)
+        shop.pass_time(20, steps=5)
+        row_id = shop.bol_order(order_id).id
+    page = text(packer, f"{store}/labels")
+    assert order_id in page
+    assert "1 × Kettle" in page
+    assert "bought" in page
+    assert str(effect(site).label_id) in page
+    assert "ann" in page
+    assert "Label for picklist" in text(packer, f"{store}/orders/{row_id}")
+
+
+def test_no_label_was_asked_for_yet(store: int, packer: Person) -> None:
+    assert "No label was asked for yet." in text(packer, f"{store}/labels")
+    assert "No label is in this state." in text(packer, f"{store}/labels?state=decision")
+
+
+def test_a_purchase_that_may_have_been_charged_is_told_everywhere(
+    undecided: int, store: int, chief: Person, packer: Person
+) -> None:
+    page = text(chief, f"{store}/labels?state=decision")
+    assert "bol may have charged this: look in the seller portal" in page
+    assert "Enter the label's number fetches the label" in page
+    assert "Buy again buys a new label" in page
+    assert "No label is in this state." in text(chief, f"{store}/labels?state=confirmed")
+    assert "1 label needs you" in text(chief, f"{store}/")
+    assert "Labels for you to decide 1" in text(chief, f"{store}/")
+    assert "1 label for you" in text(chief, "")
+    assert "badge-pill" in chief.get("/admin/").text
+    looked = text(packer, f"{store}/labels?state=decision")
+    assert "bol may have charged this" in looked
+    assert "Buy again" not in looked
+
+
+def test_a_label_that_was_found_in_the_portal_is_fetched_by_its_number(
+    site: Site, undecided: int, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        (sold,) = shop.sandbox.state("seller")["labels"]
+    path = f"{store}/labels/{undecided}/enter-number"
+    assert "Enter the number of the label." in press(chief, path, number=" ")
+    assert "The label is fetched from bol" in press(chief, path, number=sold["shippingLabelId"])
+    with site.shop() as shop:
+        shop.pass_time(20, steps=5)
+        assert len(shop.sandbox.state("seller")["labels"]) == 1
+    assert effect(site).state == EffectState.CONFIRMED
+    assert "does not wait for a decision any more" in press(chief, path, number="another")
+    assert effect(site).label_id == sold["shippingLabelId"]
+
+
+def test_a_label_is_bought_again_once(site: Site, undecided: int, store: int, chief: Person) -> None:
+    path = f"{store}/labels/{undecided}/buy-again"
+    assert "The label is bought again" in press(chief, path, state="decision")
+    assert "does not wait for a decision any more" in press(chief, path)
+    with site.shop() as shop:
+        shop.pass_time(20, steps=5)
+        assert len(shop.sandbox.state("seller")["labels"]) == 2
+    assert effect(site).state == EffectState.CONFIRMED
+
+
+@pytest.mark.parametrize("button", ["enter-number", "buy-again"])
+def test_a_purchase_of_another_store_is_not_touched(
+    site: Site, undecided: int, store: int, chief: Person, button: str
+) -> None:
+    press(chief, f"{store + 1}/labels/{undecided}/{button}", number="123")
+    assert effect(site).state == EffectState.DECISION
+    assert "does not wait for a decision" in press(
+        chief, f"{store}/labels/{undecided + 1}/{button}", number="123"
+    )
+
+
+@pytest.mark.parametrize("button", ["enter-number", "buy-again"])
+def test_packers_decide_on_no_label(
+    site: Site, undecided: int, store: int, packer: Person, button: str
+) -> None:
+    assert packer.post(f"/admin/bol/{store}/labels/{undecided}/{button}", number="1").status_code == 403
+    assert effect(site).state == EffectState.DECISION
+
+
+def test_the_panel_of_the_order_leads_to_the_labels(
+    site: Site, undecided: int, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        (order,) = shop.host_orders()
+        path = shop.host.order_url(order.id)
+    page = chief.get(path).text
+    assert f'href="/admin/bol/{store}/labels"' in page
+    assert f'href="/admin/bol/{store}/shipments"' in page
