@@ -87,6 +87,11 @@ class House:
         mine = str(self._supervisor.pid)
         return [pid for pid in self.processes() if _parent(pid) == mine and _says(pid, words)]
 
+    def idle_workers(self) -> list[int]:
+        """Return the workers that have no job: each job runs in a child."""
+        parents = {_parent(pid) for pid in self.processes()}
+        return [pid for pid in self.program("flask", " worker") if str(pid) not in parents]
+
     def processes(self) -> list[int]:
         """Return the ids of all processes of this installation."""
         return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if self._is_mine(folder)]
