@@ -108,7 +108,7 @@ class PicklistsView(HostView):
     @expose("/<int:picklist_id>/label", methods=["POST"])
     def buy_label(self, picklist_id: int) -> Response:
         """Have a plugin buy a label."""
-        with changing(_("The label is being bought.")):
+        with changing():
             buy(picking.lock_picklist(picklist_id), request.form)
         return redirect(url_for("picklists.page", picklist_id=picklist_id, _anchor="labels"))
 
