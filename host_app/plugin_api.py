@@ -300,7 +300,7 @@ class OrderView:
 
 @dataclass(frozen=True, slots=True)
 class PicklistView:
-    """A picklist as plugins see it: state, and the parcels of a closed one."""
+    """A picklist as plugins see it: state, the pieces on it by order line id, and the parcels of a closed one."""
 
     picklist_id: int
     order_id: int
@@ -309,6 +309,7 @@ class PicklistView:
     state: str
     closed_at: datetime | None
     parcels: tuple[Parcel, ...]
+    pieces: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,11 @@ OPEN_PICKLISTS = (PicklistState.NEW, PicklistState.PAUSED)
 def lock_order(order_id: int) -> Order | None:
     """Read an order and lock its row: everything that changes an order, its picklists or picks does this first."""
     statement = (
-        select(Order).where(Order.id == order_id).with_for_update().execution_options(populate_existing=True)
+        # Rows that point at the order may be added meanwhile; nothing else of it may change.
+        select(Order)
+        .where(Order.id == order_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     return current_session().scalar(statement)
 

@@ -262,6 +262,7 @@ def picklist_view(picklist_id: int) -> PicklistView | None:
         .where(Picklist.id == picklist_id)
         .options(
             selectinload(Picklist.order),
+            selectinload(Picklist.lines),
             selectinload(Picklist.shipments)
             .selectinload(Shipment.lines)
             .selectinload(ShipmentLine.order_line),
@@ -278,6 +279,7 @@ def picklist_view(picklist_id: int) -> PicklistView | None:
         state=picklist.state,
         closed_at=picklist.closed_at,
         parcels=tuple(_parcel(shipment) for shipment in picklist.shipments),
+        pieces={line.order_line_id: line.quantity for line in picklist.lines},
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from host_app.plugin_api import HostPort, Lease
 from plugin.runtime import Runtime
+from plugin.sync.abandoned import find_abandoned
 from plugin.sync.cancelling import cancel_due, check_cancellations
 from plugin.sync.context import Context
 from plugin.sync.corrections import correct_due
@@ -41,6 +42,7 @@ def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
         host,
         lease,
         store_id,
+        find_abandoned,
         poll_due,
         check_due,
         check_cancellations,

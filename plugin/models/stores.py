@@ -24,7 +24,7 @@ class Store(Base):
     """One bol account. ``client_secret`` is encrypted; only ``plugin.secrets`` can read it.
 
     Due columns: next_import_at, import_wanted_at where somebody asked for an import at once, next_sweep_at,
-    next_erase_at.
+    next_erase_at. rests_until: its line to bol can't be built (a key is missing), so nothing is tried before then.
     orders_read_at: the beginning of the last complete read of the order list, from which the next one's
     interval is counted. list_*: where a read of the list that takes several slices goes on.
     """
@@ -51,6 +51,7 @@ class Store(Base):
     list_changes: Mapped[int] = mapped_column(default=0)
     next_sweep_at: Mapped[datetime | None]
     next_erase_at: Mapped[datetime | None]
+    rests_until: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, default="")
     problem_at: Mapped[datetime | None]
 

@@ -6,10 +6,10 @@ from sqlalchemy import select
 
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
 from plugin import connector
-from plugin.models import BolOrder, CancellationEffect
+from plugin.models import BolOrder, CancellationEffect, EffectState
 from plugin.sync.cancelling import ACTIVE, accept_request, release_if_decided, requested
-from plugin.sync.context import Context
-from plugin.sync.timeline import note
+from plugin.sync.context import Context, order_url
+from plugin.sync.timeline import note, note_once
 
 REQUEST_MARK = "bol-cancellation-request"
 CANCELLED_MARK = "bol-cancelled"
@@ -42,10 +42,11 @@ def _apply_cancellation(ctx: Context, row: BolOrder, view: OrderView) -> None:
         _cancel_all(ctx, row, view)
         return
     pieces = ", ".join(
-        f"{cancelled[item.order_item_id]} of {item.imported} × {item.ean}"
+        f"{cancelled[item.order_item_id]} of {item.imported} × {item.title or item.ean}"
         for item in imported
         if item.order_item_id in cancelled
     )
+    note_once(ctx.host, row.id, f"Partly cancelled at bol: {pieces}")
     fact = ",".join(f"{item_id}={count}" for item_id, count in sorted(cancelled.items()))
     ctx.host.mark_order(view.order_id, CANCELLED_MARK, f"bol cancelled a part: {pieces}. Do not ship it.")
     ctx.notify(
@@ -69,11 +70,16 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
         else:
             note(ctx.host, row.id, f"Order {view.number} was cancelled, because bol cancelled it")
             return
+    note_once(
+        ctx.host,
+        row.id,
+        f"Cancelled at bol; order {view.number} was not, because of what is picked or refused",
+    )
     shipped = any(line.shipped for line in view.lines)
     todo = (
         "It was shipped already: stop the parcel if it is still in the house."
         if shipped
-        else "Something of it was picked: put the goods back and cancel the order by hand."
+        else "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."
     )
     ctx.host.mark_order(view.order_id, CANCELLED_MARK, "Cancelled at bol. Do not ship it.")
     ctx.notify(
@@ -92,7 +98,7 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
     if not asked or view.state in (OrderState.CANCELLED, OrderState.COMPLETED) or _being_cancelled(ctx, row):
         ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
         return
-    if ctx.settings.accept_requests and not view.picked:
+    if ctx.settings.accept_requests and not view.picked and not _was_refused(ctx, row):
         try:
             accept_request(ctx.host, row, "the store's setting")
         except HostError as error:
@@ -100,15 +106,28 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
         else:
             ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
             return
-    pieces = ", ".join(f"{item.open} × {item.ean}" for item in asked)
+    pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in asked)
     ctx.host.mark_order(view.order_id, REQUEST_MARK, f"The customer asks bol to cancel: {pieces}.")
+    note_once(ctx.host, row.id, f"The customer asks to cancel: {pieces}")
     ctx.notify(
         f"cancellation-request:{row.order_id}:{','.join(sorted(item.order_item_id for item in asked))}",
         "cancellation",
         Level.WARNING,
         f"the customer asks to cancel order {row.order_id}",
         f"Asked for: {pieces}. Choose “Accept at bol” or “Keep the order”; shipping it is the answer no.",
-        ctx.host.order_url(view.order_id),
+        order_url(ctx.store_id, row.id),
+    )
+
+
+def _was_refused(ctx: Context, row: BolOrder) -> bool:
+    """Tell if bol refused to cancel something of the order: from then on a person decides."""
+    return (
+        ctx.host.session.scalar(
+            select(CancellationEffect.id)
+            .where(CancellationEffect.order_id == row.id, CancellationEffect.state == EffectState.REFUSED)
+            .limit(1)
+        )
+        is not None
     )
 
 

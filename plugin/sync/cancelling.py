@@ -160,7 +160,6 @@ def cancel_due(ctx: Context) -> bool:
     """Ask bol for every cancellation that is due. True when some are left."""
     if not ctx.active:
         return False
-    _find_abandoned(ctx)
     while not ctx.lease.slice_over():
         ctx.lease.ensure(CALL_SECONDS)
         claimed = _claim(ctx)
@@ -179,7 +178,7 @@ def cancel_due(ctx: Context) -> bool:
     return True
 
 
-def _find_abandoned(ctx: Context) -> None:
+def find_abandoned(ctx: Context) -> None:
     """Rows claimed by a job that died before it noted an answer: nobody can tell if bol has them."""
     with ctx.host.transaction() as session:
         session.execute(
@@ -271,6 +270,7 @@ def refuse(ctx: Context, session: Any, effect: CancellationEffect, reason: str) 
     """bol did not cancel the item: the order goes on here, and people are told. In a transaction."""
     _end(ctx, session, effect, EffectState.REFUSED, reason)
     row = session.get(BolOrder, effect.order_id)
+    release_if_decided(ctx, row)
     session.execute(update(BolOrder).where(BolOrder.id == effect.order_id).values(read_due_at=ctx.now()))
     note(ctx.host, effect.order_id, f"bol did not cancel item {effect.order_item_id}: {reason}")
     ctx.notify(
@@ -377,6 +377,7 @@ def _settle(
         _accepted(ctx, session, effect.id, status)
         return
     if status is not None and status.status == "FAILURE":
+        effects.remember(ctx, status)
         refuse(ctx, session, effect, status.error_message or "bol gave no reason.")
         return
     since = effect.unknown_since or now

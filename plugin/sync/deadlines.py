@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, exists, select, update
 from host_app.plugin_api import Level
 from plugin.models import BolOrder, BolOrderItem, BolOrderState
 from plugin.sync.context import Context, order_url
-from plugin.sync.mapping import AMSTERDAM, FBR, start_of_day
+from plugin.sync.mapping import AMSTERDAM, FBR, is_ours, start_of_day
 
 #: bol cancels what is not confirmed by the third day after the latest delivery date (partner platform, "You cancel
 #: the order"), where it names no expiry date itself.
@@ -54,7 +54,7 @@ def cancelled_soon(now: datetime) -> ColumnElement[bool]:
 
 def threatened(row: BolOrder) -> bool:
     """Tell if bol will cancel an order unless it is confirmed as shipped."""
-    owed = any(item.method == FBR and item.open for item in row.items)
+    owed = any(is_ours(item.method) and item.open for item in row.items)
     return row.cancels_on is not None and row.state in WARNED and owed
 
 

@@ -29,6 +29,7 @@ from plugin.sync.cancelling import next_cancellation
 from plugin.sync.corrections import next_correction
 from plugin.sync.deadlines import WARNED
 from plugin.sync.labels import abandoned_label, next_label
+from plugin.sync.orders import due_orders
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.shipments import next_parcel
 from plugin.sync.sweep import KIND as SWEEP
@@ -52,6 +53,7 @@ def due(host: HostPort, now: datetime) -> list[Due]:
         return [
             Due(kind, store.id)
             for store in session.scalars(select(Store).order_by(Store.id))
+            if store.rests_until is None or store.rests_until <= now
             for kind in _kinds(session, store, now)
         ]
 
@@ -62,7 +64,7 @@ def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
     if _effects(session, store.id, now, active=active, sending=active and settings.send_shipments):
         yield SHIPMENTS
     erasing = store.next_erase_at is None or store.next_erase_at <= now
-    if erasing or (active and settings.import_orders and _orders(session, store, now)):
+    if erasing or (active and _orders(session, store, now, importing=settings.import_orders)):
         yield ORDERS
     if active and settings.send_stock and _stock(session, store.id, now):
         yield STOCK
@@ -77,17 +79,21 @@ def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
         yield PRODUCTS
 
 
-def _orders(session: Any, store: Store, now: datetime) -> bool:
-    moments = (store.next_import_at, store.import_wanted_at, store.next_sweep_at)
+def _orders(session: Any, store: Store, now: datetime, *, importing: bool) -> bool:
+    mine = BolOrder.store_id == store.id
+    if _any(session, BolOrder.id, *due_orders(store.id, now, importing=importing)) or _any(
+        session, BolOrder.id, mine, BolOrder.warn_at <= now, BolOrder.state.in_(WARNED)
+    ):
+        return True
+    if not importing:
+        return False
+    moments = (store.next_import_at, store.import_wanted_at)
     if store.next_import_at is None or any(moment is not None and moment <= now for moment in moments):
         return True
-    sweeping = (Run.store_id == store.id, Run.kind == SWEEP, Run.state == RunState.RUNNING, Run.due_at <= now)
-    mine = BolOrder.store_id == store.id
-    return (
-        _any(session, BolOrder.id, mine, BolOrder.read_due_at <= now)
-        or _any(session, BolOrder.id, mine, BolOrder.warn_at <= now, BolOrder.state.in_(WARNED))
-        or _any(session, Run.id, *sweeping)
-    )
+    sweeping = (Run.store_id == store.id, Run.kind == SWEEP, Run.state == RunState.RUNNING)
+    if _any(session, Run.id, *sweeping):
+        return _any(session, Run.id, *sweeping, Run.due_at <= now)
+    return store.next_sweep_at is not None and store.next_sweep_at <= now
 
 
 def _stock(session: Any, store_id: int, now: datetime) -> bool:

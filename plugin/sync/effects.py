@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from plugin.connector import BadRequest, BolError, Conflict, Forbidden, NotExecuted, NotFound, ProcessStatus
+from plugin.connector import BadRequest, BolError, Conflict, NotExecuted, NotFound, ProcessStatus
 from plugin.models import EffectState, ProcessStatusRow
 from plugin.sync.context import Context
 from plugin.sync.failures import come_back
@@ -23,7 +23,7 @@ DECIDE_AFTER = timedelta(hours=3)
 #: bol's clock and ours may differ by this much.
 CLOCK = timedelta(minutes=1)
 #: bol refuses these for good: the same request again would be refused again.
-FINAL = (BadRequest, NotFound, Conflict, Forbidden)
+FINAL = (BadRequest, NotFound, Conflict)
 
 
 def is_final(error: BolError) -> bool:
@@ -77,6 +77,16 @@ def follow(ctx: Context, status: ProcessStatus) -> None:
         session.flush()
 
 
+def remember(ctx: Context, status: ProcessStatus) -> None:
+    """Keep a status that has ended as one we know of, so that it is not taken for a later request's. In a transaction."""
+    follow(ctx, status)
+    row = status_row(ctx.host.session, ctx.store_id, status.id)
+    if row is not None:
+        row.status, row.error_message = status.status, status.error_message or ""
+        row.next_poll_at, row.ended_at = None, row.ended_at or ctx.now()
+        ctx.host.session.flush()
+
+
 def status_row(session: Any, store_id: int, process_status_id: str | None) -> ProcessStatusRow | None:
     """Return what we know of a process status."""
     if process_status_id is None:
@@ -100,7 +110,10 @@ def own_status(
     since = [
         status
         for status in statuses
-        if sent_at is not None and status.created_at is not None and status.created_at >= sent_at - CLOCK
+        if status.id
+        and sent_at is not None
+        and status.created_at is not None
+        and status.created_at >= sent_at - CLOCK
     ]
     known = set(
         session.scalars(

@@ -16,6 +16,7 @@ from plugin.connector import (
     Deadline,
     LabelOption,
     NotExecuted,
+    NotFound,
     ProcessStatus,
     ShipmentItem,
 )
@@ -142,10 +143,9 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], option_
     bought = session.scalars(
         select(LabelEffect).where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state.in_(COUNTED))
     ).all()
-    lines = {line.order_line_id: line for line in view.lines}
     for line_id, count in pieces.items():
         covered = sum(effect.lines.get(str(line_id), 0) for effect in bought)
-        if count + covered > lines[line_id].quantity - lines[line_id].shipped - lines[line_id].cancelled:
+        if count + covered > picklist.pieces.get(line_id, 0):
             raise HostError(
                 "A label for these goods was bought already, or is being bought. See the panel of bol.com."
             )
@@ -230,7 +230,6 @@ def buy_due(ctx: Context) -> bool:
     """Buy every label that is wanted, and fetch those that are bought. True when some are left."""
     if not ctx.active:
         return False
-    find_abandoned(ctx)
     while not ctx.lease.slice_over():
         with ctx.host.reading() as session:
             effect = session.scalar(next_label(ctx.store_id, ctx.now()))
@@ -269,6 +268,8 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
             return True
     ctx.lease.ensure(CALL_SECONDS)
     with ctx.host.transaction() as session:
+        if not _still_packed(ctx, effect):
+            return True
         claimed = session.execute(
             update(LabelEffect)
             .where(LabelEffect.id == effect.id, LabelEffect.state == EffectState.WANTED)
@@ -297,6 +298,28 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
             .values(state=EffectState.SENT, process_status_id=status.id, due_at=None, error="")
         )
     return True
+
+
+def _still_packed(ctx: Context, effect: LabelEffect) -> bool:
+    """Tell if the goods still lie on an open picklist; else the purchase is closed. In a transaction."""
+    picklist = ctx.host.picklist(effect.host_picklist_id)
+    if picklist is not None:
+        # Locks the order, so that it can't be cancelled between this look and the purchase.
+        ctx.host.order(picklist.order_id)
+        picklist = ctx.host.picklist(effect.host_picklist_id)
+    if picklist is not None and picklist.state == "new":
+        return True
+    ctx.host.session.execute(
+        update(LabelEffect)
+        .where(LabelEffect.id == effect.id, LabelEffect.state == EffectState.WANTED)
+        .values(
+            state=EffectState.CLOSED,
+            due_at=None,
+            settled_at=ctx.now(),
+            error="Not bought: the picklist is not open any more.",
+        )
+    )
+    return False
 
 
 def _recommended(ctx: Context, items: Sequence[ShipmentItem]) -> str:
@@ -356,6 +379,16 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
     ctx.lease.ensure(CALL_SECONDS)
     try:
         label = ctx.client.labels.get(effect.label_id or "")
+    except NotFound:
+        with ctx.host.transaction() as session:
+            row = session.scalars(
+                select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()
+            ).one()
+            if row.state == EffectState.SENT:
+                row.label_id = None
+                row.attempts += 1
+                ask_a_person(ctx, row, f"bol knows no label with the number {effect.label_id}.")
+        return True
     except BolError as error:
         with ctx.host.transaction() as session:
             session.execute(
@@ -431,7 +464,14 @@ def buy_again(host: HostPort, store_id: int, effect_id: int) -> None:
     :raises HostError: the purchase waits for no decision.
     """
     _decided(
-        host, store_id, effect_id, state=EffectState.WANTED, token="", process_status_id=None, option_id=""
+        host,
+        store_id,
+        effect_id,
+        state=EffectState.WANTED,
+        token="",
+        process_status_id=None,
+        option_id="",
+        label_id=None,
     )
 
 

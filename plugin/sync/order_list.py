@@ -12,7 +12,7 @@ from plugin import connector
 from plugin.connector import BolError, BudgetExhausted, RateLimited
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
 from plugin.sync.context import CALL_SECONDS, Context
-from plugin.sync.failures import come_back
+from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import is_ours, read_interval, start_of_day
 from plugin.sync.timeline import note
 
@@ -43,7 +43,7 @@ def read_list_if_due(ctx: Context) -> bool:
     except BolError as error:
         ctx.report_problem(error)
         _come_back(ctx, max(come_back(error, ctx.now()), ctx.now() + SANDBOX_EVERY))
-        return False
+        return not line_is_down(error)
     else:
         ctx.clear_problem()
     return True
@@ -152,7 +152,7 @@ def note_page(
     for order in orders:
         signature = _signature(order)
         row = known.get(order.order_id)
-        if row is not None and row.list_signature == signature:
+        if row is not None and row.list_signature == signature and order.readable:
             continue
         noted.changes += 1
         changed_at = max(

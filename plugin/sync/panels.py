@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from host_app.plugin_api import HostPort, Level, Panel, PanelLink, PanelRow
 from plugin.models import BolOrder, EffectState, LabelEffect, ShipmentEffect, Store
-from plugin.sync.context import store_url
+from plugin.sync.context import order_url, store_url
 
 WORDS = {
     EffectState.WANTED: ("waiting to be sent to bol", Level.INFO),
@@ -85,7 +85,10 @@ def _panel(
         word, tone = WORDS[EffectState(effect.state)]
         label = f"Shipment {effect.host_shipment_id}, {effect.quantity} × item {effect.order_item_id}"
         rows.append(PanelRow(label, f"{word}. {effect.error}" if effect.error else word, tone))
-    links = [PanelLink("Shipments of this store", f"{store_url(row.store_id)}shipments")]
+    links = [
+        PanelLink("This order at bol.com", order_url(row.store_id, row.id)),
+        PanelLink("Shipments of this store", f"{store_url(row.store_id)}shipments"),
+    ]
     if labels:
         links.append(PanelLink("Labels of this store", f"{store_url(row.store_id)}labels"))
     return Panel("bol.com", tuple(rows), tuple(links))

@@ -30,13 +30,24 @@ def pending_quantities(session: Any, store_id: int, eans: Iterable[str]) -> dict
                 BolOrder.store_id == store_id,
                 BolOrder.state.in_(NOT_IN_HOST),
                 BolOrderItem.ean.in_(chunk),
-                BolOrderItem.method == FBR,
+                BolOrderItem.method.in_((FBR, "")),
                 BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
             )
             .group_by(BolOrderItem.ean)
         )
         found |= {ean: int(pieces) for ean, pieces in rows}
     return found
+
+
+def all_pending(session: Any, store_id: int) -> dict[str, int]:
+    """Return the same for every EAN of which something is open."""
+    eans = session.scalars(
+        select(BolOrderItem.ean)
+        .join(BolOrder)
+        .where(BolOrder.store_id == store_id, BolOrder.state.in_(NOT_IN_HOST))
+        .distinct()
+    ).all()
+    return pending_quantities(session, store_id, eans)
 
 
 def reserved_and_open(host: HostPort, store_id: int, eans: Iterable[str]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from plugin.settings import BARCODE_FIRST, StoreSettings
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
 from plugin.sync.mapping import FBR
-from plugin.sync.pending import pending_quantities
+from plugin.sync.pending import all_pending, pending_quantities
 
 KIND = "product import"
 PAGE_SIZE = 100
@@ -124,14 +124,20 @@ def link_offers(ctx: Context, products: Mapping[str, int]) -> None:
         )
 
 
-def create_products(ctx: Context, wanted: Sequence[Wanted]) -> dict[str, int]:
+def create_products(
+    ctx: Context, wanted: Sequence[Wanted], pending: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """Create the products that are still unknown and return them by EAN.
 
     Stock: what bol would sell, plus the open pieces of bol orders that the host will reserve when it gets them.
     In a transaction.
+
+    :param pending: those pieces by EAN, as they were known before bol was asked what it would sell: an order that
+        came in between is then counted too low, never too high.
     """
     found = find_products(ctx.host, ctx.settings, [item.ean for item in wanted])
-    pending = pending_quantities(ctx.host.session, ctx.store_id, [item.ean for item in wanted])
+    if pending is None:
+        pending = pending_quantities(ctx.host.session, ctx.store_id, [item.ean for item in wanted])
     codes = set(ctx.host.products_by_code([item.reference for item in wanted if item.reference]))
     created: dict[str, int] = {}
     for item in wanted:
@@ -156,13 +162,13 @@ def create_products(ctx: Context, wanted: Sequence[Wanted]) -> dict[str, int]:
 
 def lock_products(ctx: Context) -> None:
     """Let one flow at a time create products, so that two don't create the same one. First in a transaction."""
-    ctx.host.session.execute(select(Store.id).order_by(Store.id).with_for_update())
+    ctx.host.session.execute(select(Store.id).order_by(Store.id).with_for_update(key_share=True))
 
 
 def wanted_for(offer: connector.Offer, title: str | None) -> Wanted:
     """Return the product to create for an offer."""
     stock = offer.amount if offer.corrected_stock is None else offer.corrected_stock
-    return Wanted(offer.ean, title or offer.title or "", offer.reference or "", offer.price, stock)
+    return Wanted(offer.ean, title or offer.title or "", (offer.reference or "").strip(), offer.price, stock)
 
 
 def start_import(host: HostPort, store_id: int) -> None:
@@ -221,6 +227,8 @@ def import_products(ctx: Context) -> bool:
 
 def _import_page(ctx: Context, run: Run) -> None:
     ctx.lease.ensure(CALL_SECONDS)
+    with ctx.host.reading() as session:
+        pending = all_pending(session, ctx.store_id)
     page = ctx.client.offers.page(cursor=run.cursor or None, page_size=PAGE_SIZE)
     ours = [offer for offer in page.offers if offer.method == FBR and offer.ean]
     creating = ctx.active and ctx.settings.import_products
@@ -236,7 +244,7 @@ def _import_page(ctx: Context, run: Run) -> None:
         products = known
         if creating and unknown:
             products = known | create_products(
-                ctx, [wanted_for(offer, titles.get(offer.ean)) for offer in unknown]
+                ctx, [wanted_for(offer, titles.get(offer.ean)) for offer in unknown], pending
             )
         link_offers(ctx, products)
         _count(counts, "offers", len(page.offers))

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from host_app.plugin_api import Level
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
-from plugin.models import BolOrder, EffectState, ShipmentEffect
+from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
@@ -117,11 +117,9 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
     if status is not None and status.pending:
         record_accepted(ctx, session, [row.id], status)
         return
-    if status is not None and status.succeeded:
-        _end(session, row, EffectState.CONFIRMED, now, "")
-        after_confirmation(ctx, row)
-        return
+    # A SUCCESS that can't be tied to this request proves nothing: only our reference among bol's shipments does.
     if status is not None and status.status == "FAILURE":
+        effects.remember(ctx, status)
         _refused(ctx, session, row, found, status.error_message or "")
         return
     since = row.unknown_since or now
@@ -162,20 +160,33 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
         None,
     )
     order = session.get(BolOrder, row.order_id)
-    if item is not None and item.quantity_cancelled:
+    cancelled = item.quantity_cancelled - _cancelled_before(session, row) if item is not None else 0
+    if item is not None and cancelled > 0:
         _end(session, row, EffectState.REFUSED, ctx.now(), f"Cancelled at bol. {message}".strip())
         ctx.notify(
             f"stop-parcel:{row.host_shipment_id}:{row.order_item_id}",
             "shipment",
             Level.DANGER,
             f"cancelled at bol, stop the parcel of order {order.order_id}",
-            f"{item.quantity_cancelled} × {item.title or item.ean} was cancelled at bol. Take it out if the parcel is "
+            f"{cancelled} × {item.title or item.ean} was cancelled at bol. Take it out if the parcel is "
             "still in the house.",
             ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
         )
         return
     _end(session, row, EffectState.REFUSED, ctx.now(), message or "bol refused it without a reason.")
     tell_refused(ctx, session, [row.id], f"bol says: {message}." if message else "bol gave no reason.")
+
+
+def _cancelled_before(session: Any, row: ShipmentEffect) -> int:
+    """Return the pieces of an item that were cancelled before the order came in."""
+    return (
+        session.scalar(
+            select(BolOrderItem.cancelled_before_import).where(
+                BolOrderItem.order_id == row.order_id, BolOrderItem.order_item_id == row.order_item_id
+            )
+        )
+        or 0
+    )
 
 
 def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect) -> None:

@@ -101,7 +101,6 @@ def send_due(ctx: Context) -> bool:
     """Send every parcel that is due, one request each. True when some are left."""
     if not ctx.active or not ctx.settings.send_shipments:
         return False
-    _find_abandoned(ctx)
     while not ctx.lease.slice_over():
         ctx.lease.ensure(CALL_SECONDS)
         with ctx.host.reading() as session:
@@ -113,7 +112,7 @@ def send_due(ctx: Context) -> bool:
     return True
 
 
-def _find_abandoned(ctx: Context) -> None:
+def find_abandoned(ctx: Context) -> None:
     """Rows that were claimed by a job that died before it noted an answer: nobody can tell if bol has them."""
     with ctx.host.transaction() as session:
         session.execute(

@@ -20,6 +20,7 @@ from plugin.models import (
 from plugin.sync import corrections, labels
 from plugin.sync.cancelling import confirm
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.effects import is_final
 from plugin.sync.failures import come_back
 from plugin.sync.shipments import after_confirmation
 
@@ -28,7 +29,10 @@ BULK = 1000
 LONGEST_WAIT = timedelta(minutes=5)
 #: bol forgets a process status after a day or two; what has not ended by then is settled by looking.
 FOLLOWED = timedelta(hours=24)
-MISSING_AFTER = 3
+#: A status that bol does not show may only be late; until then its absence says nothing.
+MISSING_AFTER = timedelta(minutes=10)
+#: The number of a label comes with its status alone: it is waited for to the end.
+NEVER_MISSING = ("CREATE_SHIPPING_LABEL",)
 
 
 def poll_due(ctx: Context) -> bool:
@@ -45,13 +49,18 @@ def poll_due(ctx: Context) -> bool:
             return False
         ctx.lease.ensure(CALL_SECONDS)
         try:
-            statuses = ctx.client.statuses.bulk([row.process_status_id for row in rows])
+            statuses = _ask(ctx, rows)
         except BolError as error:
+            ctx.report_problem(error)
+            _expire(ctx, rows)
             when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
             with ctx.host.transaction() as session:
                 session.execute(
                     update(ProcessStatusRow)
-                    .where(ProcessStatusRow.id.in_([row.id for row in rows]))
+                    .where(
+                        ProcessStatusRow.id.in_([row.id for row in rows]),
+                        ProcessStatusRow.next_poll_at.is_not(None),
+                    )
                     .values(next_poll_at=when)
                 )
             return False
@@ -61,11 +70,38 @@ def poll_due(ctx: Context) -> bool:
     return True
 
 
+def _ask(ctx: Context, rows: Sequence[ProcessStatusRow]) -> dict[str, ProcessStatus]:
+    """Ask for these statuses; where bol refuses the whole question, for each by itself."""
+    ids = [row.process_status_id for row in rows]
+    try:
+        return dict(ctx.client.statuses.bulk(ids))
+    except BolError as error:
+        if not is_final(error) or len(ids) == 1:
+            raise
+    found: dict[str, ProcessStatus] = {}
+    for status_id in ids:
+        ctx.lease.ensure(CALL_SECONDS)
+        try:
+            found |= ctx.client.statuses.bulk([status_id])
+        except BolError as error:
+            if not is_final(error):
+                raise
+    return found
+
+
+def _expire(ctx: Context, rows: Sequence[ProcessStatusRow]) -> None:
+    """End what was followed long enough, also while bol can't be asked: it is settled by looking then."""
+    with ctx.host.transaction():
+        for row in rows:
+            if ctx.now() - row.created_at > FOLLOWED:
+                _note(ctx, row, None)
+
+
 def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> None:
     """Record one answer. In a transaction."""
     session, now = ctx.host.session, ctx.now()
     too_old = now - row.created_at > FOLLOWED
-    missing = status is None and row.polls + 1 >= MISSING_AFTER
+    missing = status is None and now - row.created_at > MISSING_AFTER and row.event_type not in NEVER_MISSING
     if (status is None or status.pending) and not too_old and not missing:
         session.execute(
             update(ProcessStatusRow)

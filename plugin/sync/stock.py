@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from host_app.plugin_api import FreeStock, HostPort, Level, StockChange
-from plugin.connector import BolError, NotExecuted, NotFound
+from host_app.plugin_api import FreeStock, HostPort, Level, Notice, ProductView, StockChange
+from plugin.connector import BolError, NotFound
 from plugin.models import Offer, OfferState
 from plugin.settings import MAX_AMOUNT, StoreSettings
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.context import CALL_SECONDS, Context, store_url
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import FBR
 from plugin.sync.pending import last_orders, pending_quantities, reserved_and_open
@@ -27,6 +27,10 @@ IN_FLIGHT = 16
 TELL_AFTER = 5
 #: bol's clock and ours may differ by this much.
 CLOCK = timedelta(minutes=1)
+
+
+class OfferGone(NotFound):
+    """bol does not know the offer, asked twice in two ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +108,37 @@ def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
 def mark_product(host: HostPort, product_id: int) -> set[int]:
     """A product is new or changed: offers with its code or barcodes follow it from now on. In a transaction."""
     stock = host.free_stock([product_id]).get(product_id)
-    if stock is None:
+    product = host.products([product_id]).get(product_id)
+    if stock is None or product is None:
         return set()
+    _unlink_lost(host, product)
     return mark(host, [StockChange(product_id, stock.history_id, stock.free)])
+
+
+def _unlink_lost(host: HostPort, product: ProductView) -> None:
+    """Offers whose EAN the product does not have any more follow it no longer; people are told. In a transaction."""
+    session = host.session
+    lost = session.scalars(
+        select(Offer)
+        .where(Offer.product_id == product.product_id, Offer.ean.not_in([product.code, *product.barcodes]))
+        .order_by(Offer.id)
+        .with_for_update()
+    ).all()
+    for offer in lost:
+        offer.product_id, offer.product_history_id = None, 0
+        host.notify(
+            Notice(
+                key=f"bol:{offer.store_id}:unlinked:{offer.offer_id}:{host.now():%Y-%m-%d}",
+                kind="bol.stock",
+                level=Level.WARNING,
+                title=f"The bol offer of {offer.ean} has no product any more",
+                body=f"Product {product.code} has lost this code or barcode. bol goes on selling what it was told last, "
+                f"{offer.confirmed_amount if offer.confirmed_amount is not None else 'an unknown number of'} pieces: "
+                "give a product this barcode, or change the stock at bol.",
+                url=f"{store_url(offer.store_id)}offers",
+            )
+        )
+    session.flush()
 
 
 def mark_order_items(ctx: Context, eans: Iterable[str]) -> None:
@@ -200,6 +232,12 @@ def _sendable(row: Offer, free: FreeStock | None) -> bool:
 
 def _send(ctx: Context, pushes: Sequence[Push]) -> bool:
     """Send these amounts, several in flight; False where the line to bol is down."""
+    with ctx.host.transaction() as session:
+        # From the first call on bol's amount is not known until its answer is recorded: a job that dies in between
+        # must not leave the old amount as confirmed.
+        session.execute(
+            update(Offer).where(Offer.id.in_([push.row_id for push in pushes])).values(confirmed_amount=None)
+        )
     waiting = list(reversed(pushes))
     running: dict[Future[BolError | None], Push] = {}
     down: BolError | None = None
@@ -229,9 +267,22 @@ def _send(ctx: Context, pushes: Sequence[Push]) -> bool:
 def _patch(ctx: Context, push: Push) -> BolError | None:
     try:
         ctx.client.offers.set_stock(push.offer_id, push.amount, ctx.settings.managed_by_retailer)
+    except NotFound as error:
+        return OfferGone(str(error)) if _is_gone(ctx, push) else error
     except BolError as error:
         return error
     return None
+
+
+def _is_gone(ctx: Context, push: Push) -> bool:
+    """One 404 may be a mistake of the moment: the offer is gone when reading it says so, too."""
+    try:
+        ctx.client.offers.get(push.offer_id)
+    except NotFound:
+        return True
+    except BolError:
+        pass
+    return False
 
 
 def _settle(ctx: Context, session: Any, push: Push, error: BolError | None) -> None:
@@ -251,8 +302,15 @@ def _settle(ctx: Context, session: Any, push: Push, error: BolError | None) -> N
             next_try_at=None,
         )
         return
-    if isinstance(error, NotFound):
+    if isinstance(error, OfferGone):
         _record(session, push.row_id, push.version, state=OfferState.GONE, error=error.operator_text())
+        ctx.notify(
+            f"offer-gone:{push.offer_id}",
+            "stock",
+            Level.WARNING,
+            f"the offer of {push.ean} is gone at bol",
+            "Its stock is not sent any more. If it is there all the same, press “Import products”.",
+        )
         return
     session.execute(
         update(Offer)
@@ -261,8 +319,6 @@ def _settle(ctx: Context, session: Any, push: Push, error: BolError | None) -> N
             attempts=push.attempts + 1,
             error=error.operator_text(),
             next_try_at=max(come_back(error, now, push.attempts), now + timedelta(seconds=1)),
-            # After an unknown outcome bol's amount is not known: what was confirmed no longer counts.
-            **({} if isinstance(error, NotExecuted) else {"confirmed_amount": None}),
         )
     )
     if push.attempts + 1 == TELL_AFTER and not line_is_down(error):

@@ -105,7 +105,7 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
     host.session.flush()
     if any(getattr(before, name) != getattr(settings, name) for name in STOCK_SETTINGS):
         stock.mark_all(host, store_id)
-    if before.carriers != settings.carriers:
+    if (before.carriers, before.tracking_patterns) != (settings.carriers, settings.tracking_patterns):
         shipments.release_waiting(host, store_id)
     if before.orders_from != settings.orders_from:
         _read_again(host, store_id, BolOrderState.TOO_OLD)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from sqlalchemy import select
 
 from host_app.plugin_api import HostPort
 from plugin.models import BolOrderEvent
@@ -13,7 +13,12 @@ def note(host: HostPort, order_row_id: int, text: str) -> None:
     host.session.add(BolOrderEvent(order_id=order_row_id, at=host.now(), text=text[:500]))
 
 
-def note_each(host: HostPort, order_row_ids: Iterable[int], text: str) -> None:
-    """Add the same line to several timelines. In a transaction."""
-    for order_row_id in order_row_ids:
+def note_once(host: HostPort, order_row_id: int, text: str) -> None:
+    """Add a line unless the same one stands there. In a transaction."""
+    known = host.session.scalar(
+        select(BolOrderEvent.id)
+        .where(BolOrderEvent.order_id == order_row_id, BolOrderEvent.text == text[:500])
+        .limit(1)
+    )
+    if known is None:
         note(host, order_row_id, text)

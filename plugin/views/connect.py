@@ -28,7 +28,9 @@ class ConnectPages(BolView):
     def connect(self) -> Answer:
         """Ask for the credentials of a bol account, and keep them if bol accepts them."""
         if request.method == "GET":
-            return self._sign_in(SignIn())
+            # Where there is a sandbox, a secret typed in a hurry must not go to the real bol.
+            practising = "sandbox" in self.actions.environments()
+            return self._sign_in(SignIn(environment="sandbox") if practising else SignIn())
         typed = SignIn(
             name=request.form.get("name", "").strip(),
             environment=request.form.get("environment", ""),

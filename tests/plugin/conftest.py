@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -173,6 +174,10 @@ class Shop:
     def notice_bodies(self) -> list[str]:
         return [row.body for row in self.all(Notification)]
 
+    def items_at_bol(self, order_id: str) -> list[str]:
+        orders = {order["orderId"]: order for order in self.sandbox.state("seller")["orders"]}
+        return [item["orderItemId"] for item in orders[order_id]["orderItems"]]
+
     def effects(self) -> list[ShipmentEffect]:
         return self.all(ShipmentEffect)
 
@@ -243,10 +248,15 @@ def bol_sandbox(running_bol: SandboxControls, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def shop(
-    make_app: AppFactory, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Shop]:
-    """A warehouse with the connector; its store is not connected yet."""
-    app = make_app()
+    """A warehouse with the connector; its store is not connected yet.
+
+    On SQLite, or with TEST_DATABASE=postgresql in the environment on PostgreSQL.
+    """
+    on_postgres = os.environ.get("TEST_DATABASE") == "postgresql"
+    make: AppFactory = request.getfixturevalue("make_postgres_app" if on_postgres else "make_app")
+    app = make()
     clock = Clock()
     monkeypatch.setattr("host_app.db.utcnow", clock.now)
     with app.app_context():

@@ -56,9 +56,12 @@ class OrderSummaryItem(Quantities):
 
 @dataclass(frozen=True)
 class OrderSummary:
+    """`readable` False: the order is there, but its line could not be read; its details may tell more."""
+
     order_id: str
     placed_at: datetime | None
     items: tuple[OrderSummaryItem, ...]
+    readable: bool = True
 
 
 @dataclass(frozen=True)

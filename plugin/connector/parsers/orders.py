@@ -13,7 +13,7 @@ from plugin.connector.models.orders import (
     OrderSummaryItem,
 )
 from plugin.connector.parsers.address import read_address
-from plugin.connector.parsing import Fields
+from plugin.connector.parsing import Fields, ShapeError
 from plugin.connector.resources.caller import PAGE_SIZE
 
 
@@ -23,11 +23,13 @@ def read_order_page(fields: Fields) -> OrderPage:
 
 
 def _summary(fields: Fields) -> OrderSummary:
-    return OrderSummary(
-        order_id=fields.essential_id("orderId"),
-        placed_at=fields.moment("orderPlacedDateTime"),
-        items=tuple(_summary_item(item) for item in fields.parts("orderItems")),
-    )
+    """One order that can't be read must not hide the others: its id is enough to read its details."""
+    order_id, placed_at = fields.essential_id("orderId"), fields.moment("orderPlacedDateTime")
+    try:
+        items = tuple(_summary_item(item) for item in fields.parts("orderItems"))
+    except ShapeError:
+        return OrderSummary(order_id, placed_at, (), readable=False)
+    return OrderSummary(order_id, placed_at, items)
 
 
 def _summary_item(fields: Fields) -> OrderSummaryItem:

@@ -171,9 +171,7 @@ def test_an_offer_that_is_gone_is_marked_and_not_tried_for_ever(shop: Shop) -> N
     shop.connect(send_stock=True)
     shop.work()
     offer = shop.offer(KETTLE)
-    shop.sandbox.faults(
-        [{"method": "PATCH", "path": f"/retailer/offers/{offer.offer_id}", "when": "before", "status": 404}]
-    )
+    shop.sandbox.faults([{"path": f"/retailer/offers/{offer.offer_id}", "when": "before", "status": 404}])
     adjust(shop, offer.product_id, -5)
     shop.work()
     assert shop.offer(KETTLE).state == "gone"
