@@ -15,7 +15,7 @@ from plugin.connector import BolError, MalformedAnswer
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
 from plugin.sync.cancellations import REQUEST_MARK, apply_changes
 from plugin.sync.cancelling import keep_order, requested
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import host_order, items_to_pick
@@ -291,7 +291,7 @@ def _apply(
                 "Waits for a product: " + ", ".join(item.ean or item.title for item in missing),
             )
         row.state = BolOrderState.WAITING_FOR_PRODUCT
-        _tell_of_missing(ctx, order, missing)
+        _tell_of_missing(ctx, row, order, missing)
         return
     accepted = ctx.host.accept_order(
         host_order(
@@ -383,14 +383,18 @@ def _wanted_products(
     ]
 
 
-def _tell_of_missing(ctx: Context, order: connector.Order, missing: Sequence[connector.OrderItem]) -> None:
+def _tell_of_missing(
+    ctx: Context, row: BolOrder, order: connector.Order, missing: Sequence[connector.OrderItem]
+) -> None:
     names = ", ".join(f"{item.ean or 'no EAN'} {item.title}".strip() for item in missing)
     ctx.notify(
         f"order-waits:{order.order_id}",
         "order",
         Level.WARNING,
         f"order {order.order_id} waits for a product",
-        f"No product has this code or barcode: {names}. Add it, and the order comes in by itself.",
+        f"No product has this code or barcode: {names}. Add it, and the order comes in by itself; or link a product "
+        "that you have.",
+        order_url(ctx.store_id, row.id),
     )
 
 
