@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.needs import needs, playwright
+from tests.browser.window import ARGUMENTS, DESK, PROGRAMS, Window, find_program
 from tests.e2e.house import House
-
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="NO BROWSER TESTS: playwright is not installed"
-)
-
-from tests.browser.window import ARGUMENTS, DESK, Window, find_program
 
 OpenWindow = Callable[..., Window]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """The machine's Chromium; where there is none the tests are skipped, but never on a build machine."""
+    """The machine's Chromium."""
     program = find_program()
-    if program is None:
-        reason = "NO BROWSER TESTS: there is no chromium, chromium-browser or google-chrome on the PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with playwright.sync_playwright() as started:
+    needs(program, f"there is none of {', '.join(PROGRAMS)} on the PATH")
+    with playwright().sync_playwright() as started:
         running = started.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         yield running
         running.close()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenWindow
+from tests.browser.needs import playwright
 from tests.browser.window import PHONE, Window
 from tests.e2e.house import House, eventually
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+expect = playwright().expect
 
 pytestmark = pytest.mark.timeout(240)
 #: An import every ten seconds, and a machine that may be busy.
