@@ -27,6 +27,7 @@ from plugin.sync.shipments import after_confirmation
 #: bol takes 1 to 1,000 ids in one question (shared API v10, get-process-status-bulk).
 BULK = 1000
 LONGEST_WAIT = timedelta(minutes=5)
+FRESH = timedelta(minutes=10)
 #: bol forgets a process status after a day or two; what has not ended by then is settled by looking.
 FOLLOWED = timedelta(hours=24)
 #: A status that bol does not show may only be late; until then its absence says nothing.
@@ -168,5 +169,11 @@ def _to_check(effect: Any, now: datetime, message: str) -> None:
 
 
 def _next_poll(row: ProcessStatusRow, now: datetime) -> datetime:
-    """Each wait is longer than the one before: 1, 2, 4 ... seconds, at most five minutes."""
-    return now + min(timedelta(seconds=2 ** min(row.polls, 9)), LONGEST_WAIT)
+    """Return when to ask again: after 1, 2, 4, then each 8 seconds, and from ten minutes on ever later.
+
+    A parcel that must be stopped is still in the house for some minutes: its packer hears of it within ten seconds.
+    """
+    age = now - row.created_at
+    if age > FRESH:
+        return now + min(age / 10, LONGEST_WAIT)
+    return now + timedelta(seconds=min(2 ** min(row.polls, 3), 8))

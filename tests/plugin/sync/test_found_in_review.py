@@ -338,3 +338,38 @@ def test_an_order_whose_items_name_no_method_counts_as_sold(shop: Shop) -> None:
         )  # fmt: skip
     with reading() as session:
         assert pending_quantities(session, shop.store_id, [KETTLE]) == {KETTLE: 4}
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_shipment_whose_status_times_out_is_settled_by_looking(shop: Shop, done: bool) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    end = {"status": "TIMEOUT", "workDone": done, "times": 1}
+    shop.sandbox.settings(processStatusEnd={"CREATE_SHIPMENT": end})
+    shop.close(order_id)
+    shop.pass_time(900, steps=30)
+    assert states(shop) == [EffectState.CONFIRMED]
+    assert len(shop.shipments_at_bol()) == 1
+
+
+def test_a_label_whose_status_times_out_waits_for_a_person(via_bol: Shop) -> None:
+    end = {"status": "TIMEOUT", "workDone": True, "times": 1}
+    via_bol.sandbox.settings(processStatusEnd={"CREATE_SHIPPING_LABEL": end})
+    buy(via_bol)
+    via_bol.pass_time(900, steps=10)
+    assert label_states(via_bol) == [EffectState.DECISION]
+    assert sold(via_bol) == 1
+
+
+def test_a_refusal_that_comes_minutes_later_is_told_within_ten_seconds(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.sandbox.settings(processStatusDelayMs=240_000)
+    shop.sandbox.cancel(order_id)
+    shop.close(order_id)
+    shop.pass_time(238, steps=80)
+    assert not any("stop the parcel" in title for title in shop.notices())
+    shop.pass_time(12, steps=4)
+    assert any("stop the parcel" in title for title in shop.notices())
