@@ -27,7 +27,9 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.effectiveDirective} forbids ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
 """
 # What sticks out of the page sideways, unless it scrolls in a box of its own.
+# Nothing is measured while a page gives way to the next one: the document is empty for a moment then.
 STICKING_OUT = """() => {
+  if (!document.documentElement) return null;
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return [];
   const boxed = (node) => node.parentElement && (
@@ -83,7 +85,7 @@ class Window:
         self._taken += 1
         for width, height in (DESK, PHONE):
             page.set_viewport_size({"width": width, "height": height})
-            self.troubles += [f"{name} at {width}: {what}" for what in page.evaluate(STICKING_OUT)]
+            self.troubles += [f"{name} at {width}: {what}" for what in _sticking_out(page)]
             picture = self._pictures / f"{self._taken:02d}-{name}-{width}.png"
             page.screenshot(path=picture, full_page=True)
         width, height = self._size
@@ -117,3 +119,13 @@ class Window:
     def _response(self, response: Response) -> None:
         if response.status >= 400:
             self.troubles.append(f"{response.status} {response.url}")
+
+
+def _sticking_out(page: Page) -> list[str]:
+    """Return what sticks out of a page, once there is one."""
+    for _ in range(100):
+        found = page.evaluate(STICKING_OUT)
+        if found is not None:
+            return list(found)
+        page.wait_for_timeout(20)
+    return ["the page stayed empty"]
