@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import date
+from datetime import date, time
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -32,6 +32,7 @@ MIN_IMPORT_MINUTES = 5
 MAX_IMPORT_MINUTES = 60
 MAX_ADDRESS_DAYS = 3650
 MAX_WAIT_MINUTES = 24 * 60
+MAX_GUARD_LEAST = 1_000_000
 #: bol's published maximum of stock.amount (Retailer API v10, 0..999; v11 names none).
 MAX_AMOUNT = 999
 
@@ -54,6 +55,9 @@ class StoreSettings:
     :param label_automatic: offer only the label that bol recommends when it is bought, without a choice.
     :param safety_stock: pieces kept back from bol, per offer.
     :param max_stock: most pieces ever shown to bol, per offer.
+    :param guard_least: the guard looks from this many offers on that go to zero within an hour.
+    :param guard_share: and stops further zeros beyond this share of the active offers, in percent.
+    :param check_time: when the stock check runs each night, Europe/Amsterdam; None turns it off.
     :param managed_by_retailer: see bol's Offers API v11, UpdateStock.
     :param carriers: host carrier -> transporterCode; a carrier without a code waits for one.
     """
@@ -79,6 +83,9 @@ class StoreSettings:
     tracking_patterns: Mapping[str, str] = field(default_factory=dict)
     safety_stock: int = 0
     max_stock: int = MAX_AMOUNT
+    guard_least: int = 5
+    guard_share: int = 25
+    check_time: time | None = time(3, 30)
     managed_by_retailer: bool = True
     carriers: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CARRIERS))
 
@@ -89,6 +96,8 @@ class StoreSettings:
         values = {name: value for name, value in stored.items() if name in known}
         if values.get("orders_from"):
             values["orders_from"] = date.fromisoformat(values["orders_from"])
+        if values.get("check_time"):
+            values["check_time"] = time.fromisoformat(values["check_time"])
         if "stock_warehouses" in values:
             values["stock_warehouses"] = tuple(values["stock_warehouses"])
         return cls(**values)
@@ -97,6 +106,7 @@ class StoreSettings:
         """Return the settings as JSON values."""
         values = asdict(self)
         values["orders_from"] = self.orders_from.isoformat() if self.orders_from else None
+        values["check_time"] = f"{self.check_time:%H:%M}" if self.check_time else None
         values["stock_warehouses"] = list(self.stock_warehouses)
         return values
 
@@ -120,6 +130,10 @@ class StoreSettings:
             found["max_stock"] = f"bol takes 0 to {MAX_AMOUNT} pieces."
         if not 0 <= self.safety_stock <= MAX_AMOUNT:
             found["safety_stock"] = f"Choose 0 to {MAX_AMOUNT} pieces."
+        if not 1 <= self.guard_least <= MAX_GUARD_LEAST:
+            found["guard_least"] = f"Choose 1 to {MAX_GUARD_LEAST} offers."
+        if not 0 <= self.guard_share <= 100:
+            found["guard_share"] = "Choose 0 to 100 percent."
         for name in ("confirm_after_minutes", "tracking_wait_minutes"):
             if not 0 <= getattr(self, name) <= MAX_WAIT_MINUTES:
                 found[name] = f"Choose 0 to {MAX_WAIT_MINUTES} minutes."

@@ -4,9 +4,9 @@ from plugin.models.base import PREFIX, Base
 from plugin.models.cancellations import CancellationEffect
 from plugin.models.effects import EffectState, ProcessStatusRow
 from plugin.models.labels import LabelEffect
-from plugin.models.offers import Offer, OfferState
+from plugin.models.offers import Offer, OfferLink, OfferState, ProductRule
 from plugin.models.orders import BolOrder, BolOrderEvent, BolOrderItem, BolOrderState
-from plugin.models.runs import Run, RunState
+from plugin.models.runs import Discrepancy, Run, RunState
 from plugin.models.shipments import ShipmentEffect
 from plugin.models.stores import Store, StoreState
 from plugin.models.transports import TransportEffect
@@ -19,11 +19,14 @@ __all__ = [
     "BolOrderItem",
     "BolOrderState",
     "CancellationEffect",
+    "Discrepancy",
     "EffectState",
     "LabelEffect",
     "Offer",
+    "OfferLink",
     "OfferState",
     "ProcessStatusRow",
+    "ProductRule",
     "Run",
     "RunState",
     "ShipmentEffect",

@@ -19,11 +19,29 @@ class OfferState(StrEnum):
     GONE = "gone"
 
 
+class OfferLink(StrEnum):
+    """Who chose an offer's product. UNLINKED: a person took it away, and nothing links it again by itself."""
+
+    AUTO = "auto"
+    CREATED = "created"
+    HAND = "hand"
+    UNLINKED = "unlinked"
+
+
 class Offer(Base):
     """One offer. Level-based: a change only raises ``dirty_version``; what to send is computed when it is sent.
 
-    Due: dirty_version > done_version. product_history_id: the stock-history row by which its product was the last
-    modified one with this EAN. confirmed_*: what bol acknowledged, or showed before we sent anything.
+    Due: dirty_version > done_version and not held. urgent: near zero, or rising from it. product_history_id: the
+    stock-history row by which its product was the last modified one with this EAN; candidates: how many products
+    have it. ean_problem: what the check of the EAN found (``plugin.sync.eans``), "" for nothing. excluded: a person
+    keeps it out of stock updates.
+
+    confirmed_*: what bol acknowledged, or showed before we sent anything. in_doubt: a call was made whose answer is
+    not recorded, so that bol may have either amount. sent_*: the newest call. wanted_amount: what the rule called
+    for when it was last worked out. read_back_at: when to look what became of a call without an answer.
+
+    zeroed_at: when it last went from something to 0 by our call. held_at: since when the guard keeps a 0 back;
+    zero_allowed: a person said "Send anyway". title_due_at: when to ask bol's catalogue for its name.
     """
 
     __tablename__ = "bol_offer"
@@ -34,9 +52,20 @@ class Offer(Base):
         Index(
             "ix_bol_offer_due",
             "store_id",
+            "urgent",
             "next_try_at",
-            sqlite_where=text("dirty_version > done_version"),
-            postgresql_where=text("dirty_version > done_version"),
+            sqlite_where=text("dirty_version > done_version AND held_at IS NULL"),
+            postgresql_where=text("dirty_version > done_version AND held_at IS NULL"),
+        ),
+        *(
+            Index(
+                f"ix_bol_offer_{name}",
+                "store_id",
+                name,
+                sqlite_where=text(f"{name} IS NOT NULL"),
+                postgresql_where=text(f"{name} IS NOT NULL"),
+            )
+            for name in ("read_back_at", "zeroed_at", "held_at", "title_due_at")
         ),
     )
 
@@ -52,12 +81,36 @@ class Offer(Base):
     seen_at: Mapped[datetime]
     product_id: Mapped[int | None]
     product_history_id: Mapped[int] = mapped_column(default=0)
+    link: Mapped[str] = mapped_column(String(10), default=OfferLink.AUTO)
+    candidates: Mapped[int] = mapped_column(default=0)
+    ean_problem: Mapped[str] = mapped_column(String(20), default="")
+    excluded: Mapped[bool] = mapped_column(default=False)
     corrected_stock: Mapped[int | None]
+    wanted_amount: Mapped[int | None]
+    sent_amount: Mapped[int | None]
+    sent_at: Mapped[datetime | None]
+    in_doubt: Mapped[bool] = mapped_column(default=False)
     confirmed_amount: Mapped[int | None]
     confirmed_managed: Mapped[bool | None]
     confirmed_at: Mapped[datetime | None]
     dirty_version: Mapped[int] = mapped_column(default=0)
     done_version: Mapped[int] = mapped_column(default=0)
+    urgent: Mapped[bool] = mapped_column(default=False)
+    zeroed_at: Mapped[datetime | None]
+    held_at: Mapped[datetime | None]
+    zero_allowed: Mapped[bool] = mapped_column(default=False)
+    read_back_at: Mapped[datetime | None]
+    title_due_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(Text, default="")
+
+
+class ProductRule(Base):
+    """What a store keeps to for one product of the host, instead of its own setting: the safety stock in pieces."""
+
+    __tablename__ = "bol_product_rule"
+
+    store_id: Mapped[int] = mapped_column(ForeignKey("bol_store.id"), primary_key=True)
+    product_id: Mapped[int] = mapped_column(primary_key=True)
+    safety_stock: Mapped[int]

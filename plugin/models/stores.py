@@ -24,9 +24,11 @@ class Store(Base):
     """One bol account. ``client_secret`` is encrypted; only ``plugin.secrets`` can read it.
 
     Due columns: next_import_at, import_wanted_at where somebody asked for an import at once, next_sweep_at,
-    next_erase_at. rests_until: its line to bol can't be built (a key is missing), so nothing is tried before then.
+    next_erase_at, next_check_at (stock check). rests_until: its line to bol can't be built (a key is missing), so nothing is tried before then.
     orders_read_at: the beginning of the last complete read of the order list, from which the next one's
-    interval is counted. list_*: where a read of the list that takes several slices goes on.
+    interval is counted. list_*: where a read of the list that takes several slices goes on. stock_sent_at: the newest
+    stock update; the list is read once more after it. guard_stopped_at: since when the guard keeps zeros back;
+    guard_counts_from: zeros sent before this moment were allowed by a person and don't count.
     """
 
     __tablename__ = "bol_store"
@@ -51,6 +53,10 @@ class Store(Base):
     list_changes: Mapped[int] = mapped_column(default=0)
     next_sweep_at: Mapped[datetime | None]
     next_erase_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
+    stock_sent_at: Mapped[datetime | None]
+    guard_stopped_at: Mapped[datetime | None]
+    guard_counts_from: Mapped[datetime | None]
     rests_until: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, default="")
     problem_at: Mapped[datetime | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -30,6 +30,8 @@ NUMBERS = (
     "address_days",
     "safety_stock",
     "max_stock",
+    "guard_least",
+    "guard_share",
     "confirm_after_minutes",
     "tracking_wait_minutes",
 )
@@ -94,6 +96,8 @@ class SettingsForm:
             changes["lookup"] = self._typed["lookup"]
         if "orders_from" in typed:
             changes |= self._day("orders_from")
+        if "check_time" in typed:
+            changes |= self._time("check_time")
         if "tracking_patterns" in typed:
             changes["tracking_patterns"] = _patterns(self._typed["tracking_patterns"])
         changes |= self._warehouses(typed)
@@ -117,6 +121,8 @@ class SettingsForm:
                 f"{pattern} = {code}" for pattern, code in self.settings.tracking_patterns.items()
             )
         value = getattr(self.settings, name)
+        if isinstance(value, time):
+            return f"{value:%H:%M}"
         return "" if value is None else str(value)
 
     def is_on(self, name: str) -> bool:
@@ -137,6 +143,15 @@ class SettingsForm:
             return {name: date.fromisoformat(self._typed[name])}
         except ValueError:
             self.errors[name] = "Enter a day as 2026-12-31, or leave it empty."
+            return {}
+
+    def _time(self, name: str) -> dict[str, time | None]:
+        if not self._typed[name]:
+            return {name: None}
+        try:
+            return {name: time.fromisoformat(self._typed[name])}
+        except ValueError:
+            self.errors[name] = "Enter a time as 03:30, or leave it empty."
             return {}
 
     def _warehouses(self, typed: MultiDict[str, str]) -> dict[str, Any]:

@@ -38,6 +38,10 @@ def upgrade() -> None:
     sa.Column('list_changes', sa.Integer(), nullable=False),
     sa.Column('next_sweep_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('next_erase_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('next_check_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('stock_sent_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('guard_stopped_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('guard_counts_from', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('rests_until', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('problem', sa.Text(), nullable=False),
     sa.Column('problem_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
@@ -60,12 +64,26 @@ def upgrade() -> None:
     sa.Column('seen_at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
     sa.Column('product_id', sa.Integer(), nullable=True),
     sa.Column('product_history_id', sa.Integer(), nullable=False),
+    sa.Column('link', sa.String(length=10), nullable=False),
+    sa.Column('candidates', sa.Integer(), nullable=False),
+    sa.Column('ean_problem', sa.String(length=20), nullable=False),
+    sa.Column('excluded', sa.Boolean(), nullable=False),
     sa.Column('corrected_stock', sa.Integer(), nullable=True),
+    sa.Column('wanted_amount', sa.Integer(), nullable=True),
+    sa.Column('sent_amount', sa.Integer(), nullable=True),
+    sa.Column('sent_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('in_doubt', sa.Boolean(), nullable=False),
     sa.Column('confirmed_amount', sa.Integer(), nullable=True),
     sa.Column('confirmed_managed', sa.Boolean(), nullable=True),
     sa.Column('confirmed_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('dirty_version', sa.Integer(), nullable=False),
     sa.Column('done_version', sa.Integer(), nullable=False),
+    sa.Column('urgent', sa.Boolean(), nullable=False),
+    sa.Column('zeroed_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('held_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('zero_allowed', sa.Boolean(), nullable=False),
+    sa.Column('read_back_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('title_due_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('next_try_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('error', sa.Text(), nullable=False),
@@ -74,9 +92,13 @@ def upgrade() -> None:
     sa.UniqueConstraint('store_id', 'offer_id', name=op.f('uq_bol_offer_store_id'))
     )
     with op.batch_alter_table('bol_offer', schema=None) as batch_op:
-        batch_op.create_index('ix_bol_offer_due', ['store_id', 'next_try_at'], unique=False, sqlite_where=sa.text('dirty_version > done_version'), postgresql_where=sa.text('dirty_version > done_version'))
+        batch_op.create_index('ix_bol_offer_due', ['store_id', 'urgent', 'next_try_at'], unique=False, sqlite_where=sa.text('dirty_version > done_version AND held_at IS NULL'), postgresql_where=sa.text('dirty_version > done_version AND held_at IS NULL'))
         batch_op.create_index('ix_bol_offer_ean', ['ean'], unique=False)
+        batch_op.create_index('ix_bol_offer_held_at', ['store_id', 'held_at'], unique=False, sqlite_where=sa.text('held_at IS NOT NULL'), postgresql_where=sa.text('held_at IS NOT NULL'))
         batch_op.create_index('ix_bol_offer_product', ['product_id'], unique=False)
+        batch_op.create_index('ix_bol_offer_read_back_at', ['store_id', 'read_back_at'], unique=False, sqlite_where=sa.text('read_back_at IS NOT NULL'), postgresql_where=sa.text('read_back_at IS NOT NULL'))
+        batch_op.create_index('ix_bol_offer_title_due_at', ['store_id', 'title_due_at'], unique=False, sqlite_where=sa.text('title_due_at IS NOT NULL'), postgresql_where=sa.text('title_due_at IS NOT NULL'))
+        batch_op.create_index('ix_bol_offer_zeroed_at', ['store_id', 'zeroed_at'], unique=False, sqlite_where=sa.text('zeroed_at IS NOT NULL'), postgresql_where=sa.text('zeroed_at IS NOT NULL'))
 
     op.create_table('bol_order',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -123,6 +145,13 @@ def upgrade() -> None:
     with op.batch_alter_table('bol_process_status', schema=None) as batch_op:
         batch_op.create_index('ix_bol_process_status_due', ['store_id', 'next_poll_at'], unique=False)
 
+    op.create_table('bol_product_rule',
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('product_id', sa.Integer(), nullable=False),
+    sa.Column('safety_stock', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_product_rule_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('store_id', 'product_id', name=op.f('pk_bol_product_rule'))
+    )
     op.create_table('bol_run',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('store_id', sa.Integer(), nullable=False),
@@ -130,6 +159,9 @@ def upgrade() -> None:
     sa.Column('state', sa.String(length=10), nullable=False),
     sa.Column('cursor', sa.Text(), nullable=False),
     sa.Column('counts', sa.JSON(), nullable=False),
+    sa.Column('expected', sa.Integer(), nullable=True),
+    sa.Column('dry', sa.Boolean(), nullable=False),
+    sa.Column('asked_by', sa.String(length=120), nullable=False),
     sa.Column('started_at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
     sa.Column('due_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('finished_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
@@ -167,6 +199,23 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_bol_cancellation_effect_order_id'), ['order_id'], unique=False)
         batch_op.create_index('ix_bol_cancellation_effect_status', ['process_status_id'], unique=False)
 
+    op.create_table('bol_discrepancy',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('run_id', sa.Integer(), nullable=False),
+    sa.Column('offer_id', sa.String(length=40), nullable=False),
+    sa.Column('ean', sa.String(length=20), nullable=False),
+    sa.Column('product_id', sa.Integer(), nullable=True),
+    sa.Column('bol_amount', sa.Integer(), nullable=True),
+    sa.Column('bol_managed', sa.Boolean(), nullable=True),
+    sa.Column('our_amount', sa.Integer(), nullable=True),
+    sa.Column('our_managed', sa.Boolean(), nullable=True),
+    sa.Column('cause', sa.String(length=30), nullable=False),
+    sa.Column('action', sa.String(length=30), nullable=False),
+    sa.Column('found_at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['run_id'], ['bol_run.id'], name=op.f('fk_bol_discrepancy_run_id_bol_run')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_discrepancy')),
+    sa.UniqueConstraint('run_id', 'offer_id', name=op.f('uq_bol_discrepancy_run_id'))
+    )
     op.create_table('bol_label_effect',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('store_id', sa.Integer(), nullable=False),
@@ -329,6 +378,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_bol_label_effect_due')
 
     op.drop_table('bol_label_effect')
+    op.drop_table('bol_discrepancy')
     with op.batch_alter_table('bol_cancellation_effect', schema=None) as batch_op:
         batch_op.drop_index('ix_bol_cancellation_effect_status')
         batch_op.drop_index(batch_op.f('ix_bol_cancellation_effect_order_id'))
@@ -339,6 +389,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_bol_run_due')
 
     op.drop_table('bol_run')
+    op.drop_table('bol_product_rule')
     with op.batch_alter_table('bol_process_status', schema=None) as batch_op:
         batch_op.drop_index('ix_bol_process_status_due')
 
@@ -351,9 +402,13 @@ def downgrade() -> None:
 
     op.drop_table('bol_order')
     with op.batch_alter_table('bol_offer', schema=None) as batch_op:
+        batch_op.drop_index('ix_bol_offer_zeroed_at', sqlite_where=sa.text('zeroed_at IS NOT NULL'), postgresql_where=sa.text('zeroed_at IS NOT NULL'))
+        batch_op.drop_index('ix_bol_offer_title_due_at', sqlite_where=sa.text('title_due_at IS NOT NULL'), postgresql_where=sa.text('title_due_at IS NOT NULL'))
+        batch_op.drop_index('ix_bol_offer_read_back_at', sqlite_where=sa.text('read_back_at IS NOT NULL'), postgresql_where=sa.text('read_back_at IS NOT NULL'))
         batch_op.drop_index('ix_bol_offer_product')
+        batch_op.drop_index('ix_bol_offer_held_at', sqlite_where=sa.text('held_at IS NOT NULL'), postgresql_where=sa.text('held_at IS NOT NULL'))
         batch_op.drop_index('ix_bol_offer_ean')
-        batch_op.drop_index('ix_bol_offer_due', sqlite_where=sa.text('dirty_version > done_version'), postgresql_where=sa.text('dirty_version > done_version'))
+        batch_op.drop_index('ix_bol_offer_due', sqlite_where=sa.text('dirty_version > done_version AND held_at IS NULL'), postgresql_where=sa.text('dirty_version > done_version AND held_at IS NULL'))
 
     op.drop_table('bol_offer')
     with op.batch_alter_table('bol_store', schema=None) as batch_op:
