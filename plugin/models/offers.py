@@ -93,6 +93,8 @@ class Offer(Base):
     confirmed_amount: Mapped[int | None]
     confirmed_managed: Mapped[bool | None]
     confirmed_at: Mapped[datetime | None]
+    confirmed_version: Mapped[int] = mapped_column(default=0)
+    ordered_version: Mapped[int] = mapped_column(default=0)
     dirty_version: Mapped[int] = mapped_column(default=0)
     done_version: Mapped[int] = mapped_column(default=0)
     urgent: Mapped[bool] = mapped_column(default=False)

@@ -76,6 +76,8 @@ def upgrade() -> None:
     sa.Column('confirmed_amount', sa.Integer(), nullable=True),
     sa.Column('confirmed_managed', sa.Boolean(), nullable=True),
     sa.Column('confirmed_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('confirmed_version', sa.Integer(), nullable=False),
+    sa.Column('ordered_version', sa.Integer(), nullable=False),
     sa.Column('dirty_version', sa.Integer(), nullable=False),
     sa.Column('done_version', sa.Integer(), nullable=False),
     sa.Column('urgent', sa.Boolean(), nullable=False),
