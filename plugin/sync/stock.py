@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from host_app.plugin_api import FreeStock, HostPort, Level, Notice, ProductView, StockChange
+from host_app.plugin_api import HostPort, Level, Notice, ProductView, StockChange
 from plugin.connector import BolError, NotFound
 from plugin.models import Offer, OfferState
-from plugin.settings import MAX_AMOUNT, StoreSettings
+from plugin.sync.amounts import amounts
 from plugin.sync.context import CALL_SECONDS, Context, store_url
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import FBR
-from plugin.sync.pending import last_orders, pending_quantities, reserved_and_open
+from plugin.sync.pending import last_orders
 
 BATCH = 200
 CHUNK = 500
@@ -44,18 +44,6 @@ class Push:
     attempts: int
     amount: int
     claimed_at: datetime
-
-
-def amount_to_send(settings: StoreSettings, free: int, pending: int, reserved_unconfirmed: int = 0) -> int:
-    """Return the stock amount for bol, in pieces.
-
-    With ``managedByRetailer`` true bol subtracts only orders placed after this update, so the amount is net of all
-    that is known: free stock, less what is sold at bol but not in the host yet. With false bol subtracts all open
-    orders itself: what the host has reserved for them and bol still counts as open is put back. (bol Offers API
-    v11, UpdateStock.)
-    """
-    amount = free - pending if settings.managed_by_retailer else free + reserved_unconfirmed
-    return max(0, min(amount - settings.safety_stock, settings.max_stock, MAX_AMOUNT))
 
 
 def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
@@ -185,27 +173,15 @@ def _claim(ctx: Context) -> tuple[list[Push], int]:
         ).all()
         if not rows:
             return [], 0
-        # Orders that are still to come in are read before the free stock: where one comes in between, it is
-        # subtracted twice for a moment, never not at all.
-        eans = [row.ean for row in rows]
-        pending = pending_quantities(session, ctx.store_id, eans)
-        ordered = last_orders(session, ctx.store_id, eans)
-        managed = ctx.settings.managed_by_retailer
-        at_bol = {} if managed else reserved_and_open(ctx.host, ctx.store_id, eans)
-        stock = ctx.host.free_stock(
-            [row.product_id for row in rows if row.product_id is not None],
-            ctx.settings.stock_warehouses or None,
-        )
+        wanted = amounts(ctx.host, ctx.store_id, ctx.settings, rows)
+        ordered = last_orders(session, ctx.store_id, [row.ean for row in rows])
     pushes: list[Push] = []
     settled: list[tuple[int, int]] = []
     for row in rows:
-        free = stock.get(row.product_id or 0)
-        if not _sendable(row, free):
+        amount = wanted[row.id]
+        if amount is None:
             settled.append((row.id, row.dirty_version))
             continue
-        amount = amount_to_send(
-            ctx.settings, free.free if free else 0, pending.get(row.ean, 0), at_bol.get(row.ean, 0)
-        )
         last = ordered.get(row.ean)
         if (
             row.confirmed_amount == amount
@@ -223,11 +199,6 @@ def _claim(ctx: Context) -> tuple[list[Push], int]:
             for row_id, version in settled:
                 _record(session, row_id, version, attempts=0, error="", next_try_at=None)
     return pushes, len(settled)
-
-
-def _sendable(row: Offer, free: FreeStock | None) -> bool:
-    """Nothing is sent for an offer of bol's own warehouse, one that is gone, or one whose stock nobody knows."""
-    return row.method == FBR and row.state == OfferState.LISTED and free is not None and free.known
 
 
 def _send(ctx: Context, pushes: Sequence[Push]) -> bool:

@@ -1,0 +1,96 @@
+"""The amount of an offer: its product's stock, less what is sold at bol by any of its numbers, less what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from host_app.db import db, transaction
+from plugin.models import Offer, ProductRule
+from plugin.settings import StoreSettings
+from plugin.sync.amounts import amounts
+from tests.host_app.factories import add_product
+from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
+
+
+def amounts_of(shop: Shop, **settings: Any) -> dict[str, int | None]:
+    """Return the amount of each offer, by EAN."""
+    offers = shop.all(Offer)
+    with shop.host.reading():
+        found = amounts(shop.host, shop.store_id, StoreSettings(**settings), offers)
+    return {offer.ean: found[offer.id] for offer in offers}
+
+
+def find_but_not_import(shop: Shop, *items: tuple[str, int]) -> None:
+    """An order is found on bol's list, but its details can't be read: the host does not get it."""
+    shop.sandbox.faults([{"method": "GET", "path": "/retailer/orders/*", "when": "before", "status": 500}])
+    shop.order(*items)
+    shop.import_orders()
+
+
+@contextmanager
+def counted_queries() -> Iterator[list[str]]:
+    """Yield the statements that are run meanwhile."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def test_an_order_for_one_number_of_a_product_lowers_the_offers_of_all_its_numbers(shop: Shop) -> None:
+    add_product("BOTH", 10, KETTLE, TOASTER)
+    shop.connect()
+    shop.work()
+    find_but_not_import(shop, (KETTLE, 4))
+    assert shop.free(KETTLE) == 10
+    assert amounts_of(shop) == {KETTLE: 6, TOASTER: 6, LAMP: None}
+
+
+def test_where_bol_subtracts_it_the_offers_own_orders_are_put_back_and_others_are_not(shop: Shop) -> None:
+    add_product("BOTH", 10, KETTLE, TOASTER)
+    shop.connect(import_orders=False)
+    shop.work()
+    shop.settings(lookup="code", import_products=False)
+    shop.order((KETTLE, 4))
+    shop.import_orders()
+    # bol sells what it is sent less 4 kettles: 6 of either are there.
+    assert amounts_of(shop, managed_by_retailer=False) == {KETTLE: 10, TOASTER: 6, LAMP: None}
+
+
+def test_a_product_may_have_its_own_safety_stock(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    product_id = shop.offer(KETTLE).product_id
+    with transaction() as session:
+        session.add(ProductRule(store_id=shop.store_id, product_id=product_id, safety_stock=0))
+    assert amounts_of(shop, safety_stock=3) == {KETTLE: 20, TOASTER: 7, LAMP: None}
+
+
+def test_an_offer_that_a_person_keeps_out_has_no_amount(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    kettle = shop.offer(KETTLE).id
+    with transaction() as session:
+        session.get_one(Offer, kettle).excluded = True
+    assert amounts_of(shop) == {KETTLE: None, TOASTER: 10, LAMP: None}
+
+
+def test_the_number_of_queries_does_not_grow_with_the_offers(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    offers = [offer for offer in shop.all(Offer) if offer.product_id is not None]
+    with shop.host.reading(), counted_queries() as one:
+        amounts(shop.host, shop.store_id, StoreSettings(), offers[:1])
+    with shop.host.reading(), counted_queries() as two:
+        amounts(shop.host, shop.store_id, StoreSettings(), offers)
+    assert len(offers) == 2
+    assert len(one) == len(two) > 0
