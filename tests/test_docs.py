@@ -12,6 +12,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,8 @@ def test_each_setting_of_a_store_is_in_the_table_with_its_default() -> None:
             assert shown == "empty", name
         elif isinstance(value, int | str):
             assert shown == str(value), name
+        elif isinstance(value, time):
+            assert shown == f"{value:%H:%M}", name
         else:
             assert shown == "see below", name
     for carrier, code in DEFAULT_CARRIERS.items():
