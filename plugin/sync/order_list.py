@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
@@ -19,6 +20,8 @@ from plugin.sync.timeline import note
 SANDBOX_EVERY = timedelta(seconds=10)
 #: A list that keeps changing while it is read is taken as read after this many passes; the daily sweep finds the rest.
 MAX_PASSES = 5
+#: So many pages of a first pass are asked for at once; few, because some are asked for in vain, beyond the end.
+PAGES_AT_ONCE = 3
 
 
 @dataclass(slots=True)
@@ -27,6 +30,15 @@ class Noted:
 
     changes: int = 0
     missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page of one pass of one read of the list."""
+
+    began: datetime | None
+    number: int
+    page: int
 
 
 def read_list_if_due(ctx: Context) -> bool:
@@ -69,20 +81,46 @@ def _read_pass(ctx: Context) -> None:
     until a pass tells nothing new. The read counts only then.
     """
     _begin(ctx)
-    while not ctx.lease.slice_over():
-        with ctx.host.reading() as session:
-            store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
-        interval = None if store.list_full else read_interval(store.orders_read_at, ctx.now())
-        if interval is None and not store.list_full:
-            _update(ctx, list_full=True, list_page=1, list_pass=1, list_changes=0)
-            continue
-        ctx.lease.ensure(CALL_SECONDS)
-        page = ctx.client.orders.page(store.list_page, change_interval_minutes=interval)
-        with ctx.host.transaction():
-            noted = note_page(ctx, page.orders)
-            _advance(ctx, store, noted.changes, last=page.last)
-        if page.last:
-            return
+    ahead: dict[Place, Future[connector.OrderPage]] = {}
+    with ThreadPoolExecutor(PAGES_AT_ONCE) as pool:
+        while not ctx.lease.slice_over():
+            with ctx.host.reading() as session:
+                store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
+            interval = None if store.list_full else read_interval(store.orders_read_at, ctx.now())
+            if interval is None and not store.list_full:
+                _update(ctx, list_full=True, list_page=1, list_pass=1, list_changes=0)
+                continue
+            place = Place(store.list_began_at, store.list_pass, store.list_page)
+            if place not in ahead:
+                ahead = {place: _ask(ctx, pool, place.page, interval)}
+            page = ahead.pop(place).result()
+            if not page.last:
+                for after in _to_ask_for(place):
+                    if after not in ahead:
+                        ahead[after] = _ask(ctx, pool, after.page, interval)
+            with ctx.host.transaction():
+                noted = note_page(ctx, page.orders)
+                _advance(ctx, store, noted.changes, last=page.last)
+            if page.last:
+                return
+
+
+def _to_ask_for(here: Place) -> list[Place]:
+    """Return the pages to ask for while this one, which is not the last, is noted.
+
+    One, and never before the page in front of it is here, so that rows only shift down. In the first pass several:
+    a second one follows where there are several pages, and finds what slipped through between them.
+    """
+    ahead = PAGES_AT_ONCE if here.number == 1 else 1
+    return [replace(here, page=here.page + more) for more in range(1, ahead + 1)]
+
+
+def _ask(
+    ctx: Context, pool: ThreadPoolExecutor, page: int, interval: int | None
+) -> Future[connector.OrderPage]:
+    """Ask bol for a page of the list, in a thread."""
+    ctx.lease.ensure(CALL_SECONDS)
+    return pool.submit(ctx.client.orders.page, page, change_interval_minutes=interval)
 
 
 def _begin(ctx: Context) -> None:
@@ -141,6 +179,7 @@ def note_page(
     :param told_before: a change before this moment should have been told by an earlier read, and counts as missed.
     """
     session, now, noted = ctx.host.session, ctx.now(), Noted()
+    told: list[tuple[BolOrder, str]] = []
     known = {
         row.order_id: row
         for row in session.scalars(
@@ -162,14 +201,16 @@ def note_page(
         noted.missed += missed
         if row is None:
             row = known[order.order_id] = _new_row(ctx, order)
+            told.append((row, "Found at bol"))
         else:
             row.read_due_at, row.attempts = now, 0
         row.list_signature = signature
-        session.flush()
         if missed:
-            note(
-                ctx.host, row.id, "Found by the daily sweep: the reads before it had not told of this change"
-            )
+            told.append((row, "Found by the daily sweep: the reads before it had not told of this change"))
+    # All orders of the page at once: written one by one they would take longer than the call.
+    session.flush()
+    for row, text in told:
+        note(ctx.host, row.id, text)
     session.flush()
     return noted
 
@@ -203,8 +244,6 @@ def _new_row(ctx: Context, order: connector.OrderSummary) -> BolOrder:
         ],
     )
     ctx.host.session.add(row)
-    ctx.host.session.flush()
-    note(ctx.host, row.id, "Found at bol")
     ours = [item for item in order.items if is_ours(item.fulfilment_method)]
     if order.items and not any(item.open_quantity for item in ours):
         row.state = BolOrderState.NOTHING_TO_SHIP

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import update
 
@@ -65,6 +67,51 @@ def test_an_order_that_leaves_the_list_while_pages_are_read_hides_no_other(
     shop.connect()
     shop.work()
     assert {order.reference for order in shop.host_orders()} >= set(order_ids) - {newest}
+
+
+def test_pages_of_a_first_pass_that_overtake_each_other_hide_no_order(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_ids = place(shop, 140)
+    third_is_here = threading.Event()
+    real = Orders.page
+
+    def page(orders: Orders, number: int = 1, **more: object) -> object:
+        if number == 2 and not third_is_here.is_set():
+            # An order arrives after the third page was read and before the second: one row is on neither.
+            assert third_is_here.wait(10)
+            order_ids.extend(place(shop, 1))
+        answer = real(orders, number, **more)  # type: ignore[arg-type]
+        if number == 3:
+            third_is_here.set()
+        return answer
+
+    monkeypatch.setattr(Orders, "page", page)
+    shop.connect()
+    shop.work()
+    shop.pass_time(20, steps=2)
+    assert {order.reference for order in shop.host_orders()} == set(order_ids)
+
+
+def test_a_later_pass_asks_for_a_page_only_when_the_one_before_is_here(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(shop, 140)
+    asked: list[str] = []
+    real = Orders.page
+
+    def page(orders: Orders, number: int = 1, **more: object) -> object:
+        asked.append(f"{number} asked")
+        answer = real(orders, number, **more)  # type: ignore[arg-type]
+        asked.append(f"{number} here")
+        return answer
+
+    monkeypatch.setattr(Orders, "page", page)
+    shop.connect()
+    shop.work()
+    second = asked[len(asked) - asked[::-1].index("1 asked") - 1 :]
+    assert asked.count("1 asked") == 2
+    assert second == ["1 asked", "1 here", "2 asked", "2 here", "3 asked", "3 here"]
 
 
 def test_a_read_that_meets_bols_limit_goes_on_where_it_stopped(shop: Shop) -> None:
