@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -143,34 +143,36 @@ def due_orders(store_id: int, now: datetime, *, importing: bool) -> list[Any]:
 def read_due_orders(ctx: Context) -> bool:
     """Read every order that is due, several at a time, oldest first. True when some are left."""
     while not ctx.lease.slice_over():
-        claimed_at = ctx.now()
-        with ctx.host.reading() as session:
-            due = session.execute(
-                select(BolOrder.id, BolOrder.order_id)
-                .where(*due_orders(ctx.store_id, ctx.now(), importing=ctx.settings.import_orders))
-                .order_by(BolOrder.placed_at, BolOrder.id)
-                .limit(BATCH)
-            ).all()
-        if not due:
-            _note_done(ctx)
-            return False
-        down = _read_batch(ctx, due, claimed_at)
+        down, found = _read_all(ctx)
         if down is not None:
             ctx.report_problem(down)
             _put_off_all(ctx, down)
             return False
+        if not found:
+            _note_done(ctx)
+            return False
     return True
 
 
-def _read_batch(ctx: Context, due: Sequence[Any], claimed_at: datetime) -> BolError | None:
-    """Read these orders and take each over as it comes; an error that every further call would meet ends it."""
+def _read_all(ctx: Context) -> tuple[BolError | None, int]:
+    """Read what is due and take each order over as it comes; return how many there were.
+
+    An error that every further call would meet ends it and is returned, too.
+    """
     down: BolError | None = None
+    #: Order -> when its read began.
+    reading: dict[int, datetime] = {}
+    found = 0
 
     def while_up() -> Iterator[Any]:
-        for row in due:
-            if down is not None or ctx.lease.slice_over():
-                return
-            yield row
+        nonlocal found
+        while rows := _next_due(ctx, reading):
+            for row in rows:
+                if down is not None or ctx.lease.slice_over():
+                    return
+                found += 1
+                reading[row.id] = ctx.now()
+                yield row
 
     answers = in_flight(
         DETAILS_AT_ONCE,
@@ -180,13 +182,29 @@ def _read_batch(ctx: Context, due: Sequence[Any], claimed_at: datetime) -> BolEr
     )
     for done in answers:
         for row, answer in done:
+            began = reading.pop(row.id)
             if not isinstance(answer, BolError):
-                _take_over(ctx, row.id, answer, claimed_at)
+                _take_over(ctx, row.id, answer, began)
             elif line_is_down(answer):
                 down = answer
             else:
                 _set_aside(ctx, row.id, answer)
-    return down
+    return down, found
+
+
+def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
+    """Return the oldest orders that are due and not being read."""
+    with ctx.host.reading() as session:
+        found: Sequence[Any] = session.execute(
+            select(BolOrder.id, BolOrder.order_id)
+            .where(
+                *due_orders(ctx.store_id, ctx.now(), importing=ctx.settings.import_orders),
+                BolOrder.id.not_in(list(reading)),
+            )
+            .order_by(BolOrder.placed_at, BolOrder.id)
+            .limit(BATCH)
+        ).all()
+    return found
 
 
 def _read(ctx: Context, order_id: str) -> connector.Order | BolError:
@@ -199,7 +217,6 @@ def _read(ctx: Context, order_id: str) -> connector.Order | BolError:
 def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: datetime) -> None:
     """Make the host agree with one order of bol, in one transaction. An order that can't be is set aside."""
     try:
-        _check_complete(ctx, row_id, order)
         offers, titles = _missing_offers(ctx, order)
         with ctx.host.transaction() as session:
             if ctx.settings.import_products:
@@ -207,6 +224,7 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
             row = session.scalars(
                 select(BolOrder).where(BolOrder.id == row_id).with_for_update(key_share=True)
             ).one()
+            _check_complete(row, order)
             _done_reading(row, claimed_at, ctx.now())
             _apply(ctx, row, order, offers, titles)
     except LeaseLost:
@@ -228,14 +246,12 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
             )
 
 
-def _check_complete(ctx: Context, row_id: int, order: connector.Order) -> None:
+def _check_complete(row: BolOrder, order: connector.Order) -> None:
     """An answer that lacks items of the order, or is about another one, must not pass for the order.
 
     :raises MalformedAnswer: it does.
     """
-    with ctx.host.reading() as session:
-        row = session.scalars(select(BolOrder).where(BolOrder.id == row_id)).one()
-        known = {item.order_item_id for item in row.items}
+    known = {item.order_item_id for item in row.items}
     if (
         order.order_id != row.order_id
         or not order.items
