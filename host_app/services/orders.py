@@ -102,7 +102,7 @@ def accept_order(new: NewOrder) -> AcceptedOrder:
             reason=f"order {new.reference or order.number}",
         )
     if new.process:
-        process_order(order.id)
+        _process(order)
     return AcceptedOrder(order.id, order.number, created=True)
 
 
@@ -114,6 +114,10 @@ def process_order(order_id: int) -> None:
     order = lock_order(order_id)
     if order is None or order.state != OrderState.CONCEPT:
         raise HostError("Only a concept can be processed.")
+    _process(order)
+
+
+def _process(order: Order) -> None:
     order.state = OrderState.PROCESSING
     current_session().flush()
     make_picklist(order)

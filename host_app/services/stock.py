@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from host_app.db import current_session, insert_if_absent, utcnow
 from host_app.events import emit
@@ -47,25 +47,26 @@ def change_stock(
         row = session.execute(statement).one()
     if not physical and not reserved:
         return None
-    history = StockHistory(
-        product_id=product_id,
-        warehouse_id=warehouse_id,
-        physical_change=physical,
-        reserved_change=reserved,
-        physical=row.physical,
-        reserved=row.reserved,
-        reason=reason,
-        who=who,
-        at=utcnow(),
-    )
-    session.add(history)
-    session.flush()
+    history_id = session.scalars(
+        insert(StockHistory).returning(StockHistory.id),
+        {
+            "product_id": product_id,
+            "warehouse_id": warehouse_id,
+            "physical_change": physical,
+            "reserved_change": reserved,
+            "physical": row.physical,
+            "reserved": row.reserved,
+            "reason": reason,
+            "who": who,
+            "at": utcnow(),
+        },
+    ).one()
     if physical != reserved:
         free = session.scalar(
             select(func.sum(Stock.physical - Stock.reserved)).where(Stock.product_id == product_id)
         )
-        emit(StockChange(product_id, history.id, int(free or 0)), f"product:{product_id}")
-    return history.id
+        emit(StockChange(product_id, history_id, int(free or 0)), f"product:{product_id}")
+    return history_id
 
 
 def adjust_stock(
