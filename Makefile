@@ -19,8 +19,8 @@ help: ## Show this
 run: $(RUN_STAMP) ## Open the demonstration: warehouse, workers, Redis and a stand-in for bol; Ctrl-C stops it
 	@$(BIN)/python -m host_app
 
-test: $(TEST_STAMP) ## Run all tests; ARGS="-k name" passes arguments to pytest
-	$(BIN)/python -m pytest $(ARGS)
+test: $(TEST_STAMP) ## Run all tests, one process per core; ARGS="-k name" passes arguments to pytest
+	$(BIN)/python -m pytest -n logical $(ARGS)
 
 check: $(TEST_STAMP) ## Look for style, type and structure errors
 	$(BIN)/ruff check .

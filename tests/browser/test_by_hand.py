@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 expect = playwright().expect
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 #: An import every ten seconds, and a machine that may be busy.
 COMES_IN = 40
 MOST_PAGES = 80

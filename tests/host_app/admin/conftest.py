@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
@@ -53,17 +52,10 @@ def probe() -> Probe:
     return Probe()
 
 
-@pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
-    """Compiled templates, so that each application need not compile its own."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-
-
 @pytest.fixture
-def site(make_app: AppFactory, probe: Probe, templates: BytecodeCache) -> Iterator[Flask]:
+def site(make_app: AppFactory, probe: Probe) -> Iterator[Flask]:
     """An application with the probe plugin, a chief (administrator) and a packer; its context is not open."""
     app = make_app(blocked_plugins=("bol",), extra_plugins={"probe": probe})
-    app.jinja_env.bytecode_cache = templates
     with app.app_context():
         with transaction() as session:
             for name, role in (("chief", Role.ADMINISTRATOR), ("packer", Role.WAREHOUSE)):

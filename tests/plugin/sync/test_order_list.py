@@ -19,7 +19,7 @@ def place(shop: Shop, count: int) -> list[str]:
 
 
 def test_a_list_of_several_pages_comes_in_completely(shop: Shop) -> None:
-    order_ids = place(shop, 120)
+    order_ids = place(shop, 101)
     shop.connect()
     shop.work()
     assert {order.reference for order in shop.host_orders()} == set(order_ids)
@@ -115,7 +115,7 @@ def test_a_later_pass_asks_for_a_page_only_when_the_one_before_is_here(
 
 
 def test_a_read_that_meets_bols_limit_goes_on_where_it_stopped(shop: Shop) -> None:
-    order_ids = place(shop, 120)
+    order_ids = place(shop, 101)
     shop.sandbox.limits([{"method": "GET", "path": "/retailer/orders", "capacity": 2, "seconds": 60}])
     shop.connect()
     shop.pass_time(600, steps=10)
