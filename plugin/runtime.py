@@ -33,9 +33,9 @@ from plugin.jobs.wakes import wake_for
 from plugin.models import Store
 from plugin.secrets import SecretUnreadable, load_secrets
 from plugin.settings import StoreSettings
-from plugin.sync import cancelling, closing, corrections, labels, orders, shipments, stores
+from plugin.sync import cancelling, closing, corrections, labels, orders, runs, shipments, stock_check, stores
 from plugin.sync.context import Context, is_active
-from plugin.sync.due import ORDERS, PRODUCTS, SHIPMENTS, STOCK
+from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK
 
 SANDBOX = "sandbox"
 SANDBOX_VARIABLE = "BOL_SANDBOX_URL"
@@ -69,14 +69,15 @@ class Runtime:
         return found
 
     @contextmanager
-    def context(self, store_id: int, lease: Lease) -> Iterator[Context | None]:
+    def context(self, store_id: int, lease: Lease, *, urgent: bool = True) -> Iterator[Context | None]:
         """Yield what a job on a store needs; None where the store is gone or its secret can't be read.
+        Calls of work that is not urgent leave room in the budget for those that are.
 
         A secret that can't be read is shown on the store's page: a person must bring the key back.
         """
         with self.host.reading() as session:
             store = session.get(Store, store_id)
-        client = None if store is None else self._client_or_problem(store)
+        client = None if store is None else self._client_or_problem(store, urgent=urgent)
         if store is None or client is None:
             yield None
             return
@@ -94,9 +95,9 @@ class Runtime:
         finally:
             client.close()
 
-    def _client_or_problem(self, store: Store) -> BolClient | None:
+    def _client_or_problem(self, store: Store, *, urgent: bool) -> BolClient | None:
         try:
-            return self._client(store)
+            return self._client(store, urgent=urgent)
         except (SecretUnreadable, HostError) as error:
             with self.host.transaction() as session:
                 session.execute(
@@ -110,14 +111,15 @@ class Runtime:
                 )
             return None
 
-    def _client(self, store: Store) -> BolClient:
+    def _client(self, store: Store, *, urgent: bool = True) -> BolClient:
         """:raises SecretUnreadable: its key is missing. :raises HostError: its environment is not available."""
         secrets = load_secrets(self.host.secret_folder)
         environment = self._environment(store.environment)
         credentials = Credentials(store.client_id, secrets.reveal(store.client_secret))
         key = f"{store.environment}:{store.client_id}"
         tokens = ClientCredentialsTokens(environment, credentials, RedisTokenStore(self._redis, secrets), key)
-        return BolClient(environment, tokens, _Guarded(RedisBudget(self._redis), self.host))
+        budget = _Guarded(RedisBudget(self._redis), self.host)
+        return BolClient(environment, tokens, budget, urgent=urgent)
 
     def _environment(self, name: str) -> Environment:
         environment = self.environments().get(name)
@@ -224,6 +226,27 @@ class Runtime:
         with self.host.transaction():
             stores.start_product_import(self.host, store_id)
             self.host.wake(wake_for(PRODUCTS, store_id))
+
+    def check_stock(self, store_id: int, dry: bool, who: str) -> int:
+        """Begin a stock check and return its run; a store that sends no stock gets one that only reports.
+
+        :raises HostError: one is under way, or the store does not exist.
+        """
+        with self.host.transaction():
+            run_id = stock_check.start(self.host, store_id, dry=dry, who=who)
+            self.host.wake(wake_for(CHECK, store_id))
+        return run_id
+
+    def stop_run(self, store_id: int, run_id: int) -> None:
+        """:raises HostError: the run has ended already."""
+        with self.host.transaction():
+            runs.stop(self.host, store_id, run_id)
+
+    def start_sending_stock(self, store_id: int) -> None:
+        """:raises HostError: the store does not exist."""
+        with self.host.transaction():
+            stores.start_sending_stock(self.host, store_id)
+            self.host.wake(wake_for(STOCK, store_id))
 
     def try_shipment_again(self, store_id: int, effect_id: int) -> bool:
         """Send a refused or undecided shipment again; False where it is neither any more."""

@@ -20,6 +20,7 @@ from plugin.sync.settling import check_due
 from plugin.sync.shipments import send_due
 from plugin.sync.statuses import poll_due
 from plugin.sync.stock import push_stock
+from plugin.sync.stock_check import check_stock
 from plugin.sync.sweep import sweep_if_due
 
 
@@ -58,8 +59,15 @@ def products(host: HostPort, lease: Lease, store_id: int) -> bool:
     return _run(host, lease, store_id, import_products)
 
 
-def _run(host: HostPort, lease: Lease, store_id: int, *flows: Callable[[Context], bool]) -> bool:
-    with closing(Runtime(host)) as runtime, runtime.context(store_id, lease) as ctx:
+def check(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Compare what bol shows with what it should."""
+    return _run(host, lease, store_id, check_stock, urgent=False)
+
+
+def _run(
+    host: HostPort, lease: Lease, store_id: int, *flows: Callable[[Context], bool], urgent: bool = True
+) -> bool:
+    with closing(Runtime(host)) as runtime, runtime.context(store_id, lease, urgent=urgent) as ctx:
         if ctx is None:
             return False
         left = [flow(ctx) for flow in flows]

@@ -32,9 +32,10 @@ from plugin.sync.labels import abandoned_label, next_label
 from plugin.sync.orders import due_orders
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.shipments import next_parcel
+from plugin.sync.stock_check import KIND as CHECK_RUN
 from plugin.sync.sweep import KIND as SWEEP
 
-ORDERS, STOCK, SHIPMENTS, PRODUCTS = "orders", "stock", "shipments", "products"
+ORDERS, STOCK, SHIPMENTS, PRODUCTS, CHECK = "orders", "stock", "shipments", "products", "check"
 #: A row that was sent under a lease which must be over by now, without an answer: its job died.
 ABANDONED = timedelta(seconds=60)
 
@@ -77,6 +78,10 @@ def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
         Run.due_at <= now,
     ):
         yield PRODUCTS
+    if _check(
+        session, store, now, nightly=active and settings.send_stock and settings.check_time is not None
+    ):
+        yield CHECK
 
 
 def _orders(session: Any, store: Store, now: datetime, *, importing: bool) -> bool:
@@ -104,6 +109,14 @@ def _stock(session: Any, store_id: int, now: datetime) -> bool:
         Offer.dirty_version > Offer.done_version,
         or_(Offer.next_try_at.is_(None), Offer.next_try_at <= now),
     )
+
+
+def _check(session: Any, store: Store, now: datetime, *, nightly: bool) -> bool:
+    """A run that is under way goes on in a paused store, too: it only reads then."""
+    running = (Run.store_id == store.id, Run.kind == CHECK_RUN, Run.state == RunState.RUNNING)
+    if _any(session, Run.id, *running):
+        return _any(session, Run.id, *running, Run.due_at <= now)
+    return nightly and (store.next_check_at is None or store.next_check_at <= now)
 
 
 def _effects(session: Any, store_id: int, now: datetime, *, active: bool, sending: bool) -> bool:

@@ -102,6 +102,9 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
     store = _locked(host, store_id)
     before = StoreSettings.load(store.settings)
     store.settings = settings.dump()
+    if before.check_time != settings.check_time or before.send_stock != settings.send_stock:
+        # The next night is found anew; one that passed meanwhile is not made up for.
+        store.next_check_at = None
     host.session.flush()
     if any(getattr(before, name) != getattr(settings, name) for name in STOCK_SETTINGS):
         stock.mark_all(host, store_id)
@@ -111,6 +114,15 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
         _read_again(host, store_id, BolOrderState.TOO_OLD)
     if before.import_products != settings.import_products:
         _read_again(host, store_id, BolOrderState.WAITING_FOR_PRODUCT)
+
+
+def start_sending_stock(host: HostPort, store_id: int) -> None:
+    """Turn "Send stock updates" on, and leave all other settings. In a transaction.
+
+    :raises HostError: it does not exist.
+    """
+    settings = StoreSettings.load(_locked(host, store_id).settings)
+    save_settings(host, store_id, replace(settings, send_stock=True))
 
 
 def start_order_import(host: HostPort, store_id: int) -> None:

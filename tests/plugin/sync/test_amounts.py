@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event
-
-from host_app.db import db, transaction
+from host_app.db import transaction
 from plugin.models import Offer, ProductRule
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
+from tests.plugin.queries import counted_queries
 
 
 def amounts_of(shop: Shop, **settings: Any) -> dict[str, int | None]:
@@ -29,21 +26,6 @@ def find_but_not_import(shop: Shop, *items: tuple[str, int]) -> None:
     shop.sandbox.faults([{"method": "GET", "path": "/retailer/orders/*", "when": "before", "status": 500}])
     shop.order(*items)
     shop.import_orders()
-
-
-@contextmanager
-def counted_queries() -> Iterator[list[str]]:
-    """Yield the statements that are run meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        seen.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 def test_an_order_for_one_number_of_a_product_lowers_the_offers_of_all_its_numbers(shop: Shop) -> None:

@@ -1,0 +1,284 @@
+"""One page of a stock check: bol's offers beside what should stand there, and what is kept of the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from plugin import connector
+from plugin.models import Discrepancy, Offer, OfferLink, OfferState, Run
+from plugin.settings import StoreSettings
+from plugin.sync.amounts import amounts
+from plugin.sync.context import Context
+from plugin.sync.findings import (
+    Action,
+    Asked,
+    Cause,
+    Facts,
+    action_on,
+    cause_of,
+    differs,
+    is_settled,
+    skipped,
+)
+from plugin.sync.mapping import FBR
+from plugin.sync.pending import last_orders
+from plugin.sync.products import find_products, link_offers, record_offers
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One difference and what is done about it. row_id, version: the offer in our table as it was compared."""
+
+    offer_id: str
+    ean: str
+    product_id: int | None
+    bol_amount: int | None
+    bol_managed: bool | None
+    our_amount: int | None
+    our_managed: bool | None
+    cause: Cause
+    action: Action
+    row_id: int | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was made of some offers.
+
+    unlike: offers of which bol has something else than was confirmed, by row id, with the version compared.
+    to_record: offers that are new here, or of which bol shows other facts than we have.
+    products: those found for offers without one, by EAN. shown: the ids of all offers that bol showed.
+    """
+
+    found: Sequence[Found]
+    counts: dict[str, int]
+    unlike: dict[int, tuple[int, connector.Offer]]
+    to_record: Sequence[connector.Offer]
+    products: dict[str, int]
+    shown: Sequence[str]
+
+
+def look_at(ctx: Context, asked: Asked, shown: Sequence[connector.Offer], *, changing: bool) -> Look:
+    """Compare offers with what should stand at bol. The number of queries does not grow with them."""
+    with ctx.host.reading() as session:
+        rows = {
+            row.offer_id: row
+            for row in session.scalars(
+                select(Offer).where(
+                    Offer.store_id == ctx.store_id, Offer.offer_id.in_([offer.offer_id for offer in shown])
+                )
+            )
+        }
+        looking = [offer.ean for offer in shown if _wants_product(offer, rows.get(offer.offer_id))]
+        products = find_products(ctx.host, ctx.settings, looking) if looking else {}
+        subjects = [_subject(offer, rows.get(offer.offer_id), products) for offer in shown]
+        wanted = _amounts(ctx, subjects)
+        facts = [
+            Facts(offer, rows.get(offer.offer_id), subject.product_id, amount)
+            for offer, subject, amount in zip(shown, subjects, wanted, strict=True)
+        ]
+        reasons = [skipped(item, asked) for item in facts]
+        differing = [
+            item
+            for item, reason in zip(facts, reasons, strict=True)
+            if reason is None and differs(item, ctx.settings)
+        ]
+        ordered = (
+            last_orders(session, ctx.store_id, [item.shown.ean for item in differing]) if differing else {}
+        )
+    counts: dict[str, int] = {"compared": sum(reason is None for reason in reasons)}
+    for reason in reasons:
+        if reason is not None:
+            counts[reason] = counts.get(reason, 0) + 1
+    return Look(
+        found=[
+            _found(
+                replace(item, ordered_at=ordered.get(item.shown.ean)),
+                asked,
+                ctx.settings,
+                changing=changing,
+            )
+            for item in differing
+        ],
+        counts=counts,
+        unlike={
+            item.row.id: (item.row.dirty_version, item.shown)
+            for item in facts
+            if item.row is not None and is_settled(item.row, asked) and _unlike(item.row, item.shown)
+        },
+        to_record=[item.shown for item in facts if item.is_new or _has_changed(item.row, item.shown)],
+        products=products,
+        shown=[offer.offer_id for offer in shown],
+    )
+
+
+def _wants_product(offer: connector.Offer, row: Offer | None) -> bool:
+    """Tell if the check may look for a product: the offer is ours, has none, and nobody took it away by hand."""
+    if offer.method != FBR or not offer.ean:
+        return False
+    return row is None or (row.product_id is None and row.link != OfferLink.UNLINKED)
+
+
+def _subject(offer: connector.Offer, row: Offer | None, products: Mapping[str, int]) -> Offer:
+    """Return the offer as it would stand in our table if this page was taken over."""
+    if row is not None and row.product_id is not None and row.state == OfferState.LISTED:
+        return row
+    known = None if row is None else row.product_id
+    return Offer(
+        ean=offer.ean,
+        method=offer.method,
+        state=OfferState.LISTED,
+        excluded=row is not None and row.excluded,
+        product_id=products.get(offer.ean) if known is None else known,
+    )
+
+
+def _amounts(ctx: Context, subjects: Sequence[Offer]) -> list[int | None]:
+    """Return the amounts in the order of the offers, some of which are not in our table."""
+    for number, subject in enumerate(subjects):
+        subject.id = subject.id or -1 - number
+    found = amounts(ctx.host, ctx.store_id, ctx.settings, subjects)
+    return [found[subject.id] for subject in subjects]
+
+
+def _found(facts: Facts, asked: Asked, settings: StoreSettings, *, changing: bool) -> Found:
+    cause = cause_of(facts, asked)
+    return Found(
+        offer_id=facts.shown.offer_id,
+        ean=facts.shown.ean,
+        product_id=facts.product_id,
+        bol_amount=facts.shown.amount,
+        bol_managed=facts.shown.managed_by_retailer,
+        our_amount=facts.wanted,
+        our_managed=settings.managed_by_retailer,
+        cause=cause,
+        action=action_on(facts, cause, changing=changing),
+        row_id=None if facts.row is None else facts.row.id,
+        version=0 if facts.row is None else facts.row.dirty_version,
+    )
+
+
+def _unlike(row: Offer, shown: connector.Offer) -> bool:
+    return (row.confirmed_amount, row.confirmed_managed) != (shown.amount, shown.managed_by_retailer)
+
+
+def _has_changed(row: Offer | None, shown: connector.Offer) -> bool:
+    return row is not None and (
+        (row.ean, row.method, row.price, row.corrected_stock, row.reference)
+        != (shown.ean, shown.method, shown.price, shown.corrected_stock, (shown.reference or "")[:100])
+    )
+
+
+def keep(ctx: Context, run: Run, look: Look, gone: Sequence[Offer], *, changing: bool) -> list[Found]:
+    """Keep what was made of a page, and return what is new in the report. In a transaction.
+
+    :param gone: offers that bol does not know any more.
+    """
+    session = ctx.host.session
+    versions = _lock(session, ctx.store_id, look.shown)
+    session.execute(update(Offer).where(Offer.id.in_(list(versions))).values(seen_at=ctx.now()))
+    # Where something changed since it was compared, the pump looks at it anyway.
+    found = [item for item in look.found if item.row_id is None or versions.get(item.row_id) == item.version]
+    if changing:
+        _change(ctx, look, found, versions)
+    found += _settle_gone(session, gone, changing=changing)
+    return _report(session, run, ctx.now(), found)
+
+
+def _lock(session: Any, store_id: int, offer_ids: Sequence[str]) -> dict[int, int]:
+    """Lock these offers and return their versions, by row id."""
+    rows = session.execute(
+        select(Offer.id, Offer.dirty_version)
+        .where(Offer.store_id == store_id, Offer.offer_id.in_(offer_ids))
+        .order_by(Offer.id)
+        .with_for_update()
+    ).all()
+    return dict(rows)
+
+
+def _change(ctx: Context, look: Look, found: Sequence[Found], versions: Mapping[int, int]) -> None:
+    """Take over what bol shows, and mark what differs for the pump. In a transaction."""
+    session = ctx.host.session
+    # Where bol has something else than we thought, the pump must not take it for up to date.
+    known = {
+        row_id: {
+            "id": row_id,
+            "dirty_version": version,
+            "confirmed_amount": shown.amount,
+            "confirmed_managed": shown.managed_by_retailer,
+        }
+        for row_id, (version, shown) in look.unlike.items()
+        if versions.get(row_id) == version
+    }
+    for item in found:
+        if item.action == Action.MARKED and item.row_id is not None:
+            known.setdefault(item.row_id, {"id": item.row_id})["dirty_version"] = item.version + 1
+    # Several statements where rows have different columns to change.
+    for size in {len(values) for values in known.values()}:
+        session.execute(update(Offer), [values for values in known.values() if len(values) == size])
+    if look.to_record:
+        record_offers(ctx, look.to_record)
+    link_offers(ctx, {item.ean: look.products[item.ean] for item in found if item.action == Action.LINKED})
+
+
+def _settle_gone(session: Any, rows: Sequence[Offer], *, changing: bool) -> list[Found]:
+    if changing and rows:
+        session.execute(
+            update(Offer)
+            .where(Offer.id.in_([row.id for row in rows]), Offer.state == OfferState.LISTED)
+            .values(state=OfferState.GONE, done_version=Offer.dirty_version, next_try_at=None)
+        )
+    action = Action.MARKED_GONE if changing else Action.REPORTED
+    return [
+        Found(
+            offer_id=row.offer_id,
+            ean=row.ean,
+            product_id=row.product_id,
+            bol_amount=None,
+            bol_managed=None,
+            our_amount=None,
+            our_managed=None,
+            cause=Cause.GONE,
+            action=action,
+            row_id=row.id,
+            version=row.dirty_version,
+        )
+        for row in rows
+    ]
+
+
+def _report(session: Any, run: Run, now: datetime, found: Sequence[Found]) -> list[Found]:
+    """Keep differences that are not in the report yet, and return them: a changed offer comes by a second time."""
+    if not found:
+        return []
+    there = set(
+        session.scalars(
+            select(Discrepancy.offer_id).where(
+                Discrepancy.run_id == run.id, Discrepancy.offer_id.in_([item.offer_id for item in found])
+            )
+        )
+    )
+    kept = [item for item in found if item.offer_id not in there]
+    session.add_all(
+        Discrepancy(
+            run_id=run.id,
+            offer_id=item.offer_id,
+            ean=item.ean,
+            product_id=item.product_id,
+            bol_amount=item.bol_amount,
+            bol_managed=item.bol_managed,
+            our_amount=item.our_amount,
+            our_managed=item.our_managed,
+            cause=item.cause,
+            action=item.action,
+            found_at=now,
+        )
+        for item in kept
+    )
+    return kept

@@ -1,0 +1,330 @@
+"""The stock check: walks bol's list of offers, compares it with what should stand there, reports, and has it sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from host_app.plugin_api import HostError, HostPort, Level
+from plugin import connector
+from plugin.connector import BadRequest, BolError, NotFound, OfferPage
+from plugin.models import Offer, OfferState, Run, RunState, Store, StoreState
+from plugin.settings import StoreSettings
+from plugin.sync import runs
+from plugin.sync.comparing import keep, look_at
+from plugin.sync.context import CALL_SECONDS, Context, store_url
+from plugin.sync.failures import come_back
+from plugin.sync.findings import Action, Asked, Cause
+from plugin.sync.mapping import AMSTERDAM
+
+KIND = "stock check"
+#: Stores with more offers are not checked by night; a person may still start a check.
+LARGEST = 100_000
+PAGE_SIZE = 100
+#: So many offers that the list did not show are read one by one, so many at once.
+MOST_READS = 500
+READS_AT_ONCE = 8
+BATCH = 40
+#: Settings by which the amounts are computed: a report is about the amounts by these.
+RULES = ("stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
+#: The walk is under way; after it, ``REST`` and the row id up to which offers that it did not show were read.
+WALK, REST = "walk", "rest"
+#: What stays counted when a walk begins anew: differences are kept once per run.
+KEPT_COUNTS = ("rules", "differed", "on their way", "corrected", "gone")
+AGAIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a run is: its cursor as stored, and what it counted so far."""
+
+    run_id: int
+    cursor: str
+    counts: dict[str, Any]
+    started_at: datetime
+    changing: bool
+
+    @property
+    def phase(self) -> str:
+        return self.cursor.partition(":")[0] or WALK
+
+    @property
+    def place(self) -> str:
+        return self.cursor.partition(":")[2]
+
+
+class Overtaken(Exception):
+    """The run was stopped, or somebody else has gone on with it."""
+
+
+def next_check(now: datetime, at: time) -> datetime:
+    """Return the first moment after ``now`` at which it is this time in Amsterdam, in UTC.
+
+    Once each night: of an hour that comes twice it is the first, and one that is skipped counts as the next.
+    """
+    day = now.astimezone(AMSTERDAM).date()
+    nights = (datetime.combine(day + timedelta(days=n), at, AMSTERDAM).astimezone(UTC) for n in range(3))
+    return next(moment for moment in nights if moment > now)
+
+
+def start(host: HostPort, store_id: int, *, dry: bool, who: str) -> int:
+    """Begin a check and return its run. A store that sends no stock gets one that only reports. In a transaction.
+
+    :raises HostError: one is under way, or the store does not exist.
+    """
+    store: Store | None = host.session.scalar(select(Store).where(Store.id == store_id).with_for_update())
+    if store is None:
+        raise HostError("This store does not exist.")
+    if runs.running(host, store_id, KIND) is not None:
+        raise HostError("A stock check is under way already: wait for it, or stop it first.")
+    settings = StoreSettings.load(store.settings)
+    sends = store.state == StoreState.ACTIVE and settings.send_stock
+    return _begin(host, store_id, settings, dry=dry or not sends, who=who).id
+
+
+def rules_of(settings: StoreSettings) -> list[Any]:
+    """Return the settings by which amounts are computed, as JSON values."""
+    values = settings.dump()
+    return [values[name] for name in RULES]
+
+
+def check_stock(ctx: Context) -> bool:
+    """Begin the nightly check when its time has come, and go on with the one that is under way.
+
+    True when something of it is left.
+    """
+    with ctx.host.reading():
+        run = runs.running(ctx.host, ctx.store_id, KIND)
+    run = run or _begin_if_due(ctx)
+    if run is None or run.due_at is None or run.due_at > ctx.now():
+        return False
+    changing = not run.dry and _sending(ctx)
+    step = Step(run.id, run.cursor, dict(run.counts), run.started_at, changing)
+    try:
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            return _walk(ctx, pool, step) if step.phase == WALK else _read_rest(ctx, pool, step)
+    except Overtaken:
+        return False
+    except BolError as error:
+        _postpone(ctx, run.id, error)
+        return False
+
+
+def _sending(ctx: Context) -> bool:
+    return ctx.active and ctx.settings.send_stock
+
+
+def _begin_if_due(ctx: Context) -> Run | None:
+    at, now = ctx.settings.check_time, ctx.now()
+    if at is None or not _sending(ctx):
+        return None
+    with ctx.host.transaction() as session:
+        store = session.scalars(select(Store).where(Store.id == ctx.store_id).with_for_update()).one()
+        due_at, store.next_check_at = store.next_check_at, store.next_check_at or next_check(now, at)
+        if due_at is None or due_at > now:
+            return None
+        store.next_check_at = next_check(now, at)
+        if _listed(session, ctx.store_id) > LARGEST:
+            ctx.notify(
+                "check-too-large",
+                "stock",
+                Level.WARNING,
+                f"more than {LARGEST:,} offers: the nightly stock check is left out",
+                "Stores of this size are not compared with bol by themselves. Changes of stock are sent as always; "
+                "start a check yourself, at a quiet hour.",
+                f"{store_url(ctx.store_id)}checks",
+            )
+            return None
+        return _begin(ctx.host, ctx.store_id, ctx.settings, dry=False, who="")
+
+
+def _begin(host: HostPort, store_id: int, settings: StoreSettings, *, dry: bool, who: str) -> Run:
+    session, now = host.session, host.now()
+    runs.prune(host, store_id, KIND)
+    run = Run(
+        store_id=store_id,
+        kind=KIND,
+        state=RunState.RUNNING,
+        cursor="",
+        counts={"rules": rules_of(settings)},
+        expected=_listed(session, store_id),
+        dry=dry,
+        asked_by=who,
+        started_at=now,
+        due_at=now,
+        error="",
+    )
+    session.add(run)
+    session.flush()
+    return run
+
+
+def _listed(session: Any, store_id: int) -> int:
+    return int(
+        session.scalar(
+            select(func.count()).where(Offer.store_id == store_id, Offer.state == OfferState.LISTED)
+        )
+    )
+
+
+# the walk
+
+
+def _walk(ctx: Context, pool: ThreadPoolExecutor, step: Step) -> bool:
+    """Note page after page, with the next one on its way meanwhile. True when something is left."""
+    asked, coming = _ask(ctx, pool, step.place)
+    while True:
+        page = coming.result()
+        more = page.next_cursor if page.offers else None
+        following = None
+        if more and not ctx.lease.slice_over():
+            following = _ask(ctx, pool, more)
+        step = _note(ctx, step, asked, page.offers, f"{WALK}:{more}" if more else f"{REST}:0")
+        if following is None:
+            return True
+        asked, coming = following
+
+
+def _ask(ctx: Context, pool: ThreadPoolExecutor, cursor: str) -> tuple[Asked, Future[OfferPage]]:
+    ctx.lease.ensure(CALL_SECONDS)
+    asked = _moment_of_asking(ctx)
+    return asked, pool.submit(ctx.client.offers.page, cursor=cursor or None, page_size=PAGE_SIZE)
+
+
+def _moment_of_asking(ctx: Context) -> Asked:
+    if not _sending(ctx):
+        return Asked(ctx.now(), frozenset(), sending=False)
+    with ctx.host.reading() as session:
+        flying = session.scalars(
+            select(Offer.id).where(
+                Offer.store_id == ctx.store_id,
+                Offer.dirty_version > Offer.done_version,
+                Offer.held_at.is_(None),
+                Offer.in_doubt.is_(True),
+            )
+        ).all()
+    return Asked(ctx.now(), frozenset(flying), sending=True)
+
+
+# offers that the walk did not show
+
+
+def _read_rest(ctx: Context, pool: ThreadPoolExecutor, step: Step) -> bool:
+    """Read offers one by one that the list did not show; bol not knowing them makes them gone. True when some are left."""
+    while not ctx.lease.slice_over():
+        with ctx.host.reading() as session:
+            rows = session.scalars(
+                select(Offer)
+                .where(
+                    Offer.store_id == ctx.store_id,
+                    Offer.state == OfferState.LISTED,
+                    Offer.seen_at < step.started_at,
+                    Offer.id > int(step.place),
+                )
+                .order_by(Offer.id)
+                .limit(BATCH)
+            ).all()
+        if not rows or step.counts.get("read singly", 0) >= MOST_READS:
+            _finish(ctx, step)
+            return False
+        ctx.lease.ensure(CALL_SECONDS)
+        asked = _moment_of_asking(ctx)
+        answers = list(pool.map(lambda row: _read_one(ctx, row.offer_id), rows))
+        shown = [answer for answer in answers if answer is not None]
+        gone = [row for row, answer in zip(rows, answers, strict=True) if answer is None]
+        _count(step.counts, "read singly", len(rows))
+        step = _note(ctx, step, asked, shown, f"{REST}:{rows[-1].id}", gone)
+    return True
+
+
+def _read_one(ctx: Context, offer_id: str) -> connector.Offer | None:
+    try:
+        return ctx.client.offers.get(offer_id)
+    except NotFound:
+        return None
+
+
+# noting what bol showed
+
+
+def _note(
+    ctx: Context,
+    step: Step,
+    asked: Asked,
+    offers: Iterable[connector.Offer],
+    cursor: str,
+    gone: Sequence[Offer] = (),
+) -> Step:
+    """Compare, keep what differs, and move on, in one transaction. Returns where the run is then.
+
+    :param gone: offers that bol does not know any more.
+    :raises Overtaken: the run is not there any more; nothing was kept.
+    """
+    shown = list({offer.offer_id: offer for offer in offers}.values())
+    look = look_at(ctx, asked, shown, changing=step.changing)
+    counts = dict(step.counts)
+    with ctx.host.transaction() as session:
+        run = session.scalars(
+            select(Run)
+            .where(Run.id == step.run_id, Run.cursor == step.cursor, Run.state == RunState.RUNNING)
+            .with_for_update()
+        ).one_or_none()
+        if run is None:
+            raise Overtaken
+        kept = keep(ctx, run, look, gone, changing=step.changing)
+        for name, number in look.counts.items():
+            _count(counts, name, number)
+        _count(counts, "offers", len(shown))
+        _count(counts, "differed", sum(item.cause != Cause.ON_ITS_WAY for item in kept))
+        _count(counts, "on their way", sum(item.cause == Cause.ON_ITS_WAY for item in kept))
+        _count(counts, "corrected", sum(item.action in (Action.MARKED, Action.LINKED) for item in kept))
+        _count(counts, "gone", sum(item.cause == Cause.GONE for item in kept))
+        counts.pop("failures", None)
+        run.cursor, run.counts, run.error, run.due_at = cursor, counts, "", ctx.now()
+    return replace(step, cursor=cursor, counts=counts)
+
+
+def _finish(ctx: Context, step: Step) -> None:
+    with ctx.host.transaction() as session:
+        ended = session.execute(
+            update(Run)
+            .where(Run.id == step.run_id, Run.cursor == step.cursor, Run.state == RunState.RUNNING)
+            .values(state=RunState.DONE, finished_at=ctx.now(), due_at=None, error="")
+        )
+        differed = step.counts.get("differed", 0)
+        if ended.rowcount and differed and step.changing:
+            ctx.notify(
+                f"check:{step.run_id}",
+                "stock",
+                Level.WARNING,
+                f"the stock check found {differed} {'offer' if differed == 1 else 'offers'} that differed",
+                f"{step.counts.get('corrected', 0)} are sent to bol anew. The report tells the likely cause of each.",
+                f"{store_url(ctx.store_id)}checks/{step.run_id}",
+            )
+
+
+def _postpone(ctx: Context, run_id: int, error: BolError) -> None:
+    """Leave a run for later; where bol does not accept its cursor any more, the walk begins anew."""
+    with ctx.host.transaction() as session:
+        run = session.scalars(
+            select(Run).where(Run.id == run_id, Run.state == RunState.RUNNING).with_for_update()
+        ).one_or_none()
+        if run is None:
+            return
+        counts = dict(run.counts)
+        failures = int(counts.get("failures", 0))
+        if isinstance(error, BadRequest) and run.cursor:
+            run.cursor = ""
+            counts = {name: counts[name] for name in KEPT_COUNTS if name in counts}
+        run.counts = counts | {"failures": failures + 1}
+        run.error = error.operator_text()
+        run.due_at = max(come_back(error, ctx.now(), failures), ctx.now() + AGAIN)
+
+
+def _count(counts: dict[str, Any], name: str, more: int) -> None:
+    counts[name] = counts.get(name, 0) + more
