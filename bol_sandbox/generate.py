@@ -54,7 +54,10 @@ def add_offer(world: World, seller: Seller, entry: dict[str, Any]) -> Offer:
     )
 
 
-def offers(world: World, seller: Seller, count: int, dice: random.Random) -> list[Offer]:
+def offers(
+    world: World, seller: Seller, count: int, dice: random.Random, stock: int | None = None
+) -> list[Offer]:
+    """Put so many products on offer, with 1 to 250 pieces each, or ``stock``."""
     made: list[Offer] = []
     while len(made) < count:
         ean = make_ean13(871_000_000_000 + dice.randrange(9_000_000_000))
@@ -63,6 +66,8 @@ def offers(world: World, seller: Seller, count: int, dice: random.Random) -> lis
         title = f"{dice.choice(MAKES)} {dice.choice(KINDS)} {dice.choice(COLOURS)} {dice.randint(100, 999)}"
         price = dice.randint(399, 14_999) / 100
         entry = {"ean": ean, "title": title, "price": price, "stock": dice.randint(1, 250)}
+        if stock is not None:
+            entry["stock"] = stock
         entry["reference"] = f"ART-{len(made) + 1:06d}"
         made.append(add_offer(world, seller, entry))
     return made

@@ -40,8 +40,10 @@ class SandboxControls:
         body = {"clientId": client_id, "clientSecret": client_secret, "offers": list(offers), **more}
         return self._send("POST", "/sandbox/sellers", body)
 
-    def generate_offers(self, client_id: str, count: int, seed: int = 0) -> list[Json]:
-        body = {"clientId": client_id, "count": count, "seed": seed}
+    def generate_offers(
+        self, client_id: str, count: int, seed: int = 0, stock: int | None = None
+    ) -> list[Json]:
+        body = {"clientId": client_id, "count": count, "seed": seed, "stock": stock}
         return list(self._send("POST", "/sandbox/offers/generate", body)["offers"])
 
     def place_order(self, client_id: str, items: Sequence[Json], **more: Any) -> Json:

@@ -50,7 +50,8 @@ def emit(event: Event, subject: str) -> None:
     payload = _convert.unstructure(event)
     now = utcnow()
     current_session().execute(
-        insert(EventDelivery),
+        # The table and not the class: this runs in every change that somebody waits for, and is twice as fast.
+        insert(EventDelivery.__table__),
         [
             {
                 "plugin": plugin,
