@@ -8,7 +8,9 @@ from benchmarks import (
     event_delivery,
     host_overhead,
     order_import,
+    product_import,
     stock_burst,
+    stock_check,
     stock_latency,
     stock_throughput,
 )
@@ -21,6 +23,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stock-latency": stock_latency.measure,
     "stock-burst": stock_burst.measure,
     "stock-throughput": stock_throughput.measure,
+    "product-import": product_import.measure,
+    "stock-check": stock_check.measure,
 }
 
 

