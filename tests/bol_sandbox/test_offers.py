@@ -42,9 +42,9 @@ def test_the_list_is_read_by_cursor_to_its_end(sandbox: SandboxControls, api: Ap
     assert last["page"] == {"pageSize": 100}
 
 
-def test_offers_can_be_made_with_one_stock_each(sandbox: SandboxControls) -> None:
+def test_offers_can_be_made_with_one_stock_each(sandbox: SandboxControls, api: Api) -> None:
     made = sandbox.generate_offers("seller", 3, seed=2, stock=17)
-    assert [sandbox.offer("seller", one["ean"])["amount"] for one in made] == [17, 17, 17]
+    assert [stock(api, one["offerId"])["amount"] for one in made] == [17, 17, 17]
 
 
 def test_an_offer_that_changes_during_paging_comes_by_again(api: Api, offers: dict[str, str]) -> None:
