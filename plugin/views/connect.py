@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import flash, redirect, request, url_for
 
 from host_app.plugin_api import HostError
 from plugin.views import words
 from plugin.views.base import ADMINISTRATORS, Answer, BolView, form, shows
+from plugin.views.plan import start_plan
 from plugin.views.settings_form import SettingsForm
 
 
@@ -56,11 +57,17 @@ class ConnectPages(BolView):
             warehouses, carriers = self.host.warehouses(), self.host.carriers()
         settings = SettingsForm(found.settings, warehouses, carriers)
         if request.method == "POST" and settings.read(request.form):
+            # Before stock is sent for the first time, people see what that would change at bol.
+            planned = settings.settings.send_stock and not found.settings.send_stock
+            kept = replace(settings.settings, send_stock=False) if planned else settings.settings
             try:
-                self.actions.save_settings(store_id, settings.settings)
+                self.actions.save_settings(store_id, kept)
             except HostError as error:
                 flash(str(error), "danger")
             else:
+                if planned:
+                    start_plan(self.host, self.actions, store_id)
+                    return redirect(url_for("bol.stock_plan", store_id=store_id))
                 flash("The settings are saved.", "success")
                 return redirect(url_for("bol.summary", store_id=store_id))
         return self.page("settings", it=found, store=found.store, form=settings, tab="settings")

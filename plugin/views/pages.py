@@ -6,16 +6,28 @@ from typing import Any
 
 from host_app.plugin_api import HostPort
 from plugin.views.actions import Actions
+from plugin.views.checks import CheckPages
 from plugin.views.connect import ConnectPages
 from plugin.views.labels import LabelPages
 from plugin.views.offers import OfferPages
 from plugin.views.order import OrderPage
 from plugin.views.orders import OrderPages
+from plugin.views.plan import PlanPages
 from plugin.views.shipments import ShipmentPages
 from plugin.views.stores import StorePages
 
 
-class Pages(StorePages, ConnectPages, OrderPages, OrderPage, OfferPages, ShipmentPages, LabelPages):
+class Pages(
+    StorePages,
+    ConnectPages,
+    OrderPages,
+    OrderPage,
+    OfferPages,
+    ShipmentPages,
+    LabelPages,
+    CheckPages,
+    PlanPages,
+):
     """Everything under ``/admin/bol/``: one view, so that the menu shows where one is."""
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from flask_babel import format_date, format_datetime, format_timedelta, to_user_timezone  # type: ignore[import-untyped]
 
 from host_app.plugin_api import Level
-from plugin.models import BolOrderState, EffectState
+from plugin.models import BolOrderState, EffectState, RunState
 from plugin.sync import overview, panels
+from plugin.sync.findings import Action, Cause, Skipped
 
 #: Environment of a store -> how a person chooses it, and what it means.
 ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
@@ -47,6 +48,42 @@ OFFERS: Mapping[str, tuple[str, Level]] = {
     overview.BOL_SHIPS: ("bol ships it", Level.INFO),
     overview.GONE: ("gone at bol", Level.INFO),
 }
+RUNS: Mapping[str, tuple[str, Level]] = {
+    RunState.RUNNING: ("running", Level.INFO),
+    RunState.DONE: ("done", Level.SUCCESS),
+    RunState.STOPPED: ("stopped", Level.WARNING),
+    RunState.FAILED: ("failed", Level.DANGER),
+}
+
+#: Cause of a difference -> how people call it, and what it means.
+CAUSES: Mapping[str, tuple[str, str]] = {
+    Cause.CHANGED_AT_BOL: ("changed at bol", "A person or another program set this amount at bol."),
+    Cause.LOST: ("lost update", "A change here did not arrive at bol."),
+    Cause.ORDER: ("order in flight", "It was ordered at bol since the last update."),
+    Cause.NEW: ("new at bol", "This offer was not known here yet."),
+    Cause.LINK: ("newly linked", "The offer had no product here; now one has its EAN."),
+    Cause.ON_ITS_WAY: ("on its way", "The right amount waits to be sent already."),
+    Cause.NOT_SENT: ("not sent yet", "The stock here was not sent to bol so far."),
+    Cause.CUT_OFF: ("cut-off switched", "The amount is right, but who subtracts open orders is not."),
+    Cause.GONE: ("gone at bol", "bol does not know this offer any more."),
+}
+
+ACTIONS: Mapping[str, tuple[str, Level]] = {
+    Action.MARKED: ("sent anew", Level.SUCCESS),
+    Action.LINKED: ("linked", Level.SUCCESS),
+    Action.MARKED_GONE: ("marked as gone", Level.INFO),
+    Action.REPORTED: ("reported only", Level.INFO),
+    Action.WILL_BE_SENT: ("will be sent", Level.INFO),
+    Action.HELD: ("held by the guard", Level.WARNING),
+}
+
+SKIPPED: Mapping[str, str] = {
+    Skipped.BOL_SHIPS: "shipped by bol",
+    Skipped.NO_PRODUCT: "without a product here",
+    Skipped.EXCLUDED: "kept out of stock updates",
+    Skipped.UNKNOWN_STOCK: "of a product whose stock nobody has set yet",
+    Skipped.MEANWHILE: "that changed while bol was asked",
+}
 #: The tone of states without words.
 UNKNOWN = Level.INFO
 
@@ -75,6 +112,13 @@ def ago(value: datetime | None) -> str:
     return str(format_timedelta(-passed, granularity="minute", add_direction=True))
 
 
+def lasting(value: timedelta) -> str:
+    """Write how long something takes."""
+    if value < timedelta(minutes=1):
+        return "less than a minute"
+    return str(format_timedelta(value, granularity="minute"))
+
+
 def day(value: date) -> str:
     """Write a day."""
     return str(format_date(value, "d MMM yyyy"))
@@ -84,5 +128,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_when": when,
     "bol_ago": ago,
     "bol_day": day,
+    "bol_lasting": lasting,
     "bol_environment": environment,
 }

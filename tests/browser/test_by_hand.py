@@ -53,6 +53,11 @@ def test_a_second_store_is_connected_and_its_first_order_goes_round(
     expect(page.get_by_label("Send stock updates")).to_be_checked()
     expect(page.get_by_label("Send shipments and update status")).to_be_checked()
     page.get_by_role("button", name="Save").click()
+    # Before stock is sent the plan is shown; it is worked out meanwhile.
+    expect(page.get_by_role("heading", name="What happens if stock updates are sent")).to_be_visible()
+    expect(page.get_by_role("button", name="Send stock updates")).to_be_visible(timeout=60_000)
+    window.look("plan")
+    page.get_by_role("button", name="Send stock updates").click()
     expect(page.get_by_role("heading", name="When you activate this store")).to_be_visible()
     window.look("summary")
     page.get_by_role("button", name="Activate store").click()

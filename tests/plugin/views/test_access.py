@@ -10,8 +10,8 @@ from plugin.models import Store, StoreState
 from tests.host_app.admin.conftest import Person
 from tests.plugin.views.conftest import Site
 
-EVERYONE = ("", "1/", "1/orders", "1/offers", "1/shipments", "1/labels")
-ADMINISTRATORS = ("connect", "1/settings", "1/summary")
+EVERYONE = ("", "1/", "1/orders", "1/offers", "1/shipments", "1/labels", "1/checks", "1/checks/2")
+ADMINISTRATORS = ("connect", "1/settings", "1/summary", "1/stock-plan")
 BUTTONS = (
     "connect",
     "1/settings",
@@ -19,6 +19,10 @@ BUTTONS = (
     "1/pause",
     "1/import-orders",
     "1/import-products",
+    "1/checks/start",
+    "1/checks/2/stop",
+    "1/stock-plan/work-out",
+    "1/stock-plan/send",
     "1/shipments/1/try-again",
     "1/shipments/1/handled",
     "1/corrections/1/try-again",
@@ -33,8 +37,10 @@ BUTTONS = (
 
 
 @pytest.fixture(autouse=True)
-def one_store(store: int) -> None:
-    assert store == 1
+def one_store(site: Site, store: int) -> None:
+    """A store with a stock check, which is its second run, after the import of its products."""
+    with site.shop() as shop:
+        assert (store, shop.runtime.check_stock(store, True, "chief")) == (1, 2)
 
 
 def each(paths: Iterable[str], ask: Callable[[str], object]) -> dict[str, object]:

@@ -1,0 +1,97 @@
+"""What turning "Send stock updates" on would do: a dry stock check, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, or_, select
+
+from host_app.plugin_api import HostPort
+from plugin.models import Discrepancy, Offer, OfferState, Run, RunState
+from plugin.settings import StoreSettings
+from plugin.sync.findings import Skipped
+from plugin.sync.mapping import FBR
+from plugin.sync.stock_check import KIND, rules_of
+
+#: So many changes are shown; the report has all of them.
+FIRST_ROWS = 20
+#: What bol shows and what it would be sent differ.
+CHANGES = and_(
+    Discrepancy.our_amount.is_not(None),
+    or_(Discrepancy.bol_amount != Discrepancy.our_amount, Discrepancy.bol_managed != Discrepancy.our_managed),
+)
+EMPTIES = and_(Discrepancy.our_amount == 0, Discrepancy.bol_amount > 0)
+FILLS = and_(Discrepancy.our_amount > 0, Discrepancy.bol_amount == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The newest dry run of a store, and what it comes to once it is done.
+
+    :param changes: offers whose amount or cut-off would change; ``empties`` of them go to 0, ``fills`` rise from it.
+    :param rows: the first of them, those that go to 0 first.
+    :param skipped: offers that would not be sent, by reason.
+    :param active: offers of which the guard counts its share.
+    :param guarded: the guard would stop the zeros.
+    :param outdated: a setting that the amounts follow from was changed since.
+    """
+
+    run: Run
+    changes: int
+    empties: int
+    fills: int
+    rows: Sequence[Discrepancy]
+    skipped: Mapping[str, int]
+    active: int
+    guarded: bool
+    outdated: bool
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell if it can be decided on."""
+        return self.run.state == RunState.DONE and not self.outdated
+
+
+def newest_plan(host: HostPort, store_id: int, settings: StoreSettings) -> Plan | None:
+    """Return the plan by the newest dry run, None where there was none. Opens a read transaction of its own."""
+    with host.reading() as session:
+        run = session.scalar(
+            select(Run)
+            .where(Run.store_id == store_id, Run.kind == KIND, Run.dry.is_(True))
+            .order_by(Run.id.desc())
+            .limit(1)
+        )
+        if run is None:
+            return None
+        mine = Discrepancy.run_id == run.id
+        changes, empties, fills = (
+            session.scalar(select(func.count()).where(mine, condition)) or 0
+            for condition in (CHANGES, EMPTIES, FILLS)
+        )
+        rows = session.scalars(
+            select(Discrepancy)
+            .where(mine, CHANGES)
+            .order_by(EMPTIES.desc(), FILLS.desc(), Discrepancy.id)
+            .limit(FIRST_ROWS)
+        ).all()
+        active = session.scalar(
+            select(func.count()).where(
+                Offer.store_id == store_id,
+                Offer.method == FBR,
+                Offer.state == OfferState.LISTED,
+                Offer.product_id.is_not(None),
+                Offer.excluded.is_(False),
+            )
+        )
+    return Plan(
+        run=run,
+        changes=changes,
+        empties=empties,
+        fills=fills,
+        rows=rows,
+        skipped={reason: run.counts[reason] for reason in Skipped if run.counts.get(reason)},
+        active=active,
+        guarded=empties >= settings.guard_least and empties * 100 > settings.guard_share * active,
+        outdated=run.counts.get("rules") != rules_of(settings),
+    )

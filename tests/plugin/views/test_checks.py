@@ -1,0 +1,280 @@
+"""The pages of stock checks, and the plan before stock is sent."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from sqlalchemy import update
+
+from host_app.db import transaction
+from plugin.models import Discrepancy, Run, RunState
+from plugin.settings import StoreSettings
+from plugin.sync.stock_check import KIND
+from plugin.views import checks
+from plugin.views.checks import harmless
+from tests.host_app.admin.conftest import Person
+from tests.host_app.factories import add_product
+from tests.plugin.conftest import KETTLE, TOASTER
+from tests.plugin.portal import set_at_bol
+from tests.plugin.views.conftest import Site
+from tests.plugin.views.test_store_pages import press, text
+
+
+@pytest.fixture
+def sending(site: Site) -> int:
+    """A store that sends stock, and an offer that somebody changed at bol."""
+    with site.shop() as shop:
+        store_id = shop.connect(send_stock=True)
+        shop.work()
+        set_at_bol(shop, KETTLE, 99)
+    return store_id
+
+
+def work(site: Site) -> None:
+    with site.shop() as shop:
+        shop.work()
+
+
+def newest(site: Site) -> Run:
+    with site.shop() as shop:
+        return shop.all(Run, Run.kind == KIND)[-1]  # type: ignore[no-any-return]
+
+
+def kept(site: Site) -> StoreSettings:
+    with site.shop() as shop:
+        return StoreSettings.load(shop.store().settings)
+
+
+def test_a_check_is_started_watched_and_read(site: Site, sending: int, chief: Person) -> None:
+    page = press(chief, f"{sending}/checks/start")
+    assert "Your offers are compared with bol" in page
+    assert "data-bol-running" in page
+    work(site)
+    run = newest(site)
+    assert (run.asked_by, run.dry) == ("chief", False)
+    report = text(chief, f"{sending}/checks/{run.id}")
+    assert "1 differs" in report
+    assert f"{KETTLE} KETTLE-1 99 20 changed at bol" in report
+    assert "sent anew" in report
+    assert "data-bol-running" not in chief.get(f"/admin/bol/{sending}/checks/{run.id}").text
+    row = text(chief, f"{sending}/checks")
+    assert "chief done 2 1 1" in row
+
+
+def test_a_dry_run_says_that_nothing_was_changed(site: Site, sending: int, chief: Person) -> None:
+    press(chief, f"{sending}/checks/start", dry="on")
+    work(site)
+    report = text(chief, f"{sending}/checks/{newest(site).id}")
+    assert "dry run" in report
+    assert "nothing was changed" in report
+    assert "reported only" in report
+    with site.shop() as shop:
+        assert shop.amount_at_bol(KETTLE) == 99
+
+
+def test_differences_are_chosen_by_their_cause(site: Site, sending: int, chief: Person) -> None:
+    with site.shop() as shop:
+        set_at_bol(shop, TOASTER, 10, managed=False)
+    press(chief, f"{sending}/checks/start")
+    work(site)
+    path = f"{sending}/checks/{newest(site).id}"
+    assert KETTLE in text(chief, path)
+    assert TOASTER in text(chief, path)
+    chosen = text(chief, f"{path}?state=switched+cut-off")
+    assert TOASTER in chosen
+    assert KETTLE not in chosen
+
+
+def test_a_check_is_stopped(site: Site, sending: int, chief: Person) -> None:
+    press(chief, f"{sending}/checks/start")
+    page = press(chief, f"{sending}/checks/{newest(site).id}/stop")
+    assert "The check is stopped." in page
+    assert newest(site).state == RunState.STOPPED
+    assert "ended already" in press(chief, f"{sending}/checks/{newest(site).id}/stop")
+
+
+def test_a_second_check_waits_for_the_first(sending: int, chief: Person) -> None:
+    press(chief, f"{sending}/checks/start")
+    assert "A stock check is under way already" in press(chief, f"{sending}/checks/start")
+    assert "disabled" in chief.get(f"/admin/bol/{sending}/checks").text
+
+
+def test_a_check_that_bol_keeps_waiting_says_why_and_when_it_goes_on(
+    site: Site, sending: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        shop.sandbox.faults([{"path": "/retailer/offers", "when": "before", "status": 500}])
+    press(chief, f"{sending}/checks/start")
+    work(site)
+    page = text(chief, f"{sending}/checks/{newest(site).id}")
+    assert "The check is interrupted. bol has a technical problem" in page
+    assert "It goes on by itself at" in page
+
+
+def test_progress_is_told_with_the_time_left(site: Site, sending: int, chief: Person) -> None:
+    press(chief, f"{sending}/checks/start")
+    with site.shop() as shop, transaction() as session:
+        session.execute(
+            update(Run)
+            .where(Run.kind == KIND)
+            .values(
+                expected=300,
+                counts={"offers": 100},
+                started_at=shop.clock.now() - shop.hours(0.1),
+            )
+        )
+    page = chief.get(f"/admin/bol/{sending}/checks").text
+    assert '<progress class="bol-progress" max="100" value="33"' in page
+    assert "About 12 minutes left" in page
+
+
+def test_the_report_comes_as_a_file(
+    site: Site, sending: int, packer: Person, chief: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "CHUNK", 1)
+    with site.shop() as shop:
+        set_at_bol(shop, TOASTER, 10, managed=False)
+    press(chief, f"{sending}/checks/start")
+    work(site)
+    answer = packer.get(f"/admin/bol/{sending}/checks/{newest(site).id}/report.csv")
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert answer.text.startswith("\ufeffEAN,")
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert [(row["EAN"], row["Stock at bol"], row["Stock by us"], row["Cause"]) for row in rows] == [
+        (KETTLE, "99", "20", "changed at bol"),
+        (TOASTER, "10", "10", "switched cut-off"),
+    ]
+    assert (rows[1]["Cut-off at bol"], rows[1]["Cut-off by us"]) == ("bol", "this warehouse")
+
+
+def test_a_cell_of_the_file_is_never_a_formula(site: Site, sending: int, chief: Person) -> None:
+    press(chief, f"{sending}/checks/start")
+    work(site)
+    with site.shop(), transaction() as session:
+        session.execute(update(Discrepancy).values(ean="=1+1"))
+    answer = chief.get(f"/admin/bol/{sending}/checks/{newest(site).id}/report.csv")
+    assert "\n'=1+1," in answer.text
+    assert [harmless(cell) for cell in ("+1", "-1", "@x", "12", None, 0)] == [
+        "'+1",
+        "'-1",
+        "'@x",
+        "12",
+        "",
+        "0",
+    ]
+
+
+@pytest.mark.parametrize("path", ["checks/99", "checks/99/report.csv", "checks/1"])
+def test_a_check_that_is_not_there(sending: int, chief: Person, path: str) -> None:
+    assert chief.get(f"/admin/bol/{sending}/{path}").status_code == 404
+
+
+def test_large_stores_are_told_that_nights_are_left_out(
+    sending: int, chief: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "LARGEST", 2)
+    assert "it is not checked by night" in text(chief, f"{sending}/checks")
+
+
+# the plan
+
+
+def turn_on(chief: Person, store: int) -> str:
+    return press(chief, f"{store}/settings", send_stock="on", safety_stock="2", max_stock="50")
+
+
+def test_turning_stock_updates_on_shows_first_what_changes(site: Site, store: int, chief: Person) -> None:
+    page = turn_on(chief, store)
+    assert "What happens if stock updates are sent" in page
+    assert "stays off until you have seen the plan" in page
+    settings = kept(site)
+    assert (settings.send_stock, settings.safety_stock, settings.max_stock) == (False, 2, 50)
+    work(site)
+    plan = text(chief, f"{store}/stock-plan")
+    assert "Offers that change 2" in plan
+    assert "of which go to 0 0" in plan
+    assert f"{KETTLE} KETTLE-1 20 18" in plan
+    assert f"{TOASTER} {TOASTER} 10 8" in plan
+    assert "Left alone: shipped by bol 1" in plan
+    with site.shop() as shop:
+        assert shop.writes() == []
+
+
+def test_the_plan_is_carried_out(site: Site, store: int, chief: Person) -> None:
+    turn_on(chief, store)
+    work(site)
+    page = press(chief, f"{store}/stock-plan/send")
+    assert "Stock updates are sent from now on." in page
+    assert kept(site).send_stock
+    assert kept(site).safety_stock == 2
+    work(site)
+    with site.shop() as shop:
+        assert (shop.amount_at_bol(KETTLE), shop.amount_at_bol(TOASTER)) == (18, 8)
+
+
+def test_it_can_be_left_off(site: Site, store: int, chief: Person) -> None:
+    turn_on(chief, store)
+    work(site)
+    assert f'href="/admin/bol/{store}/">Leave it off</a>' in chief.get(f"/admin/bol/{store}/stock-plan").text
+    assert not kept(site).send_stock
+
+
+def test_the_guard_would_stop_the_zeros_says_the_plan(site: Site, store: int, chief: Person) -> None:
+    press(chief, f"{store}/settings", send_stock="on", safety_stock="15", guard_least="1")
+    work(site)
+    plan = text(chief, f"{store}/stock-plan")
+    assert "of which go to 0 1" in plan
+    assert "The guard would stop the zeros. 1 of 2 offers go to 0" in plan
+
+
+def test_offers_that_rise_from_zero_are_counted(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        set_at_bol(shop, KETTLE, 0)
+    press(chief, f"{store}/settings", send_stock="on")
+    work(site)
+    assert "of which rise from 0 1" in text(chief, f"{store}/stock-plan")
+
+
+def test_a_plan_by_other_settings_is_worked_out_again(site: Site, store: int, chief: Person) -> None:
+    turn_on(chief, store)
+    work(site)
+    press(chief, f"{store}/settings", send_stock="off", safety_stock="4")
+    page = chief.get(f"/admin/bol/{store}/stock-plan").text
+    assert "The settings were changed since this plan was made." in page
+    assert "stock-plan/send" not in page
+    press(chief, f"{store}/stock-plan/work-out")
+    work(site)
+    assert "stock-plan/send" in chief.get(f"/admin/bol/{store}/stock-plan").text
+
+
+def test_a_plan_that_was_stopped_is_not_offered(site: Site, store: int, chief: Person) -> None:
+    turn_on(chief, store)
+    press(chief, f"{store}/checks/{newest(site).id}/stop")
+    page = text(chief, f"{store}/stock-plan")
+    assert "stopped before it was complete" in page
+    assert "Send stock updates" not in page.replace("“Send stock updates”", "")
+
+
+def test_a_store_that_is_not_active_yet_is_planned_from_its_summary(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        add_product("K", 7, KETTLE)
+        store = shop.runtime.connect_store(
+            name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
+        )
+        shop.work()
+    assert "See what sending stock changes" in text(chief, f"{store}/summary")
+    assert "Nothing is changed by that." in text(chief, f"{store}/stock-plan")
+    press(chief, f"{store}/stock-plan/work-out")
+    work(site)
+    plan = text(chief, f"{store}/stock-plan")
+    assert f"{KETTLE} K 20 7" in plan
+    assert "Left alone: without a product here 1" in plan
+    page = press(chief, f"{store}/stock-plan/send")
+    assert "Stock updates are sent once the store is active." in page
+    assert "When you activate this store" in page
+    assert kept(site).send_stock
+    with site.shop() as shop:
+        assert shop.writes() == []
