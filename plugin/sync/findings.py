@@ -26,6 +26,7 @@ class Cause(StrEnum):
     LINK = "link changed"
     ON_ITS_WAY = "update on its way"
     NOT_SENT = "not sent yet"
+    DISCARDED = "discarded"
     CUT_OFF = "switched cut-off"
     GONE = "gone"
 
@@ -135,6 +136,8 @@ def cause_of(facts: Facts, asked: Asked) -> Cause:
         return Cause.NOT_SENT
     if shown.amount == facts.wanted:
         return Cause.CUT_OFF
+    if _is_discarded(row, facts.wanted):
+        return Cause.DISCARDED
     if shown.amount == row.confirmed_amount:
         # bol has what we told it: it is here that something changed since.
         return Cause.ORDER if _ordered_since(facts, row.confirmed_at) else Cause.LOST
@@ -153,7 +156,7 @@ def action_on(facts: Facts, cause: Cause, *, changing: bool) -> Action:
     if cause == Cause.ON_ITS_WAY:
         held = facts.row is not None and facts.row.held_at is not None
         return Action.HELD if held else Action.WILL_BE_SENT
-    if not changing:
+    if not changing or cause == Cause.DISCARDED:
         return Action.REPORTED
     if cause == Cause.GONE:
         return Action.MARKED_GONE
@@ -164,6 +167,11 @@ def action_on(facts: Facts, cause: Cause, *, changing: bool) -> Action:
 
 def _is_due(row: Offer) -> bool:
     return row.dirty_version > row.done_version
+
+
+def _is_discarded(row: Offer, wanted: int | None) -> bool:
+    """Tell if the pump was about to send 0, and a person said at the guard not to."""
+    return wanted == row.wanted_amount == 0 and row.sent_amount != 0
 
 
 def _is_waiting(row: Offer, asked: Asked) -> bool:

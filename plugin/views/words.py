@@ -65,6 +65,7 @@ CAUSES: Mapping[str, tuple[str, str]] = {
     Cause.ON_ITS_WAY: ("on its way", "The right amount waits to be sent already."),
     Cause.NOT_SENT: ("not sent yet", "The stock here was not sent to bol so far."),
     Cause.CUT_OFF: ("cut-off switched", "The amount is right, but who subtracts open orders is not."),
+    Cause.DISCARDED: ("discarded", "The guard held a 0 back, and somebody pressed “Discard”."),
     Cause.GONE: ("gone at bol", "bol does not know this offer any more."),
 }
 

@@ -254,6 +254,16 @@ def test_what_the_guard_holds_stays_held(sending: Shop) -> None:
     assert sending.offer(KETTLE).dirty_version == before
 
 
+def test_a_zero_that_a_person_discarded_is_not_sent_after_all(sending: Shop) -> None:
+    adjust(sending, KETTLE, -20)
+    sending.work()
+    # As the guard leaves it: the 0 was worked out and never sent.
+    set_at_bol(sending, KETTLE, 20)
+    change_offer(sending, KETTLE, wanted_amount=0, sent_amount=20, confirmed_amount=20)
+    assert report(sending, check(sending)) == {KETTLE: ("discarded", "reported only")}
+    assert sending.amount_at_bol(KETTLE) == 20
+
+
 def test_a_change_that_comes_before_the_comparison_is_not_flagged(
     sending: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
