@@ -1,0 +1,86 @@
+"""Marks offers for the stock pump: raises the version of what may have to be told to bol."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import or_, select, update
+
+from host_app.plugin_api import HostPort
+from plugin.models import Offer
+from plugin.sync.context import Context
+from plugin.sync.mapping import FBR
+
+#: An amount up to this is near zero: it goes first, and so does what rises from it.
+NEAR_ZERO = 5
+
+
+def mark_all(host: HostPort, store_id: int) -> None:
+    """Have every offer of a store looked at: "Send stock updates" or a stock setting changed. In a transaction."""
+    host.session.execute(
+        update(Offer)
+        .where(Offer.store_id == store_id, Offer.method == FBR, Offer.product_id.is_not(None))
+        .values(dirty_version=Offer.dirty_version + 1, next_try_at=None, held_at=None)
+    )
+
+
+def mark_order_items(ctx: Context, eans: Iterable[str]) -> None:
+    """What bol counts as open of these EANs changed: where bol subtracts it, the amounts change with it.
+
+    In a transaction.
+    """
+    if ctx.settings.managed_by_retailer:
+        return
+    ctx.host.session.execute(
+        update(Offer)
+        .where(Offer.store_id == ctx.store_id, Offer.ean.in_(list(eans)), Offer.product_id.is_not(None))
+        .values(dirty_version=Offer.dirty_version + 1, held_at=None)
+    )
+
+
+def mark_pending(ctx: Context, ordered: Collection[str], changed: Collection[str]) -> None:
+    """Pieces that the host does not have yet were sold or given back at bol. In a transaction.
+
+    Every offer of their products follows, in other stores, too. An offer that was ordered is sent again even where
+    its amount stays the same: bol may have subtracted the order already.
+
+    :param ordered: EANs of orders found for the first time.
+    :param changed: EANs of orders that look different, and are not in the host yet.
+    """
+    eans = sorted({*ordered, *changed})
+    if not eans:
+        return
+    session = ctx.host.session
+    products = select(Offer.product_id).where(Offer.ean.in_(eans), Offer.product_id.is_not(None))
+    rows = session.execute(
+        select(Offer.id, Offer.store_id, Offer.ean, Offer.dirty_version, Offer.ordered_version, Offer.confirmed_amount)
+        .where(Offer.product_id.in_(products), Offer.method == FBR)
+        # Rows are locked in one order everywhere, so that pump and dispatcher can't lock each other out.
+        .order_by(Offer.id)
+        .with_for_update()
+    ).all()
+    if rows:
+        session.execute(update(Offer), [_marked(ctx, row, ordered) for row in rows])
+
+
+def _marked(ctx: Context, row: Any, ordered: Collection[str]) -> dict[str, Any]:
+    version = row.dirty_version + 1
+    mine = row.store_id == ctx.store_id and row.ean in ordered
+    return {
+        "id": row.id,
+        "dirty_version": version,
+        "ordered_version": version if mine else row.ordered_version,
+        "urgent": row.confirmed_amount is None or row.confirmed_amount <= NEAR_ZERO,
+        "held_at": None,
+    }
+
+
+def in_need(offers: Any) -> Any:
+    """Return the condition of offers (a table or alias) that wait for the pump."""
+    return (offers.dirty_version > offers.done_version) & offers.held_at.is_(None)
+
+
+def ready(now: Any) -> Any:
+    """Return the condition of offers whose next try is not in the future."""
+    return or_(Offer.next_try_at.is_(None), Offer.next_try_at <= now)

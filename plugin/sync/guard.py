@@ -1,0 +1,134 @@
+"""The guard: many offers that go to zero at once are a mistake more often than a sale, so a person is asked first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+
+from host_app.plugin_api import HostError, HostPort, Level
+from plugin.models import Offer, OfferState, Store
+from plugin.sync.amounts import amounts
+from plugin.sync.context import Context
+from plugin.sync.dirty import in_need
+from plugin.sync.mapping import FBR
+
+#: Zeros of the last hour count.
+WINDOW = timedelta(hours=1)
+CHUNK = 500
+
+
+def empties(offer: Offer, amount: int | None) -> bool:
+    """Tell if sending this amount takes an offer from something to nothing."""
+    return amount == 0 and bool(offer.confirmed_amount)
+
+
+class Guard:
+    """Decides for one job of the pump. Nothing is read from the database before the first zero comes by."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._active = 0
+        self._zeros: set[int] | None = None
+
+    def stops(self, row_ids: Collection[int]) -> bool:
+        """Tell if these offers, which are about to go to zero, must wait for a person. Opens a read transaction."""
+        if self._zeros is None:
+            self._zeros = self._count()
+        self._zeros |= set(row_ids)
+        settings = self._ctx.settings
+        return (
+            len(self._zeros) >= settings.guard_least
+            and len(self._zeros) * 100 > settings.guard_share * self._active
+        )
+
+    def _count(self) -> set[int]:
+        """Return the offers that went to zero within the hour, are kept from it, or are about to."""
+        ctx, now = self._ctx, self._ctx.now()
+        mine = Offer.store_id == ctx.store_id
+        with ctx.host.reading() as session:
+            self._active = session.scalar(
+                select(func.count()).where(
+                    mine,
+                    Offer.method == FBR,
+                    Offer.state == OfferState.LISTED,
+                    Offer.product_id.is_not(None),
+                    Offer.excluded.is_(False),
+                )
+            )
+            allowed = session.scalar(select(Store.guard_counts_from).where(Store.id == ctx.store_id))
+            since = max(now - WINDOW, allowed or now - WINDOW)
+            zeros = set(session.scalars(select(Offer.id).where(mine, Offer.zeroed_at > since)))
+            zeros |= set(session.scalars(select(Offer.id).where(mine, Offer.held_at.is_not(None))))
+            last = 0
+            while rows := session.scalars(
+                select(Offer)
+                .where(mine, in_need(Offer), Offer.zero_allowed.is_(False), Offer.id > last)
+                .order_by(Offer.id)
+                .limit(CHUNK)
+            ).all():
+                wanted = amounts(ctx.host, ctx.store_id, ctx.settings, rows)
+                zeros |= {row.id for row in rows if empties(row, wanted[row.id])}
+                last = rows[-1].id
+                session.expunge_all()
+        return zeros
+
+
+def hold(ctx: Context, rows: Collection[Offer]) -> None:
+    """Keep these offers from going to zero, and ask a person. In a transaction."""
+    session, now = ctx.host.session, ctx.now()
+    held = session.scalar(
+        select(Offer.id).where(Offer.store_id == ctx.store_id, Offer.held_at.is_not(None)).limit(1)
+    )
+    for row in rows:
+        # A change that came since the offer was looked at has it looked at again.
+        session.execute(
+            update(Offer)
+            .where(Offer.id == row.id, Offer.dirty_version == row.dirty_version)
+            .values(held_at=now, wanted_amount=0)
+        )
+    if held is None:
+        session.execute(update(Store).where(Store.id == ctx.store_id).values(guard_stopped_at=now))
+    stopped = session.scalar(select(Store.guard_stopped_at).where(Store.id == ctx.store_id))
+    ctx.notify(
+        f"guard:{stopped:%Y-%m-%dT%H:%M:%S}",
+        "stock",
+        Level.DANGER,
+        "many offers are about to go to 0, and were stopped",
+        "More offers than usual sold out within an hour. If that is right, press “Send anyway” on the store's page; if "
+        "it is a mistake, mend the stock here and press “Discard”. Until then bol goes on selling them.",
+    )
+
+
+def send_anyway(host: HostPort, store_id: int) -> None:
+    """The zeros that were held are right: send them. In a transaction. :raises HostError: nothing is held."""
+    released = host.session.execute(
+        update(Offer)
+        .where(Offer.store_id == store_id, Offer.held_at.is_not(None))
+        .values(held_at=None, zero_allowed=True, next_try_at=None, urgent=True)
+    )
+    _released(host, store_id, released.rowcount)
+
+
+def discard(host: HostPort, store_id: int) -> None:
+    """The zeros that were held are a mistake: bol keeps what it has until the stock changes again.
+
+    In a transaction. :raises HostError: nothing is held.
+    """
+    released = host.session.execute(
+        update(Offer)
+        .where(Offer.store_id == store_id, Offer.held_at.is_not(None))
+        .values(held_at=None, done_version=Offer.dirty_version)
+    )
+    _released(host, store_id, released.rowcount)
+
+
+def _released(host: HostPort, store_id: int, count: int) -> None:
+    if not count:
+        raise HostError("No offer is held back any more.")
+    host.session.execute(
+        update(Store)
+        .where(Store.id == store_id)
+        .values(guard_stopped_at=None, guard_counts_from=host.now())
+    )

@@ -1,0 +1,468 @@
+"""The stock pump: one per store sends each offer's amount as it is right when it is sent, the most urgent first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, select, update
+
+from host_app.plugin_api import Level
+from plugin.connector import BolError, NotFound
+from plugin.models import BolOrder, Offer, OfferState, Store
+from plugin.sync.amounts import amounts
+from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.dirty import in_need, ready
+from plugin.sync.failures import come_back, line_is_down
+from plugin.sync.guard import Guard, empties, hold
+from plugin.sync.order_list import read_fresh
+from plugin.sync.parallel import in_flight
+
+#: Offers looked at together; more are claimed when fewer than LOW_WATER wait for their call.
+BATCH = 100
+LOW_WATER = 60
+#: Enough calls in flight to use 50 a second at 300 ms each (bol's published limit for PATCH of offers).
+IN_FLIGHT = 24
+#: How long the pump waits for calls before it looks for offers that became due meanwhile.
+LOOK_AGAIN = 0.25
+#: A call that could not begin within this time is left for later: the lease was renewed for CALL_SECONDS only.
+BEGIN_WITHIN = 4.0
+#: After this many failures in a row a person is told; it goes on being tried.
+TELL_AFTER = 5
+#: The order list is read again before a push when the last read began longer ago. At 5 s a list of one page takes
+#: 12 of bol's 25 calls a minute; longer lists are read accordingly more seldom.
+FRESH = timedelta(seconds=5)
+SELDOMEST = timedelta(minutes=1)
+#: After a gap of this length orders are taken over before stock is sent.
+GAP = timedelta(minutes=10)
+#: When to look what became of a call whose answer was lost.
+READ_BACK = timedelta(minutes=1)
+READ_BACK_AT_ONCE = 4
+
+
+class OfferGone(NotFound):
+    """bol does not know the offer, asked twice in two ways."""
+
+
+class NotBegun(BolError):
+    """The call was never made: the pump stopped first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One amount to send: what an offer's stock should be, computed from the version that was claimed."""
+
+    row_id: int
+    offer_id: str
+    ean: str
+    version: int
+    attempts: int
+    amount: int
+    empties: bool
+    claimed_at: datetime
+
+
+def push_stock(ctx: Context) -> bool:
+    """Send the stock of every offer that is due. True when some are left.
+
+    Before amounts are worked out the orders that changed at bol are known, and after the last update the list is
+    read once more: with ``managedByRetailer`` bol subtracts only orders placed after an update (bol Offers API v11,
+    UpdateStock), so that an order placed before it and not known here would be sold twice.
+    """
+    if not ctx.active or not ctx.settings.send_stock:
+        return False
+    _read_back(ctx)
+    return _Pump(ctx).run()
+
+
+def minds_orders(ctx_settings: Any) -> bool:
+    """Tell if orders must be known before a push: where they are imported, and bol does not subtract all of them."""
+    return bool(ctx_settings.managed_by_retailer and ctx_settings.import_orders)
+
+
+def look_after_due(store: Store, settings: Any, now: datetime) -> bool:
+    """Tell if the order list must be read because stock was sent after the last read began."""
+    if store.stock_sent_at is None or not minds_orders(settings):
+        return False
+    read_at = store.orders_read_at
+    return read_at is None or (read_at <= store.stock_sent_at and read_at + spacing(store) <= now)
+
+
+def spacing(store: Store) -> timedelta:
+    """Return the least time between two reads of the order list, by the pages that the last one had."""
+    return min(FRESH * max(1, store.list_page * store.list_pass), SELDOMEST)
+
+
+class _Pump:
+    """One job: its calls in flight, and what was found about the line to bol."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._guard = Guard(ctx)
+        self._running: dict[Future[BolError | None], Push] = {}
+        self._down: BolError | None = None
+        self._stopping = False
+        self._claimed_at = 0.0
+        self._empty = False
+
+    def run(self) -> bool:
+        """Work until nothing is due, the slice is over, or bol can't be asked. True when work is left."""
+        ctx = self._ctx
+        try:
+            with ThreadPoolExecutor(IN_FLIGHT) as pool:
+                try:
+                    left = self._work(pool)
+                finally:
+                    self._stopping = True
+            if self._down is None and not left:
+                left = self._look_after()
+        except BolError as error:
+            # The order list can't be read: nothing is sent that might be sold already.
+            self._down = error
+        if self._down is None:
+            ctx.clear_problem()
+            return left
+        ctx.report_problem(self._down)
+        self._put_off(self._down)
+        return False
+
+    def _work(self, pool: ThreadPoolExecutor) -> bool:
+        ctx = self._ctx
+        while True:
+            if self._may_claim():
+                if not self._orders_known():
+                    self._empty = True
+                elif pushes := self._claim():
+                    for push in pushes:
+                        ctx.lease.ensure(CALL_SECONDS)
+                        self._running[pool.submit(self._call, push, time.monotonic())] = push
+                    continue
+            if not self._running:
+                return self._down is None and not self._empty
+            done, _ = wait(self._running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
+            if done:
+                self._settle([(self._running.pop(future), future.result()) for future in done])
+
+    def _may_claim(self) -> bool:
+        if self._down is not None or self._ctx.lease.slice_over():
+            return False
+        if not self._running:
+            return not self._empty
+        waited = time.monotonic() - self._claimed_at >= LOOK_AGAIN
+        return len(self._running) <= LOW_WATER and (waited or not self._empty)
+
+    # orders first
+
+    def _orders_known(self) -> bool:
+        """Read the order list if the last read is too old; False where orders must be taken over first."""
+        ctx = self._ctx
+        if not minds_orders(ctx.settings) or not self._anything_due():
+            return True
+        store = self._store()
+        if store.orders_read_at is None or store.orders_read_at + spacing(store) <= ctx.now():
+            if not read_fresh(ctx, ctx.now()):
+                return False
+            store = self._store()
+        gap = store.orders_imported_at is None or store.orders_imported_at + GAP <= ctx.now()
+        return not (gap and self._orders_to_come())
+
+    def _orders_to_come(self) -> bool:
+        """Tell if an order was found and not tried yet. One that failed must not hold up the stock for ever."""
+        ctx = self._ctx
+        to_come = exists(
+            select(BolOrder.id).where(
+                BolOrder.store_id == ctx.store_id,
+                BolOrder.read_due_at <= ctx.now(),
+                BolOrder.host_order_id.is_(None),
+                BolOrder.attempts == 0,
+            )
+        )
+        with ctx.host.reading() as session:
+            return bool(session.scalar(select(to_come)))
+
+    def _look_after(self) -> bool:
+        """Read the list once more after the last update; True where that brought something up."""
+        ctx = self._ctx
+        store = self._store()
+        if not look_after_due(store, ctx.settings, ctx.now()):
+            return False
+        return not read_fresh(ctx, ctx.now()) or self._anything_due()
+
+    def _store(self) -> Store:
+        with self._ctx.host.reading() as session:
+            store: Store = session.scalars(select(Store).where(Store.id == self._ctx.store_id)).one()
+        return store
+
+    def _anything_due(self) -> bool:
+        ctx = self._ctx
+        with ctx.host.reading() as session:
+            return bool(session.scalar(select(exists(select(Offer.id).where(*self._due())))))
+
+    def _due(self) -> list[Any]:
+        ctx = self._ctx
+        busy = [push.row_id for push in self._running.values()]
+        return [Offer.store_id == ctx.store_id, in_need(Offer), ready(ctx.now()), Offer.id.not_in(busy)]
+
+    # claiming
+
+    def _claim(self) -> list[Push]:
+        """Choose what to send next and write down that it is about to be sent."""
+        ctx = self._ctx
+        claimed_at = ctx.now()
+        self._claimed_at = time.monotonic()
+        with ctx.host.reading() as session:
+            rows: list[Offer] = []
+            # Two looks, because an index can't be read in falling and rising order at once.
+            for urgent in (True, False):
+                if len(rows) < BATCH:
+                    rows += session.scalars(
+                        select(Offer)
+                        .where(*self._due(), Offer.urgent.is_(urgent))
+                        .order_by(Offer.next_try_at, Offer.id)
+                        .limit(BATCH - len(rows))
+                    ).all()
+            wanted = amounts(ctx.host, ctx.store_id, ctx.settings, rows) if rows else {}
+        self._empty = not rows
+        settled = [row for row in rows if wanted[row.id] is None or self._is_up_to_date(row, wanted[row.id])]
+        to_send = [row for row in rows if row not in settled]
+        zeros = [row for row in to_send if empties(row, wanted[row.id]) and not row.zero_allowed]
+        held = zeros if zeros and self._guard.stops([row.id for row in zeros]) else []
+        pushes = [
+            Push(
+                row.id,
+                row.offer_id,
+                row.ean,
+                row.dirty_version,
+                row.attempts,
+                amount,
+                empties(row, amount),
+                claimed_at,
+            )
+            for row in to_send
+            if row not in held and (amount := wanted[row.id]) is not None
+        ]
+        # Near zero first.
+        pushes.sort(key=lambda push: push.amount)
+        if rows:
+            self._write_down(settled, held, pushes, wanted)
+        return pushes
+
+    def _is_up_to_date(self, row: Offer, amount: int | None) -> bool:
+        managed = self._ctx.settings.managed_by_retailer
+        return (
+            not row.in_doubt
+            and row.confirmed_amount == amount
+            and row.confirmed_managed == managed
+            and (not managed or row.confirmed_version >= row.ordered_version)
+        )
+
+    def _write_down(
+        self,
+        settled: Sequence[Offer],
+        held: Sequence[Offer],
+        pushes: Sequence[Push],
+        wanted: dict[int, int | None],
+    ) -> None:
+        ctx, now = self._ctx, self._ctx.now()
+        with ctx.host.transaction() as session:
+            _update(
+                session,
+                [
+                    _done(row.id, row.dirty_version) | {"wanted_amount": wanted[row.id]}
+                    for row in settled
+                ],
+            )
+            if held:
+                hold(ctx, held)
+            # From the first call on bol's amount is in doubt until its answer is recorded, also for the next job if
+            # this one dies in between.
+            _update(
+                session,
+                [
+                    {
+                        "id": push.row_id,
+                        "in_doubt": True,
+                        "wanted_amount": push.amount,
+                        "sent_amount": push.amount,
+                        "sent_at": now,
+                    }
+                    for push in pushes
+                ],
+            )
+            if pushes:
+                self._note_sent(session)
+
+    def _note_sent(self, session: Any) -> None:
+        session.execute(
+            update(Store).where(Store.id == self._ctx.store_id).values(stock_sent_at=self._ctx.now())
+        )
+
+    # sending
+
+    def _call(self, push: Push, submitted: float) -> BolError | None:
+        """In a thread without a database session."""
+        if self._stopping or self._down is not None or time.monotonic() - submitted > BEGIN_WITHIN:
+            return NotBegun()
+        ctx = self._ctx
+        try:
+            ctx.client.offers.set_stock(push.offer_id, push.amount, ctx.settings.managed_by_retailer)
+        except NotFound as error:
+            return OfferGone(str(error)) if self._is_gone(push) else error
+        except BolError as error:
+            return error
+        return None
+
+    def _is_gone(self, push: Push) -> bool:
+        """One 404 may be a mistake of the moment: the offer is gone when reading it says so, too."""
+        try:
+            self._ctx.client.offers.get(push.offer_id)
+        except NotFound:
+            return True
+        except BolError:
+            pass
+        return False
+
+    def _settle(self, results: Sequence[tuple[Push, BolError | None]]) -> None:
+        """Record the ends of calls. A PATCH is absolute: after any failure the newest amount is sent, nothing asked."""
+        ctx, now = self._ctx, self._ctx.now()
+        made = [(push, error) for push, error in results if not isinstance(error, NotBegun)]
+        if not made:
+            return
+        with ctx.host.transaction() as session:
+            _update(session, [self._confirmed(push, now) for push, error in made if error is None])
+            for push, error in sorted(made, key=lambda result: result[0].row_id):
+                if error is not None:
+                    self._failed(session, push, error, now)
+            self._note_sent(session)
+        self._down = self._down or next(
+            (error for _, error in made if error is not None and line_is_down(error)), None
+        )
+
+    def _confirmed(self, push: Push, now: datetime) -> dict[str, Any]:
+        values = _done(push.row_id, push.version) | {
+            "in_doubt": False,
+            "confirmed_amount": push.amount,
+            "confirmed_managed": self._ctx.settings.managed_by_retailer,
+            "confirmed_at": now,
+            "confirmed_version": push.version,
+            "zero_allowed": False,
+            "zeroed_at": now if push.empties else None,
+        }
+        if not push.empties and push.amount == 0:
+            # Sent as 0 once more: it counts from the first time.
+            del values["zeroed_at"]
+        return values
+
+    def _failed(self, session: Any, push: Push, error: BolError, now: datetime) -> None:
+        ctx = self._ctx
+        if isinstance(error, OfferGone):
+            gone = _done(push.row_id, push.version) | {"in_doubt": False, "state": OfferState.GONE}
+            _update(session, [gone | {"error": error.operator_text()}])
+            ctx.notify(
+                f"offer-gone:{push.offer_id}",
+                "stock",
+                Level.WARNING,
+                f"the offer of {push.ean} is gone at bol",
+                "Its stock is not sent any more. If it is there all the same, press “Import products”.",
+            )
+            return
+        values = {
+            "id": push.row_id,
+            "attempts": push.attempts + 1,
+            "error": error.operator_text(),
+            "next_try_at": max(come_back(error, now, push.attempts), now + timedelta(seconds=1)),
+        }
+        if error.executed == "unknown":
+            values["read_back_at"] = now + READ_BACK
+        _update(session, [values])
+        if push.attempts + 1 == TELL_AFTER and not line_is_down(error):
+            ctx.notify(
+                f"stock-failed:{push.offer_id}:{now:%Y-%m-%d}",
+                "stock",
+                Level.WARNING,
+                f"the stock of {push.ean} can't be sent to bol",
+                error.operator_text(),
+            )
+
+    def _put_off(self, error: BolError) -> None:
+        """Leave what was not sent for later, so that the pump rests while the line is down."""
+        ctx = self._ctx
+        when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
+        with ctx.host.transaction() as session:
+            session.execute(
+                update(Offer)
+                .where(Offer.store_id == ctx.store_id, in_need(Offer), Offer.next_try_at.is_(None))
+                .values(next_try_at=when)
+            )
+            session.execute(
+                update(Offer)
+                .where(Offer.store_id == ctx.store_id, in_need(Offer), Offer.next_try_at < when)
+                .values(next_try_at=when)
+            )
+
+
+def _done(row_id: int, version: int) -> dict[str, Any]:
+    """The claimed version is dealt with; a change that came meanwhile stays due."""
+    return {
+        "id": row_id,
+        "done_version": version,
+        "attempts": 0,
+        "error": "",
+        "next_try_at": None,
+        "urgent": False,
+    }
+
+
+def _update(session: Any, rows: Iterable[dict[str, Any]]) -> None:
+    """Update offers by their ids, in one order, so that nobody else who does can be locked out and lock us out."""
+    if values := sorted(rows, key=lambda row: int(row["id"])):
+        session.execute(update(Offer), values)
+
+
+def _read_back(ctx: Context) -> None:
+    """Look what became of calls whose answers were lost: what bol shows then counts."""
+    with ctx.host.reading() as session:
+        rows = session.scalars(
+            select(Offer)
+            .where(Offer.store_id == ctx.store_id, Offer.read_back_at <= ctx.now())
+            .order_by(Offer.id)
+            .limit(BATCH)
+        ).all()
+
+    def read(row: Offer) -> Any:
+        try:
+            return ctx.client.offers.get(row.offer_id)
+        except BolError as error:
+            return error
+
+    answers = in_flight(READ_BACK_AT_ONCE, rows, read, lambda: ctx.lease.ensure(CALL_SECONDS))
+    for done in answers:
+        with ctx.host.transaction() as session:
+            for row, shown in done:
+                _take_back(ctx, session, row, shown)
+
+
+def _take_back(ctx: Context, session: Any, row: Offer, shown: Any) -> None:
+    mine = update(Offer).where(Offer.id == row.id)
+    if isinstance(shown, BolError) and not isinstance(shown, NotFound):
+        session.execute(mine.values(read_back_at=ctx.now() + READ_BACK))
+        return
+    session.execute(mine.values(read_back_at=None))
+    if isinstance(shown, NotFound):
+        # The pump finds out if it is gone for good.
+        session.execute(mine.values(dirty_version=Offer.dirty_version + 1))
+        return
+    still = mine.where(Offer.dirty_version == row.dirty_version, Offer.done_version == row.done_version)
+    if (shown.amount, shown.managed_by_retailer) != (row.confirmed_amount, row.confirmed_managed):
+        session.execute(
+            still.values(
+                confirmed_amount=shown.amount,
+                confirmed_managed=shown.managed_by_retailer,
+                dirty_version=Offer.dirty_version + 1,
+            )
+        )
+    session.execute(mine.values(corrected_stock=shown.corrected_stock))
