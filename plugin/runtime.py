@@ -33,7 +33,18 @@ from plugin.jobs.wakes import wake_for
 from plugin.models import Store
 from plugin.secrets import SecretUnreadable, load_secrets
 from plugin.settings import StoreSettings
-from plugin.sync import cancelling, closing, corrections, labels, orders, runs, shipments, stock_check, stores
+from plugin.sync import (
+    cancelling,
+    closing,
+    corrections,
+    guard,
+    labels,
+    orders,
+    runs,
+    shipments,
+    stock_check,
+    stores,
+)
 from plugin.sync.context import Context, is_active
 from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK
 
@@ -247,6 +258,17 @@ class Runtime:
         with self.host.transaction():
             stores.start_sending_stock(self.host, store_id)
             self.host.wake(wake_for(STOCK, store_id))
+
+    def send_zeros_anyway(self, store_id: int) -> None:
+        """Send what the guard holds back. :raises HostError: nothing is held back."""
+        with self.host.transaction():
+            guard.send_anyway(self.host, store_id)
+            self.host.wake(wake_for(STOCK, store_id))
+
+    def discard_zeros(self, store_id: int) -> None:
+        """Leave bol the amounts that the guard kept from going to zero. :raises HostError: nothing is held back."""
+        with self.host.transaction():
+            guard.discard(self.host, store_id)
 
     def try_shipment_again(self, store_id: int, effect_id: int) -> bool:
         """Send a refused or undecided shipment again; False where it is neither any more."""

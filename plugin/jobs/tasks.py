@@ -15,11 +15,11 @@ from plugin.sync.deadlines import warn_due
 from plugin.sync.labels import buy_due
 from plugin.sync.orders import import_orders
 from plugin.sync.products import import_products
+from plugin.sync.pump import push_stock
 from plugin.sync.retention import erase_if_due
 from plugin.sync.settling import check_due
 from plugin.sync.shipments import send_due
 from plugin.sync.statuses import poll_due
-from plugin.sync.stock import push_stock
 from plugin.sync.stock_check import check_stock
 from plugin.sync.sweep import sweep_if_due
 

@@ -39,41 +39,52 @@ def mark_order_items(ctx: Context, eans: Iterable[str]) -> None:
     )
 
 
-def mark_pending(ctx: Context, ordered: Collection[str], changed: Collection[str]) -> None:
-    """Pieces that the host does not have yet were sold or given back at bol. In a transaction.
+def mark_pending(ctx: Context, eans: Collection[str], *, found: bool = True) -> None:
+    """Pieces that the host does not have yet were sold, or given back, at bol. In a transaction.
 
-    Every offer of their products follows, in other stores, too. An offer that was ordered is sent again even where
-    its amount stays the same: bol may have subtracted the order already.
+    Every offer of their products follows, in other stores, too.
 
-    :param ordered: EANs of orders found for the first time.
-    :param changed: EANs of orders that look different, and are not in the host yet.
+    :param found: by an order that was found just now. Its offers are sent again even where their amounts stay the
+        same, as bol may have subtracted the order already.
     """
-    eans = sorted({*ordered, *changed})
     if not eans:
         return
     session = ctx.host.session
     products = select(Offer.product_id).where(Offer.ean.in_(eans), Offer.product_id.is_not(None))
     rows = session.execute(
-        select(Offer.id, Offer.store_id, Offer.ean, Offer.dirty_version, Offer.ordered_version, Offer.confirmed_amount)
+        select(
+            Offer.id,
+            Offer.store_id,
+            Offer.ean,
+            Offer.dirty_version,
+            Offer.ordered_version,
+            Offer.confirmed_amount,
+        )
         .where(Offer.product_id.in_(products), Offer.method == FBR)
         # Rows are locked in one order everywhere, so that pump and dispatcher can't lock each other out.
         .order_by(Offer.id)
         .with_for_update()
     ).all()
-    if rows:
-        session.execute(update(Offer), [_marked(ctx, row, ordered) for row in rows])
+    marks = []
+    for row in rows:
+        version = row.dirty_version + 1
+        ordered = found and row.store_id == ctx.store_id and row.ean in eans
+        marks.append(
+            {
+                "id": row.id,
+                "dirty_version": version,
+                "ordered_version": version if ordered else row.ordered_version,
+                "urgent": near_zero(row.confirmed_amount),
+                "held_at": None,
+            }
+        )
+    if marks:
+        session.execute(update(Offer), marks)
 
 
-def _marked(ctx: Context, row: Any, ordered: Collection[str]) -> dict[str, Any]:
-    version = row.dirty_version + 1
-    mine = row.store_id == ctx.store_id and row.ean in ordered
-    return {
-        "id": row.id,
-        "dirty_version": version,
-        "ordered_version": version if mine else row.ordered_version,
-        "urgent": row.confirmed_amount is None or row.confirmed_amount <= NEAR_ZERO,
-        "held_at": None,
-    }
+def near_zero(amount: int | None) -> bool:
+    """Tell if an amount is so low, or so unknown, that its offer goes first."""
+    return amount is None or amount <= NEAR_ZERO
 
 
 def in_need(offers: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import exists, select
 
 from host_app.plugin_api import HostPort
 from plugin.models import (
@@ -28,9 +28,11 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancelling import next_cancellation
 from plugin.sync.corrections import next_correction
 from plugin.sync.deadlines import WARNED
+from plugin.sync.dirty import in_need, ready
 from plugin.sync.labels import abandoned_label, next_label
 from plugin.sync.orders import due_orders
 from plugin.sync.products import KIND as IMPORT
+from plugin.sync.pump import look_after_due
 from plugin.sync.shipments import next_parcel
 from plugin.sync.stock_check import KIND as CHECK_RUN
 from plugin.sync.sweep import KIND as SWEEP
@@ -67,7 +69,7 @@ def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
     erasing = store.next_erase_at is None or store.next_erase_at <= now
     if erasing or (active and _orders(session, store, now, importing=settings.import_orders)):
         yield ORDERS
-    if active and settings.send_stock and _stock(session, store.id, now):
+    if active and settings.send_stock and _stock(session, store, settings, now):
         yield STOCK
     if _any(
         session,
@@ -101,13 +103,12 @@ def _orders(session: Any, store: Store, now: datetime, *, importing: bool) -> bo
     return store.next_sweep_at is not None and store.next_sweep_at <= now
 
 
-def _stock(session: Any, store_id: int, now: datetime) -> bool:
-    return _any(
-        session,
-        Offer.id,
-        Offer.store_id == store_id,
-        Offer.dirty_version > Offer.done_version,
-        or_(Offer.next_try_at.is_(None), Offer.next_try_at <= now),
+def _stock(session: Any, store: Store, settings: StoreSettings, now: datetime) -> bool:
+    mine = Offer.store_id == store.id
+    return (
+        _any(session, Offer.id, mine, in_need(Offer), ready(now))
+        or _any(session, Offer.id, mine, Offer.read_back_at <= now)
+        or look_after_due(store, settings, now)
     )
 
 

@@ -128,7 +128,5 @@ def _released(host: HostPort, store_id: int, count: int) -> None:
     if not count:
         raise HostError("No offer is held back any more.")
     host.session.execute(
-        update(Store)
-        .where(Store.id == store_id)
-        .values(guard_stopped_at=None, guard_counts_from=host.now())
+        update(Store).where(Store.id == store_id).values(guard_stopped_at=None, guard_counts_from=host.now())
     )

@@ -13,6 +13,7 @@ from plugin import connector
 from plugin.connector import BolError, BudgetExhausted, RateLimited
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.dirty import mark_pending
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import is_ours, read_interval, start_of_day
 from plugin.sync.timeline import note
@@ -86,6 +87,9 @@ def _read_pass(ctx: Context) -> None:
         while not ctx.lease.slice_over():
             with ctx.host.reading() as session:
                 store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
+            if store.list_began_at is None:
+                # The stock pump reads the list, too, and was first to end this read.
+                return
             interval = None if store.list_full else read_interval(store.orders_read_at, ctx.now())
             if interval is None and not store.list_full:
                 _update(ctx, list_full=True, list_page=1, list_pass=1, list_changes=0)
@@ -121,6 +125,22 @@ def _ask(
     """Ask bol for a page of the list, in a thread."""
     ctx.lease.ensure(CALL_SECONDS)
     return pool.submit(ctx.client.orders.page, page, change_interval_minutes=interval)
+
+
+def read_fresh(ctx: Context, newest: datetime) -> bool:
+    """Read the list until a read that began at ``newest`` or later is complete; False where the slice ends first.
+
+    For the stock pump. One that is under way is gone on with: both may read the same page, and only one moves on.
+
+    :raises BolError: bol can't be asked.
+    """
+    while not ctx.lease.slice_over():
+        with ctx.host.reading() as session:
+            read_at = session.scalar(select(Store.orders_read_at).where(Store.id == ctx.store_id))
+        if read_at is not None and read_at >= newest:
+            return True
+        _read_pass(ctx)
+    return False
 
 
 def _begin(ctx: Context) -> None:
@@ -180,6 +200,9 @@ def note_page(
     """
     session, now, noted = ctx.host.session, ctx.now(), Noted()
     told: list[tuple[BolOrder, str]] = []
+    ordered: set[str] = set()
+    # Import, sweep and stock pump may note the same order: one after the other.
+    session.execute(select(Store.id).where(Store.id == ctx.store_id).with_for_update(key_share=True))
     known = {
         row.order_id: row
         for row in session.scalars(
@@ -202,6 +225,8 @@ def note_page(
         if row is None:
             row = known[order.order_id] = _new_row(ctx, order)
             told.append((row, "Found at bol"))
+            if row.state == BolOrderState.FOUND:
+                ordered |= {item.ean for item in order.items if is_ours(item.fulfilment_method)}
         else:
             row.read_due_at, row.attempts = now, 0
         row.list_signature = signature
@@ -212,6 +237,7 @@ def note_page(
     for row, text in told:
         note(ctx.host, row.id, text)
     session.flush()
+    mark_pending(ctx, ordered)
     return noted
 
 

@@ -17,6 +17,7 @@ from plugin.sync.cancellations import REQUEST_MARK, apply_changes
 from plugin.sync.cancelling import keep_order, requested
 from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
+from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import host_order, items_to_pick
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due, too_old
@@ -31,7 +32,6 @@ from plugin.sync.products import (
     record_offers,
     wanted_for,
 )
-from plugin.sync.stock import mark_order_items
 from plugin.sync.timeline import note
 
 log = logging.getLogger(__name__)
@@ -227,6 +227,8 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
             _check_complete(row, order)
             _done_reading(row, claimed_at, ctx.now())
             _apply(ctx, row, order, offers, titles)
+            if row.host_order_id is None:
+                mark_pending(ctx, {item.ean for item in order.items}, found=False)
     except LeaseLost:
         raise
     except BolError as error:

@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import exists, select, update
 
 from host_app.plugin_api import Level
-from plugin.connector import BolError, NotFound
+from plugin.connector import BolError, BudgetExhausted, NotFound
 from plugin.models import BolOrder, Offer, OfferState, Store
+from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.dirty import in_need, ready
@@ -63,7 +64,6 @@ class Push:
     attempts: int
     amount: int
     empties: bool
-    claimed_at: datetime
 
 
 def push_stock(ctx: Context) -> bool:
@@ -79,12 +79,12 @@ def push_stock(ctx: Context) -> bool:
     return _Pump(ctx).run()
 
 
-def minds_orders(ctx_settings: Any) -> bool:
+def minds_orders(settings: StoreSettings) -> bool:
     """Tell if orders must be known before a push: where they are imported, and bol does not subtract all of them."""
-    return bool(ctx_settings.managed_by_retailer and ctx_settings.import_orders)
+    return bool(settings.managed_by_retailer and settings.import_orders)
 
 
-def look_after_due(store: Store, settings: Any, now: datetime) -> bool:
+def look_after_due(store: Store, settings: StoreSettings, now: datetime) -> bool:
     """Tell if the order list must be read because stock was sent after the last read began."""
     if store.stock_sent_at is None or not minds_orders(settings):
         return False
@@ -112,26 +112,24 @@ class _Pump:
     def run(self) -> bool:
         """Work until nothing is due, the slice is over, or bol can't be asked. True when work is left."""
         ctx = self._ctx
-        try:
-            with ThreadPoolExecutor(IN_FLIGHT) as pool:
-                try:
+        with ThreadPoolExecutor(IN_FLIGHT) as pool:
+            try:
+                left = self._work(pool)
+                while self._down is None and not left and self._look_after():
                     left = self._work(pool)
-                finally:
-                    self._stopping = True
-            if self._down is None and not left:
-                left = self._look_after()
-        except BolError as error:
-            # The order list can't be read: nothing is sent that might be sold already.
-            self._down = error
+            finally:
+                self._stopping = True
         if self._down is None:
             ctx.clear_problem()
             return left
-        ctx.report_problem(self._down)
+        if not isinstance(self._down, BudgetExhausted):
+            ctx.report_problem(self._down)
         self._put_off(self._down)
         return False
 
     def _work(self, pool: ThreadPoolExecutor) -> bool:
         ctx = self._ctx
+        self._empty = False
         while True:
             if self._may_claim():
                 if not self._orders_known():
@@ -164,7 +162,12 @@ class _Pump:
             return True
         store = self._store()
         if store.orders_read_at is None or store.orders_read_at + spacing(store) <= ctx.now():
-            if not read_fresh(ctx, ctx.now()):
+            try:
+                if not read_fresh(ctx, ctx.now()):
+                    return False
+            except BolError as error:
+                # Nothing is sent that might be sold already.
+                self._down = error
                 return False
             store = self._store()
         gap = store.orders_imported_at is None or store.orders_imported_at + GAP <= ctx.now()
@@ -190,7 +193,11 @@ class _Pump:
         store = self._store()
         if not look_after_due(store, ctx.settings, ctx.now()):
             return False
-        return not read_fresh(ctx, ctx.now()) or self._anything_due()
+        try:
+            return not read_fresh(ctx, ctx.now()) or self._anything_due()
+        except BolError as error:
+            self._down = error
+            return False
 
     def _store(self) -> Store:
         with self._ctx.host.reading() as session:
@@ -212,7 +219,6 @@ class _Pump:
     def _claim(self) -> list[Push]:
         """Choose what to send next and write down that it is about to be sent."""
         ctx = self._ctx
-        claimed_at = ctx.now()
         self._claimed_at = time.monotonic()
         with ctx.host.reading() as session:
             rows: list[Offer] = []
@@ -240,7 +246,6 @@ class _Pump:
                 row.attempts,
                 amount,
                 empties(row, amount),
-                claimed_at,
             )
             for row in to_send
             if row not in held and (amount := wanted[row.id]) is not None
@@ -271,10 +276,7 @@ class _Pump:
         with ctx.host.transaction() as session:
             _update(
                 session,
-                [
-                    _done(row.id, row.dirty_version) | {"wanted_amount": wanted[row.id]}
-                    for row in settled
-                ],
+                [_done(row.id, row.dirty_version) | {"wanted_amount": wanted[row.id]} for row in settled],
             )
             if held:
                 hold(ctx, held)

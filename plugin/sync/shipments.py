@@ -21,10 +21,10 @@ from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.dirty import mark_order_items
 from plugin.sync.failures import line_is_down
 from plugin.sync.mapping import clean_tracking_code, shipment_reference
 from plugin.sync.names import store_of
-from plugin.sync.stock import mark_order_items
 from plugin.sync.timeline import note
 
 #: bol takes 1 to 100 items of one order in a request (Retailer API v10, create-shipment).

@@ -1,49 +1,19 @@
-"""Stock to bol: what changed is marked, and one pump per store sends the amount that is right when it is sent."""
+"""Stock changes of the host: which offers follow a product, and which of them the stock pump must look at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 
 from host_app.plugin_api import HostPort, Level, Notice, ProductView, StockChange
-from plugin.connector import BolError, NotFound
 from plugin.models import Offer, OfferState
-from plugin.sync.amounts import amounts
-from plugin.sync.context import CALL_SECONDS, Context, store_url
-from plugin.sync.failures import come_back, line_is_down
+from plugin.sync.context import store_url
+from plugin.sync.dirty import near_zero
 from plugin.sync.mapping import FBR
-from plugin.sync.pending import last_orders
 
-BATCH = 200
 CHUNK = 500
-#: Enough calls in flight to use 50 a second at 300 ms each (bol's published limit for PATCH of offers).
-IN_FLIGHT = 16
-#: After this many failures in a row a person is told; it goes on being tried.
-TELL_AFTER = 5
-#: bol's clock and ours may differ by this much.
-CLOCK = timedelta(minutes=1)
-
-
-class OfferGone(NotFound):
-    """bol does not know the offer, asked twice in two ways."""
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One amount to send: what an offer's stock should be, computed from the version that was claimed."""
-
-    row_id: int
-    offer_id: str
-    ean: str
-    version: int
-    attempts: int
-    amount: int
-    claimed_at: datetime
 
 
 def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
@@ -69,6 +39,7 @@ def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
                 Offer.product_id,
                 Offer.product_history_id,
                 Offer.dirty_version,
+                Offer.confirmed_amount,
             )
             .where(Offer.ean.in_(chunk), Offer.method == FBR, Offer.state == OfferState.LISTED)
             # Rows are locked in one order everywhere, so that pump and dispatcher can't lock each other out.
@@ -85,6 +56,8 @@ def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
                     "product_id": change.product_id,
                     "product_history_id": max(change.history_id, row.product_history_id),
                     "dirty_version": row.dirty_version + 1,
+                    "urgent": near_zero(change.free_stock) or near_zero(row.confirmed_amount),
+                    "held_at": None,
                 }
             )
             stores.add(row.store_id)
@@ -127,208 +100,6 @@ def _unlink_lost(host: HostPort, product: ProductView) -> None:
             )
         )
     session.flush()
-
-
-def mark_order_items(ctx: Context, eans: Iterable[str]) -> None:
-    """What bol counts as open of these EANs changed: where bol subtracts it, the amounts change with it.
-
-    In a transaction.
-    """
-    if ctx.settings.managed_by_retailer:
-        return
-    ctx.host.session.execute(
-        update(Offer)
-        .where(Offer.store_id == ctx.store_id, Offer.ean.in_(list(eans)), Offer.product_id.is_not(None))
-        .values(dirty_version=Offer.dirty_version + 1)
-    )
-
-
-def push_stock(ctx: Context) -> bool:
-    """Send the stock of every offer that is due, several at a time. True when some are left."""
-    if not ctx.active or not ctx.settings.send_stock:
-        return False
-    while not ctx.lease.slice_over():
-        ctx.lease.ensure(CALL_SECONDS)
-        pushes, left_out = _claim(ctx)
-        if not pushes and not left_out:
-            return False
-        if pushes and not _send(ctx, pushes):
-            return False
-    return True
-
-
-def _claim(ctx: Context) -> tuple[list[Push], int]:
-    """Return what to send of the offers that are due, and how many were settled without a call."""
-    claimed_at = ctx.now()
-    with ctx.host.reading() as session:
-        rows = session.scalars(
-            select(Offer)
-            .where(
-                Offer.store_id == ctx.store_id,
-                Offer.dirty_version > Offer.done_version,
-                or_(Offer.next_try_at.is_(None), Offer.next_try_at <= ctx.now()),
-            )
-            .order_by(Offer.next_try_at, Offer.id)
-            .limit(BATCH)
-        ).all()
-        if not rows:
-            return [], 0
-        wanted = amounts(ctx.host, ctx.store_id, ctx.settings, rows)
-        ordered = last_orders(session, ctx.store_id, [row.ean for row in rows])
-    pushes: list[Push] = []
-    settled: list[tuple[int, int]] = []
-    for row in rows:
-        amount = wanted[row.id]
-        if amount is None:
-            settled.append((row.id, row.dirty_version))
-            continue
-        last = ordered.get(row.ean)
-        if (
-            row.confirmed_amount == amount
-            and row.confirmed_managed == ctx.settings.managed_by_retailer
-            and row.confirmed_at is not None
-            and (last is None or last + CLOCK <= row.confirmed_at)
-        ):
-            settled.append((row.id, row.dirty_version))
-        else:
-            pushes.append(
-                Push(row.id, row.offer_id, row.ean, row.dirty_version, row.attempts, amount, claimed_at)
-            )
-    if settled:
-        with ctx.host.transaction() as session:
-            for row_id, version in settled:
-                _record(session, row_id, version, attempts=0, error="", next_try_at=None)
-    return pushes, len(settled)
-
-
-def _send(ctx: Context, pushes: Sequence[Push]) -> bool:
-    """Send these amounts, several in flight; False where the line to bol is down."""
-    with ctx.host.transaction() as session:
-        # From the first call on bol's amount is not known until its answer is recorded: a job that dies in between
-        # must not leave the old amount as confirmed.
-        session.execute(
-            update(Offer).where(Offer.id.in_([push.row_id for push in pushes])).values(confirmed_amount=None)
-        )
-    waiting = list(reversed(pushes))
-    running: dict[Future[BolError | None], Push] = {}
-    down: BolError | None = None
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        while waiting or running:
-            while waiting and len(running) < IN_FLIGHT and down is None:
-                ctx.lease.ensure(CALL_SECONDS)
-                push = waiting.pop()
-                running[pool.submit(_patch, ctx, push)] = push
-            if not running:
-                break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            results = [(running.pop(future), future.result()) for future in done]
-            results.sort(key=lambda result: result[0].row_id)
-            with ctx.host.transaction() as session:
-                for push, error in results:
-                    _settle(ctx, session, push, error)
-            down = down or next((error for _, error in results if error and line_is_down(error)), None)
-    if down is not None:
-        ctx.report_problem(down)
-        _put_off(ctx, waiting, down)
-        return False
-    ctx.clear_problem()
-    return True
-
-
-def _patch(ctx: Context, push: Push) -> BolError | None:
-    try:
-        ctx.client.offers.set_stock(push.offer_id, push.amount, ctx.settings.managed_by_retailer)
-    except NotFound as error:
-        return OfferGone(str(error)) if _is_gone(ctx, push) else error
-    except BolError as error:
-        return error
-    return None
-
-
-def _is_gone(ctx: Context, push: Push) -> bool:
-    """One 404 may be a mistake of the moment: the offer is gone when reading it says so, too."""
-    try:
-        ctx.client.offers.get(push.offer_id)
-    except NotFound:
-        return True
-    except BolError:
-        pass
-    return False
-
-
-def _settle(ctx: Context, session: Any, push: Push, error: BolError | None) -> None:
-    """Record the end of one call. A PATCH is absolute: after any failure the newest amount is sent, nothing asked."""
-    now = ctx.now()
-    if error is None:
-        _record(
-            session,
-            push.row_id,
-            push.version,
-            confirmed_amount=push.amount,
-            confirmed_managed=ctx.settings.managed_by_retailer,
-            # Orders placed while the call was under way count as placed after it.
-            confirmed_at=push.claimed_at,
-            attempts=0,
-            error="",
-            next_try_at=None,
-        )
-        return
-    if isinstance(error, OfferGone):
-        _record(session, push.row_id, push.version, state=OfferState.GONE, error=error.operator_text())
-        ctx.notify(
-            f"offer-gone:{push.offer_id}",
-            "stock",
-            Level.WARNING,
-            f"the offer of {push.ean} is gone at bol",
-            "Its stock is not sent any more. If it is there all the same, press “Import products”.",
-        )
-        return
-    session.execute(
-        update(Offer)
-        .where(Offer.id == push.row_id)
-        .values(
-            attempts=push.attempts + 1,
-            error=error.operator_text(),
-            next_try_at=max(come_back(error, now, push.attempts), now + timedelta(seconds=1)),
-        )
-    )
-    if push.attempts + 1 == TELL_AFTER and not line_is_down(error):
-        ctx.notify(
-            f"stock-failed:{push.offer_id}:{now:%Y-%m-%d}",
-            "stock",
-            Level.WARNING,
-            f"the stock of {push.ean} can't be sent to bol",
-            error.operator_text(),
-        )
-
-
-def _record(session: Any, row_id: int, version: int, **values: Any) -> None:
-    """Note that the claimed version is dealt with; a change that came meanwhile stays due."""
-    session.execute(update(Offer).where(Offer.id == row_id).values(done_version=version, **values))
-
-
-def _put_off(ctx: Context, pushes: Iterable[Push], error: BolError) -> None:
-    """Leave what was not sent for later, so that the pump rests while the line is down."""
-    when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
-    with ctx.host.transaction() as session:
-        session.execute(
-            update(Offer)
-            .where(
-                Offer.store_id == ctx.store_id,
-                Offer.dirty_version > Offer.done_version,
-                or_(Offer.next_try_at.is_(None), Offer.next_try_at < when),
-            )
-            .values(next_try_at=when)
-        )
-
-
-def mark_all(host: HostPort, store_id: int) -> None:
-    """Have every offer of a store looked at: after "Send stock updates" or a stock setting changed. In a transaction."""
-    host.session.execute(
-        update(Offer)
-        .where(Offer.store_id == store_id, Offer.method == FBR, Offer.product_id.is_not(None))
-        .values(dirty_version=Offer.dirty_version + 1, next_try_at=None)
-    )
 
 
 def _chunks(values: Iterable[str]) -> Iterable[list[str]]:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import BolOrder, BolOrderState, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync import orders, products, shipments, stock
+from plugin.sync import dirty, orders, products, shipments
 
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
@@ -77,7 +77,7 @@ def activate(host: HostPort, store_id: int) -> None:
     if settings.import_products:
         products.start_import(host, store_id)
     if settings.send_stock:
-        stock.mark_all(host, store_id)
+        dirty.mark_all(host, store_id)
     host.session.flush()
 
 
@@ -107,7 +107,7 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
         store.next_check_at = None
     host.session.flush()
     if any(getattr(before, name) != getattr(settings, name) for name in STOCK_SETTINGS):
-        stock.mark_all(host, store_id)
+        dirty.mark_all(host, store_id)
     if (before.carriers, before.tracking_patterns) != (settings.carriers, settings.tracking_patterns):
         shipments.release_waiting(host, store_id)
     if before.orders_from != settings.orders_from:
