@@ -57,20 +57,33 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """One Redis for all tests of this process."""
-    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("redis"), config={"save": ""})
-    server.start()
-    yield server
-    server.stop()
+def redis_server() -> Iterator[ValkeyServer]:
+    """One Redis for all tests of this process.
+
+    On a socket, as two that start at once may choose the same port; in a folder of its own, as the paths of sockets
+    must be short.
+    """
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        server = ValkeyServer(
+            port=0,
+            unix_socket_path=Path(folder) / "socket",
+            data_dir=Path(folder) / "data",
+            config={"save": ""},
+        )
+        server.start()
+        yield server
+        server.stop()
+
+
+def address(server: ValkeyServer) -> str:
+    """Return the address as RQ and redis-py know it."""
+    return str(server.connection_url).replace("valkey+unix://", "unix://")
 
 
 @pytest.fixture
 def redis_url(redis_server: ValkeyServer) -> str:
     """The address of an empty Redis."""
-    url = (
-        str(redis_server.connection_url).replace("valkey+unix://", "unix://").replace("valkey://", "redis://")
-    )
+    url = address(redis_server)
     redis.Redis.from_url(url).flushall()
     return url
 

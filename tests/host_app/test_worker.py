@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from host_app import events, schedule, worker
 from host_app.db import db, transaction, utcnow
 from host_app.plugin_api import OrderCancelled
 from host_app.wakes import Waker, waker
-from tests.conftest import AppFactory
+from tests.conftest import AppFactory, address
 from tests.host_app import probe as probes
 from tests.host_app.probe import eventually, marks, running
 
@@ -71,29 +72,33 @@ def test_a_worker_that_is_asked_to_stop_finishes_the_job_at_hand(
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[ValkeyServer]:
+def own_redis() -> Iterator[ValkeyServer]:
     """A Redis that may be killed."""
-    server = ValkeyServer(data_dir=tmp_path / "redis", config={"save": ""})
-    server.start()
-    yield server
-    if server.is_running():
-        server.stop()
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        server = ValkeyServer(
+            port=0,
+            unix_socket_path=Path(folder) / "socket",
+            data_dir=Path(folder) / "data",
+            config={"save": ""},
+        )
+        server.start()
+        yield server
+        if server.is_running():
+            server.stop()
 
 
 def test_a_worker_outlives_its_redis_and_what_was_missed_is_found(
     make_app: AppFactory, tmp_path: Path, own_redis: ValkeyServer
 ) -> None:
-    url = own_redis.connection_url
+    url = address(own_redis)
     log = tmp_path / "worker.log"
     with running(make_app):
         current_app.extensions["host_waker"] = Waker(url)
         process = probes.start(environment(tmp_path, url), "worker", log=log)
         try:
             eventually(lambda: redis.Redis.from_url(url).keys("rq:worker:*"))
-            port = own_redis.port
             own_redis.terminate()
             emit("1")
-            own_redis._desired_port = port
             own_redis.start()
 
             def swept() -> list[str]:
