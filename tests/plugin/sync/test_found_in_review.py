@@ -18,7 +18,7 @@ from host_app.services import stock as host_stock
 from host_app.services.picking import NewParcel
 from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, ShipmentEffect
 from plugin.sync import labels
-from plugin.sync import stock as plugin_stock
+from plugin.sync import pump
 from plugin.sync.pending import pending_quantities
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -104,7 +104,7 @@ def test_a_worker_that_dies_after_a_stock_call_leaves_no_old_amount_as_confirmed
         raise Died
 
     with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr(plugin_stock, "_settle", die)
+        patch.setattr(pump._Pump, "_settle", die)
         shop.work()
     assert shop.amount_at_bol(KETTLE) == 10
     set_stock(shop, product_id, 5)
