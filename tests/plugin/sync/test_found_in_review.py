@@ -17,8 +17,7 @@ from host_app.services import orders as host_orders
 from host_app.services import stock as host_stock
 from host_app.services.picking import NewParcel
 from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, ShipmentEffect
-from plugin.sync import labels
-from plugin.sync import pump
+from plugin.sync import labels, pump
 from plugin.sync.pending import pending_quantities
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
