@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from cattrs.preconf.json import make_converter
 from flask import current_app
-from sqlalchemy import delete, exists, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from host_app.db import current_session, is_writing, reading, transaction, utcnow
@@ -93,6 +94,16 @@ def due(names: Sequence[str]) -> list[Wake]:
 
 def _due(plugin: str, limit: int = BATCH) -> list[EventDelivery]:
     """Return the oldest deliveries that may be tried now; a failed one holds back later ones of its own subject."""
+    with reading() as session:
+        return list(
+            session.scalars(_due_statement(), {"plugin": plugin, "now": utcnow(), "most": limit}).all()
+        )
+
+
+@cache
+def _due_statement() -> Select[tuple[EventDelivery]]:
+    """Build it once: that takes longer than running it, and every change of stock waits for it."""
+    plugin = bindparam("plugin")
     earlier = aliased(EventDelivery)
     held_back = exists().where(
         earlier.plugin == plugin,
@@ -100,16 +111,13 @@ def _due(plugin: str, limit: int = BATCH) -> list[EventDelivery]:
         earlier.subject == EventDelivery.subject,
         earlier.id < EventDelivery.id,
     )
-    ready = or_(EventDelivery.next_try_at.is_(None), EventDelivery.next_try_at <= utcnow())
-    with reading() as session:
-        return list(
-            session.scalars(
-                select(EventDelivery)
-                .where(EventDelivery.plugin == plugin, EventDelivery.parked_at.is_(None), ready, ~held_back)
-                .order_by(EventDelivery.id)
-                .limit(limit)
-            )
-        )
+    ready = or_(EventDelivery.next_try_at.is_(None), EventDelivery.next_try_at <= bindparam("now"))
+    return (
+        select(EventDelivery)
+        .where(EventDelivery.plugin == plugin, EventDelivery.parked_at.is_(None), ready, ~held_back)
+        .order_by(EventDelivery.id)
+        .limit(bindparam("most"))
+    )
 
 
 def _deliver(host: HostPort, plugin: str, rows: Sequence[EventDelivery]) -> None:

@@ -54,6 +54,28 @@ def test_one_worker_does_many_jobs_each_on_a_connection_of_its_own(
         assert marks() == ["0", "1", "2", "3", "4"]
 
 
+def test_a_worker_does_a_few_jobs_itself_and_forks_for_the_others(
+    make_any_app: AppFactory, tmp_path: Path, redis_url: str
+) -> None:
+    stalling = tmp_path / "stalling"
+    with running(make_any_app):
+        process = probes.start(environment(tmp_path, redis_url, PROBE_STALL=str(stalling)), "worker")
+        itself = []
+        try:
+            for number in range(6):
+                waker().clear("host:dispatch:probe")
+                emit(str(number))
+                by = eventually(lambda: stalling.exists() and stalling.read_text())
+                itself.append(int(by) == process.pid)
+                stalling.unlink()
+                eventually(lambda number=number: len(marks()) == number + 1)
+        finally:
+            process.terminate()
+            output, _ = process.communicate(timeout=20)
+        assert process.returncode == 0, output
+        assert itself[0] and not all(itself)
+
+
 def test_a_worker_that_is_asked_to_stop_finishes_the_job_at_hand(
     make_app: AppFactory, tmp_path: Path, redis_url: str
 ) -> None:
