@@ -60,6 +60,7 @@ def order_state() -> ColumnElement[str]:
 class Overview:
     """A store with its counts: orders and offers by state, parcels by the state of their shipment.
 
+    held: offers that the guard keeps from going to zero until a person decides.
     label_decisions: purchases of labels of which only a person can find out if bol sold them.
     importing: the walk over the offers that is under way. last_import: the newest one.
     """
@@ -73,6 +74,7 @@ class Overview:
     parcels_without_carrier: int
     label_decisions: int
     confirmed_today: int
+    held: int
 
     @property
     def active(self) -> bool:
@@ -132,7 +134,7 @@ def overview(host: HostPort, store_id: int) -> Overview | None:
 
 
 def waiting_for_a_person(host: HostPort) -> int:
-    """Return how many parcels, labels and orders of all stores only a person can help. In a transaction."""
+    """Return how many parcels, labels, stopped guards and orders only a person can help. In a transaction."""
     session = host.session
     # Naming the stores lets the database use its indexes, which begin with the store.
     stores = select(Store.id)
@@ -142,12 +144,18 @@ def waiting_for_a_person(host: HostPort) -> int:
         )
     )
     labels = session.scalar(_count_label_decisions(LabelEffect.store_id.in_(stores)))
+    # Many offers, one decision for each store.
+    guards = session.scalar(
+        select(func.count(Offer.store_id.distinct())).where(
+            Offer.store_id.in_(stores), Offer.held_at.is_not(None)
+        )
+    )
     orders = session.scalar(
         select(func.count()).where(
             BolOrder.store_id.in_(stores), BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT
         )
     )
-    return int(parcels or 0) + int(labels or 0) + int(orders or 0)
+    return sum(int(count or 0) for count in (parcels, labels, guards, orders))
 
 
 def _overview(host: HostPort, session: Any, store: Store) -> Overview:
@@ -171,6 +179,7 @@ def _overview(host: HostPort, session: Any, store: Store) -> Overview:
                 ShipmentEffect.settled_at >= _midnight(host.now()),
             )
         ),
+        held=session.scalar(_count_held(Offer.store_id == store.id)),
     )
 
 
@@ -195,6 +204,10 @@ def _count_parcels(*conditions: ColumnElement[bool]) -> Select[int]:
 
 def _count_label_decisions(mine: ColumnElement[bool]) -> Select[int]:
     return select(func.count()).where(mine, LabelEffect.state == EffectState.DECISION)
+
+
+def _count_held(mine: ColumnElement[bool]) -> Select[int]:
+    return select(func.count()).where(mine, Offer.held_at.is_not(None))
 
 
 def _midnight(now: datetime) -> datetime:

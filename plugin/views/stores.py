@@ -50,5 +50,19 @@ class StorePages(BolView):
             self.actions.import_products(store_id)
         return self._back(store_id)
 
+    @does("/<int:store_id>/send-zeros")
+    def send_zeros(self, store_id: int) -> Answer:
+        """Send the zeros that the guard holds back."""
+        with telling("They are sent: bol stops selling these offers within seconds."):
+            self.actions.send_zeros_anyway(store_id)
+        return self._back(store_id)
+
+    @does("/<int:store_id>/discard-zeros")
+    def discard_zeros(self, store_id: int) -> Answer:
+        """Leave bol the amounts that the guard kept from going to zero."""
+        with telling("They are not sent: bol goes on selling these offers until their stock here changes."):
+            self.actions.discard_zeros(store_id)
+        return self._back(store_id)
+
     def _back(self, store_id: int) -> Answer:
         return redirect(url_for("bol.show", store_id=store_id))

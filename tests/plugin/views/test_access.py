@@ -17,6 +17,8 @@ BUTTONS = (
     "1/settings",
     "1/activate",
     "1/pause",
+    "1/send-zeros",
+    "1/discard-zeros",
     "1/import-orders",
     "1/import-products",
     "1/checks/start",

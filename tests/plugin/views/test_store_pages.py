@@ -163,6 +163,25 @@ def test_a_failed_offer_tells_why(site: Site, store: int, packer: Person) -> Non
     assert "1 stock update failed" in text(packer, f"{store}/")
 
 
+def test_what_the_guard_stopped_is_decided_on_the_stores_page(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    def hold() -> None:
+        with site.shop() as shop, transaction() as session:
+            row = session.query(Offer).filter_by(ean=KETTLE).one()
+            row.held_at, row.dirty_version = shop.clock.now(), row.done_version + 1
+
+    hold()
+    page = text(packer, f"{store}/")
+    assert "1 offer would go to 0 at bol" in page
+    assert "An administrator can send or discard them." in page
+    assert "are sent" in press(chief, f"{store}/send-zeros")
+    assert "No offer is held back any more." in press(chief, f"{store}/discard-zeros")
+    hold()
+    assert "are not sent" in press(chief, f"{store}/discard-zeros")
+    assert "would go to 0" not in text(chief, f"{store}/")
+
+
 def test_shipments_tell_their_state_and_what_to_do(site: Site, store: int, chief: Person) -> None:
     shipped(site, EffectState.REFUSED)
     page = chief.get(f"/admin/bol/{store}/shipments?state=needs+you").text
