@@ -613,6 +613,9 @@ class HostPort(Protocol):
     def notify(self, notice: Notice) -> bool:
         """Tell people something, once per key. Returns False where the key was told before."""
 
+    def settle_notices(self, key: str) -> None:
+        """Mark the unread notification with this key, and those with ``key:...``, as read: what it told is over."""
+
     def order_url(self, order_id: int) -> str:
         """Return the address of the order's page, without host name."""
 

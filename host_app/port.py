@@ -130,6 +130,9 @@ class Host:
     def notify(self, notice: Notice) -> bool:
         return notifications.notify(notice)
 
+    def settle_notices(self, key: str) -> None:
+        notifications.settle(key)
+
     def order_url(self, order_id: int) -> str:
         return f"/admin/orders/{order_id}"
 

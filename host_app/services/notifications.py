@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
 from host_app.db import current_session, insert_if_absent, utcnow
 from host_app.models import Notification
@@ -27,6 +27,14 @@ def notify(notice: Notice) -> bool:
 def unread() -> int:
     """Return how many notifications nobody has read yet."""
     return current_session().scalar(select(func.count()).where(Notification.read_at.is_(None))) or 0
+
+
+def settle(key: str) -> None:
+    """Mark unread notifications of this key, or of ``key:...``, as read by nobody: what they tell is over."""
+    same = or_(Notification.key == key, Notification.key.startswith(f"{key}:", autoescape=True))
+    current_session().execute(
+        update(Notification).where(Notification.read_at.is_(None), same).values(read_at=utcnow())
+    )
 
 
 def mark_read(notification_ids: list[int] | None, who: str) -> None:

@@ -25,6 +25,8 @@ def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
     if view is None:
         return
     _apply_cancellation(ctx, row, view)
+    if not any(item.imported and item.open for item in row.items):
+        ctx.settle(f"deadline:{row.order_id}")
     _apply_request(ctx, row, view)
     release_if_decided(ctx, row)
 
@@ -97,6 +99,7 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
     asked = requested(row)
     if not asked or view.state in (OrderState.CANCELLED, OrderState.COMPLETED) or _being_cancelled(ctx, row):
         ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
+        ctx.settle(f"cancellation-request:{row.order_id}")
         return
     if ctx.settings.accept_requests and not view.picked and not _was_refused(ctx, row):
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, select, update
 
 from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
@@ -60,6 +60,7 @@ def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
                 "Something of this order was picked or shipped, so the request is not accepted: the packer was first."
             )
     _want(host, row, items, REQUESTED, who)
+    _settle_request(host, row)
     note(host, row.id, f"Cancellation accepted by {who}; bol is asked to cancel")
 
 
@@ -68,6 +69,7 @@ def keep_order(host: HostPort, row: BolOrder, who: str) -> None:
     for item in requested(row):
         item.request_kept = True
     host.session.flush()
+    _settle_request(host, row)
     note(host, row.id, f"Kept by {who}: the order is shipped although the customer asked to cancel")
 
 
@@ -85,6 +87,7 @@ def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> 
     if not items:
         raise HostError("Nothing of this order is open at bol any more.")
     _want(host, row, items, reason_code, who)
+    host.settle_notices(f"bol:{row.store_id}:cancelled-here:{row.order_id}")
     note(host, row.id, f"Cancellation at bol asked by {who}: {REASONS[reason_code]}")
 
 
@@ -94,6 +97,7 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
     Nothing is cancelled at bol by itself: a cancellation by the seller counts against him.
     """
     session = host.session
+    host.settle_notices(f"bol:{store_id}:cancelled:{reference}")
     row = session.scalar(
         select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
     )
@@ -120,6 +124,25 @@ def requested(row: BolOrder) -> list[BolOrderItem]:
         for item in row.items
         if item.imported and item.cancellation_request and item.open and not item.request_kept
     ]
+
+
+def unanswered() -> ColumnElement[bool]:
+    """Return the condition of orders of which the customer asks to cancel something, and nobody has answered."""
+    asked = select(BolOrderItem.order_id).where(
+        BolOrderItem.cancellation_request,
+        ~BolOrderItem.request_kept,
+        BolOrderItem.imported > 0,
+        BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
+    )
+    answered = exists().where(
+        CancellationEffect.order_id == BolOrder.id, CancellationEffect.state.in_(ACTIVE)
+    )
+    return and_(BolOrder.id.in_(asked), ~answered)
+
+
+def _settle_request(host: HostPort, row: BolOrder) -> None:
+    """A person has decided on the customer's request."""
+    host.settle_notices(f"bol:{row.store_id}:cancellation-request:{row.order_id}")
 
 
 def _want(host: HostPort, row: BolOrder, items: Iterable[BolOrderItem], reason_code: str, who: str) -> None:

@@ -52,6 +52,10 @@ class Context:
             )
         )
 
+    def settle(self, key: str) -> None:
+        """What was told about this store under this key, or ``key:...``, is over. In a transaction."""
+        self.host.settle_notices(f"bol:{self.store_id}:{key}")
+
     def report_problem(self, error: BolError) -> None:
         """Show on the store's page why nothing can be done with bol now. Opens a transaction of its own."""
         with self.host.transaction() as session:

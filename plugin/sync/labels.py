@@ -487,3 +487,4 @@ def _decided(host: HostPort, store_id: int, effect_id: int, **values: Any) -> No
     )
     if not changed.rowcount:
         raise HostError("This purchase does not wait for a decision any more.")
+    host.settle_notices(f"bol:{store_id}:label-unknown:{effect_id}")

@@ -322,6 +322,8 @@ def _apply(
             now=ctx.now(),
         )
     )
+    if row.state == BolOrderState.WAITING_FOR_PRODUCT:
+        ctx.settle(f"order-waits:{row.order_id}")
     row.state, row.host_order_id = BolOrderState.IMPORTED, accepted.order_id
     note(ctx.host, row.id, f"Taken over as order {accepted.number}")
     imported = {item.order_item_id: item for item in wanted}

@@ -343,4 +343,11 @@ def _decide(host: HostPort, store_id: int, effect_id: int, state: EffectState) -
         )
         .values(**values)
     )
-    return bool(changed.rowcount)
+    if not changed.rowcount:
+        return False
+    parcel = host.session.scalar(
+        select(ShipmentEffect.host_shipment_id).where(ShipmentEffect.id == effect_id)
+    )
+    for told in ("shipment-refused", "shipment-unknown"):
+        host.settle_notices(f"bol:{store_id}:{told}:{parcel}")
+    return True

@@ -252,6 +252,20 @@ def test_marking_all_leaves_what_came_in_meanwhile(packer: Person, do: Do) -> No
     assert ">1</span>" in page and page.index("Told c") < page.index("Told b")
 
 
+def test_what_is_over_is_read_by_itself_and_nothing_else(packer: Person, do: Do) -> None:
+    for key in ("order:1", "order:1:late", "order:12"):
+        do(tell, key)
+
+    def settle() -> None:
+        with transaction():
+            notifications.settle("order:1")
+
+    do(settle)
+    page = packer.get("/admin/notifications/").text
+    assert ">1</span>" in page and page.count("settled on") == 2
+    assert page.index("Told order:12") < page.index("Told order:1:late")
+
+
 # settings
 
 

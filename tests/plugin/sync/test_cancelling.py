@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from host_app.db import transaction
+from host_app.models import Notification
 from host_app.plugin_api import HostError
 from host_app.services import picking
 from host_app.services.picking import NewParcel
@@ -41,6 +42,21 @@ def test_accepting_cancels_at_bol_and_here(asked: Shop) -> None:
     assert asked.host_order(asked.order_id).state == "cancelled"
     assert asked.free(KETTLE) == 20
     assert asked.marks() == []
+
+
+@pytest.mark.parametrize("answer", ["accept_request", "keep_order"])
+def test_the_notification_of_a_request_is_over_once_it_is_answered(asked: Shop, answer: str) -> None:
+    (told,) = asked.all(Notification)
+    assert told.read_at is None
+    getattr(asked.runtime, answer)(asked.store_id, asked.bol_order(asked.order_id).id, "ann")
+    (told,) = asked.all(Notification)
+    assert (told.read_at is not None, told.read_by) == (True, "")
+
+
+def test_the_notification_of_a_request_is_over_once_bol_cancels(asked: Shop) -> None:
+    asked.sandbox.cancel(asked.order_id)
+    asked.import_orders()
+    assert [told.read_at is None for told in asked.all(Notification)] == [False]
 
 
 def test_accepting_twice_asks_bol_once(asked: Shop) -> None:
