@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from plugin.models.base import Base
@@ -69,7 +69,17 @@ class BolOrderItem(Base):
     """
 
     __tablename__ = "bol_order_item"
-    __table_args__ = (UniqueConstraint("order_id", "order_item_id"), Index("ix_bol_order_item_ean", "ean"))
+    __table_args__ = (
+        UniqueConstraint("order_id", "order_item_id"),
+        Index("ix_bol_order_item_ean", "ean"),
+        # Few of all items: every page counts those that nobody has answered.
+        Index(
+            "ix_bol_order_item_asked",
+            "order_id",
+            sqlite_where=text("cancellation_request = 1"),
+            postgresql_where=text("cancellation_request"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     order_id: Mapped[int] = mapped_column(ForeignKey("bol_order.id"))

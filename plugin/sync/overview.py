@@ -24,6 +24,7 @@ from plugin.models import (
     StoreState,
 )
 from plugin.settings import StoreSettings
+from plugin.sync.cancelling import unanswered
 from plugin.sync.mapping import AMSTERDAM, FBR, start_of_day
 from plugin.sync.products import KIND
 
@@ -62,6 +63,7 @@ class Overview:
 
     held: offers that the guard keeps from going to zero until a person decides.
     label_decisions: purchases of labels of which only a person can find out if bol sold them.
+    requests: orders of which the customer asks to cancel something, and nobody has answered.
     importing: the walk over the offers that is under way. last_import: the newest one.
     """
 
@@ -73,6 +75,7 @@ class Overview:
     parcels: Mapping[str, int]
     parcels_without_carrier: int
     label_decisions: int
+    requests: int
     confirmed_today: int
     held: int
 
@@ -150,12 +153,13 @@ def waiting_for_a_person(host: HostPort) -> int:
             Offer.store_id.in_(stores), Offer.held_at.is_not(None)
         )
     )
+    requests = session.scalar(_count_requests(BolOrder.store_id.in_(stores)))
     orders = session.scalar(
         select(func.count()).where(
             BolOrder.store_id.in_(stores), BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT
         )
     )
-    return sum(int(count or 0) for count in (parcels, labels, guards, orders))
+    return sum(int(count or 0) for count in (parcels, labels, guards, requests, orders))
 
 
 def _overview(host: HostPort, session: Any, store: Store) -> Overview:
@@ -172,6 +176,7 @@ def _overview(host: HostPort, session: Any, store: Store) -> Overview:
             _count_parcels(ShipmentEffect.store_id == store.id, NO_CARRIER)
         ),
         label_decisions=session.scalar(_count_label_decisions(LabelEffect.store_id == store.id)),
+        requests=session.scalar(_count_requests(BolOrder.store_id == store.id)),
         confirmed_today=session.scalar(
             _count_parcels(
                 ShipmentEffect.store_id == store.id,
@@ -208,6 +213,10 @@ def _count_label_decisions(mine: ColumnElement[bool]) -> Select[int]:
 
 def _count_held(mine: ColumnElement[bool]) -> Select[int]:
     return select(func.count()).where(mine, Offer.held_at.is_not(None))
+
+
+def _count_requests(mine: ColumnElement[bool]) -> Select[int]:
+    return select(func.count()).where(mine, unanswered())
 
 
 def _midnight(now: datetime) -> datetime:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import selectinload
 
 from plugin.models import BolOrder, BolOrderState
 from plugin.settings import StoreSettings
+from plugin.sync.cancelling import unanswered
 from plugin.sync.deadlines import cancelled_soon, last_soon, threatened
 from plugin.sync.overview import ORDER_STATES, order_state
 from plugin.sync.products import find_products
@@ -15,6 +16,8 @@ from plugin.views.paging import chosen, read_page
 
 #: The filter for orders that bol cancels within two days.
 CANCELLED_SOON = "cancelled soon"
+#: The filter for orders of which the customer asks to cancel something.
+ASKED = "asked"
 
 
 class OrderPages(BolView):
@@ -23,7 +26,7 @@ class OrderPages(BolView):
     @shows("/<int:store_id>/orders")
     def orders(self, store_id: int) -> Answer:
         """List a store's orders, the newest first; those that bol cancels soon, the most urgent first."""
-        store, state = self.store(store_id), chosen("state", (*ORDER_STATES, CANCELLED_SOON))
+        store, state = self.store(store_id), chosen("state", (*ORDER_STATES, CANCELLED_SOON, ASKED))
         word = order_state().label("word")
         statement = (
             select(BolOrder, word).where(BolOrder.store_id == store_id).options(selectinload(BolOrder.items))
@@ -33,6 +36,8 @@ class OrderPages(BolView):
             statement = statement.order_by(BolOrder.cancels_on, BolOrder.id)
         else:
             statement = statement.order_by(BolOrder.id.desc())
+        if state == ASKED:
+            statement = statement.where(unanswered())
         if state in ORDER_STATES:
             statement = statement.where(word == state)
         with self.host.reading() as session:

@@ -281,6 +281,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('order_id', 'order_item_id', name=op.f('uq_bol_order_item_order_id'))
     )
     with op.batch_alter_table('bol_order_item', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_order_item_asked', ['order_id'], unique=False, sqlite_where=sa.text('cancellation_request = 1'), postgresql_where=sa.text('cancellation_request'))
         batch_op.create_index('ix_bol_order_item_ean', ['ean'], unique=False)
         batch_op.create_index(batch_op.f('ix_bol_order_item_order_item_id'), ['order_item_id'], unique=False)
 
@@ -367,6 +368,7 @@ def downgrade() -> None:
     with op.batch_alter_table('bol_order_item', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_bol_order_item_order_item_id'))
         batch_op.drop_index('ix_bol_order_item_ean')
+        batch_op.drop_index('ix_bol_order_item_asked', sqlite_where=sa.text('cancellation_request = 1'), postgresql_where=sa.text('cancellation_request'))
 
     op.drop_table('bol_order_item')
     with op.batch_alter_table('bol_order_event', schema=None) as batch_op:

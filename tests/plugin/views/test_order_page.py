@@ -47,12 +47,18 @@ def test_a_request_to_cancel_is_accepted(site: Site, store: int, chief: Person) 
         shop.sandbox.request_cancellation(order_id)
         shop.import_orders()
     assert "The customer asks to cancel." in chief.get(path).text
+    overview, asked = f"/admin/bol/{store}/", f"/admin/bol/{store}/orders?state=asked"
+    assert "1 customer asks to cancel" in chief.get(overview).text
+    assert "All is well" not in chief.get(overview).text
+    assert order_id in chief.get(asked).text
     assert "The request is accepted" in press(chief, f"{path}/accept-request")
     with site.shop() as shop:
         shop.work()
         shop.pass_time(60)
         shop.import_orders()
         assert shop.host_order(order_id).state == OrderState.CANCELLED
+    assert "All is well" in chief.get(overview).text
+    assert order_id not in chief.get(asked).text
     assert "Cancellation: The customer asked for it (chief)" in chief.get(path).text
 
 
