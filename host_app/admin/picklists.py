@@ -105,6 +105,11 @@ class PicklistsView(HostView):
         """Show those parts of the page that change while a label is being bought."""
         return self._page(picklist_id, template="host/picklist_parts.html")
 
+    @expose("/<int:picklist_id>/watched")
+    def watched(self, picklist_id: int) -> str:
+        """Show those parts of the page that say if the picklist may still be picked."""
+        return self._page(picklist_id, template="host/picklist_watched.html")
+
     @expose("/<int:picklist_id>/label", methods=["POST"])
     def buy_label(self, picklist_id: int) -> Response:
         """Have a plugin buy a label."""

@@ -29,31 +29,39 @@ window.addEventListener("pageshow", () => {
   });
 });
 
-// While something is under way, the parts of the page that tell of it are fetched anew every two seconds.
+// What somebody is filling in stays as it is when its part of the page is fetched anew.
 document.addEventListener("input", (event) => {
   const part = event.target.closest("[data-part]");
   if (part) part.dataset.touched = "1";
 });
 
+async function refresh(address) {
+  const answer = await fetch(address);
+  if (!answer.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.querySelectorAll("[data-part]").forEach((part) => {
+    const next = fresh.getElementById(part.id);
+    if (!next || next.isEqualNode(part)) return;
+    if (part.dataset.touched || part.querySelector("form[data-sent], :focus")) return;
+    part.replaceWith(document.adoptNode(next));
+  });
+}
+
+// Parts of the page are fetched anew: every two seconds for a minute while something is under way (data-refresh), every
+// ten seconds as long as somebody looks at what others change (data-watch).
 function follow(rounds) {
-  const source = document.querySelector("[data-refresh]");
-  if (!source || !rounds) return;
+  const hurried = rounds && document.querySelector("[data-refresh]");
+  const watched = document.querySelector("[data-watch]");
+  if (!hurried && !watched) return;
   setTimeout(async () => {
     try {
-      const answer = await fetch(source.dataset.refresh);
-      if (!answer.ok || answer.redirected) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      document.querySelectorAll("[data-part]").forEach((part) => {
-        const next = fresh.getElementById(part.id);
-        // What somebody is filling in, or just sent, stays as it is.
-        if (!next || part.dataset.touched || part.querySelector("form[data-sent], :focus")) return;
-        part.replaceWith(document.adoptNode(next));
-      });
+      if (hurried) await refresh(hurried.dataset.refresh);
+      else if (!document.hidden) await refresh(watched.dataset.watch);
     } catch {
       // The network may come back.
     }
-    follow(rounds - 1);
-  }, 2000);
+    follow(hurried ? rounds - 1 : rounds);
+  }, hurried ? 2000 : 10000);
 }
 
 follow(30);

@@ -1,10 +1,11 @@
 // While something runs, fetches the page again every few seconds and replaces the parts that show it. Where nothing
-// changes it asks ever less often.
+// changes it asks ever less often. The state of a store is looked at every ten seconds, whatever runs.
 "use strict";
 
 (() => {
   const FIRST_MS = 2000;
   const LONGEST_MS = 30000;
+  const QUIET_MS = 10000;
   const MOST_FAILURES = 5;
   let wait = FIRST_MS;
   let failures = 0;
@@ -33,8 +34,9 @@
   }
 
   function later() {
-    if (failures < MOST_FAILURES && document.querySelector("[data-bol-running]")) {
-      window.setTimeout(() => (document.hidden ? later() : refresh()), wait);
+    const running = document.querySelector("[data-bol-running]");
+    if (failures < MOST_FAILURES && (running || document.querySelector("[data-bol-watched]"))) {
+      window.setTimeout(() => (document.hidden ? later() : refresh()), running ? wait : QUIET_MS);
     }
   }
 

@@ -72,9 +72,14 @@ def _panel(
 ) -> Panel:
     store = host.session.get(Store, row.store_id)
     rows = [PanelRow("bol order", row.order_id), PanelRow("Store", store.name if store else "")]
-    if any(item.distribution_party == "BOL" for item in row.items if item.imported):
-        rows.append(PanelRow("Shipping", "Shipping via bol: needs a label bought from bol", Level.WARNING))
     labels = _labels(host, row, picklist_id)
+    if any(item.distribution_party == "BOL" for item in row.items if item.imported):
+        if any(label.state == EffectState.CONFIRMED for label in labels):
+            rows.append(PanelRow("Shipping", "Shipping via bol"))
+        else:
+            rows.append(
+                PanelRow("Shipping", "Shipping via bol: needs a label bought from bol", Level.WARNING)
+            )
     for bought in labels:
         word, tone = LABEL_WORDS[EffectState(bought.state)]
         pieces = ", ".join(f"{count} × item {item_id}" for item_id, count in sorted(bought.pieces.items()))

@@ -47,6 +47,9 @@ class OrderPage(BolView):
             known = find_products(
                 self.host, StoreSettings.load(store.settings), [item.ean for item in row.items]
             )
+            products = self.host.products(
+                {*known.values(), *(item.product_id for item in row.items if item.product_id)}
+            )
             effects = [
                 session.scalars(select(kind).where(kind.order_id == row_id).order_by(kind.id)).all()
                 for kind in (ShipmentEffect, TransportEffect, LabelEffect, CancellationEffect)
@@ -63,6 +66,7 @@ class OrderPage(BolView):
             here=here,
             here_url=self.host.order_url(row.host_order_id) if here else "",
             known=known,
+            products=products,
             linking=row.state == BolOrderState.WAITING_FOR_PRODUCT,
             asked=[] if cancelled_here else requested(row),
             cancellable=cancelled_here and any(item.imported and item.open for item in row.items),

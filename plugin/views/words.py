@@ -95,11 +95,11 @@ def environment(name: str) -> str:
 
 
 def when(value: datetime | None) -> str:
-    """Write a moment: today's by its time only, all others without doubt about which number is the month."""
+    """Write a moment without doubt about which number is the month."""
     if value is None:
         return ""
     today = to_user_timezone(datetime.now(UTC)).date()
-    pattern = "HH:mm" if to_user_timezone(value).date() == today else "d MMM yyyy HH:mm"
+    pattern = "'today' HH:mm" if to_user_timezone(value).date() == today else "d MMM yyyy HH:mm"
     return str(format_datetime(value, pattern))
 
 

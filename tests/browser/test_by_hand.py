@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
-from tests.browser.window import PHONE, Window
-from tests.e2e.house import House, eventually
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+from tests.browser.steps import buy, comes_in, confirmed, pack, row_of
+from tests.browser.window import PHONE
+from tests.e2e.house import House
 
 expect = playwright().expect
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
-#: An import every ten seconds, and a machine that may be busy.
-COMES_IN = 40
 MOST_PAGES = 80
 
 
@@ -117,74 +112,3 @@ def test_every_page_fits_both_widths_and_is_free_of_errors(house: House, open_wi
                 seen.add(kind)
                 ahead.append(target)
     assert len(seen) > 15
-
-
-def buy(window: Window, house: House, seller: str, product: str, quantity: int) -> str:
-    """Play the customer on the sandbox's page; return bol's order id."""
-    page = window.sandbox(house.sandbox.url)
-    choose(page, "seller", seller)
-    choose(page, "offer", product)
-    page.get_by_label("Quantity").fill(str(quantity))
-    page.get_by_role("button", name="Place order").click()
-    message = page.locator("#message")
-    expect(message).to_contain_text("is placed")
-    window.look("sandbox", page)
-    order_id = re.search(r"C0\w+", message.inner_text())
-    assert order_id
-    page.close()
-    return order_id.group()
-
-
-def choose(page: Page, field: str, text: str) -> None:
-    option = page.locator(f"#{field} option").filter(has_text=text).first
-    option.wait_for(state="attached")
-    page.locator(f"#{field}").select_option(option.get_attribute("value"))
-
-
-def row_of(page: Page, order_id: str) -> Locator:
-    return page.locator("tr").filter(has_text=order_id)
-
-
-def comes_in(window: Window, order_id: str) -> None:
-    """Wait at the list of orders until this one has come in by itself."""
-    window.menu("Orders")
-
-    def there() -> bool:
-        window.page.reload()
-        return row_of(window.page, order_id).count() > 0
-
-    eventually(there, COMES_IN, every=0.5)
-
-
-def pack(window: Window, carrier: str, tracking: str) -> None:
-    """Pick with the scanner, which types a code and Enter, and close by keyboard alone."""
-    page = window.page
-    window.look("picklist")
-    barcode = page.locator("[data-label=Barcodes]").first.inner_text().strip()
-    count = page.locator(".host-count").first
-    total = int(count.inner_text().split("/")[1])
-    for number in range(1, total + 1):
-        expect(page.locator(".host-scan")).to_be_focused()
-        page.keyboard.type(barcode)
-        page.keyboard.press("Enter")
-        expect(count).to_have_text(f"{number} / {total}")
-        expect(page.get_by_role("status")).to_contain_text(f"{number} of {total}")
-    window.look("picked")
-    page.get_by_label("Carrier").focus()
-    page.keyboard.type(carrier)
-    page.keyboard.press("Tab")
-    page.keyboard.type(tracking)
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("Closed by")).to_be_visible()
-
-
-def confirmed(window: Window, order_id: str) -> None:
-    """See on the order's page that bol has confirmed the shipment."""
-    window.menu("Orders")
-    row_of(window.page, order_id).get_by_role("link").first.click()
-
-    def there() -> bool:
-        window.page.reload()
-        return window.page.get_by_text(re.compile(r"\bconfirmed", re.IGNORECASE)).count() > 0
-
-    eventually(there, COMES_IN, every=0.5)

@@ -246,7 +246,9 @@ def test_marks_of_the_order_are_shown_at_picking(packer: Person, do: Do) -> None
 
     do(mark)
     assert "Asked to &lt;cancel&gt;!" in packer.get(PAGE).text
-    assert "Look!" in packer.get("/admin/picklists/").text
+    for path in ("/admin/picklists/", "/admin/orders/", f"{PAGE}/watched"):
+        assert "Asked to &lt;cancel&gt;!" in packer.get(path).text, path
+    assert "Look first" in packer.get("/admin/picklists/").text
 
 
 def test_a_closed_shipment_can_be_corrected(packer: Person, do: Do) -> None:

@@ -1,0 +1,123 @@
+"""What people decide: a customer's request to cancel, and the product of an order that waits for one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import OpenWindow
+from tests.browser.needs import playwright
+from tests.browser.steps import comes_in, row_of
+from tests.browser.window import Window
+from tests.e2e.house import House
+
+expect = playwright().expect
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+PILLOW = "8712345000042"
+VASE, CLOCK = "8719999000015", "8719999000022"
+#: An import every ten seconds, then a page that looks again every ten; and a machine that may be busy.
+SOON = 60_000
+
+
+@pytest.fixture
+def chief(house: House, open_window: OpenWindow) -> Window:
+    window = open_window()
+    window.log_in("admin", house.password())
+    return window
+
+
+def test_a_customers_request_to_cancel_is_accepted(house: House, chief: Window) -> None:
+    page = chief.page
+    order_id = house.sandbox.place_order("demo-seller", [{"ean": PILLOW, "quantity": 1}])["orderId"]
+    comes_in(chief, order_id)
+    house.sandbox.request_cancellation(order_id)
+    # The list of orders looks again by itself.
+    expect(row_of(page, order_id)).to_contain_text("The customer asks bol to cancel", timeout=SOON)
+    chief.look("asked")
+
+    chief.menu("bol.com")
+    page.get_by_role("link", name="Demo store").click()
+    page.get_by_role("link", name="1 customer asks to cancel").click()
+    chief.look("asked-orders")
+    chief.menu("Notifications")
+    told = page.locator(".card").filter(has_text=f"the customer asks to cancel order {order_id}")
+    expect(told.get_by_role("button", name="Mark as read")).to_be_visible()
+    chief.look("told")
+    told.get_by_role("link", name="Go there").click()
+    chief.look("decision")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Accept at bol").click()
+
+    expect(page.get_by_text("was cancelled, because bol cancelled it")).to_be_visible(timeout=SOON)
+    chief.look("accepted")
+    (item,) = house.sandbox.state("demo-seller", latest=1)["orders"][0]["orderItems"]
+    assert (item["orderItemId"], item["quantityCancelled"]) and item["quantityCancelled"] == 1
+    chief.menu("Orders")
+    expect(row_of(page, order_id)).to_contain_text("Cancelled")
+    chief.look("cancelled")
+    chief.menu("Notifications")
+    expect(told).to_contain_text("settled on")
+    chief.look("settled")
+
+
+def test_orders_that_wait_for_a_product_go_on_once_they_have_one(house: House, chief: Window) -> None:
+    page = chief.page
+    offers = [
+        {"ean": VASE, "title": "Oever Glazen vaas 30 cm", "price": 24.95, "stock": 8},
+        {"ean": CLOCK, "title": "Oever Wandklok 40 cm - eiken", "price": 39.95, "stock": 3},
+    ]
+    house.sandbox.add_seller("third-seller", "third-secret", offers)
+    connect_without_products(chief)
+    vase, clock = (
+        house.sandbox.place_order("third-seller", [{"ean": ean, "quantity": 1}])["orderId"]
+        for ean in (VASE, CLOCK)
+    )
+    page.get_by_role("link", name="2 orders wait for a product").click(timeout=SOON)
+    expect(row_of(page, vase)).to_contain_text("make a product with this code or barcode")
+    chief.look("waiting")
+    orders = page.url
+
+    # One gets its product.
+    chief.menu("Products")
+    page.get_by_role("link", name="New product").click()
+    page.get_by_label("Code", exact=True).fill("OE-GV30")
+    page.get_by_label("Name", exact=True).fill("Glazen vaas")
+    page.get_by_label("Barcodes").fill(VASE)
+    chief.look("product")
+    page.get_by_role("button", name="Save").click()
+    page.goto(orders)
+    expect(row_of(page, vase)).to_have_count(0, timeout=SOON)
+    chief.look("one-waits")
+
+    # The other is linked to a product that is here.
+    row_of(page, clock).get_by_role("link").first.click()
+    page.get_by_label("Code or barcode of the product").fill("SNIJ-38")
+    chief.look("linking")
+    page.get_by_role("button", name="Link").click()
+    expect(page.get_by_text("Taken over as order")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("link", name="SNIJ-38")).to_be_visible()
+    chief.look("linked")
+    for order_id, code in ((vase, "OE-GV30"), (clock, "SNIJ-38")):
+        chief.menu("Orders")
+        row_of(page, order_id).get_by_role("link").first.click()
+        expect(page.get_by_role("link", name=code)).to_be_visible()
+    chief.menu("Notifications")
+    expect(page.locator(".card").filter(has_text=f"order {vase} waits for a product")).to_contain_text(
+        "settled on"
+    )
+
+
+def connect_without_products(window: Window) -> None:
+    """Connect the third seller's store, with "Import products" off, and activate it."""
+    page = window.page
+    window.open("/admin/bol/connect")
+    page.get_by_label("Name of the store").fill("Oever Wonen")
+    page.locator("label[for=environment-sandbox]").click()
+    page.get_by_label("Client id").fill("third-seller")
+    page.get_by_label("Client secret").fill("third-secret")
+    page.get_by_role("button", name="Connect store").click()
+    page.locator("label[for=import_products]").click()
+    expect(page.get_by_label("Import products")).not_to_be_checked()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Activate store").click()
+    expect(page.get_by_text("The store is active.")).to_be_visible()

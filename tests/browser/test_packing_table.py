@@ -1,0 +1,110 @@
+"""At the packing table: a cancellation stops the parcel; a label of bol is bought, printed and used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import OpenWindow
+from tests.browser.needs import playwright
+from tests.browser.steps import comes_in, confirmed, row_of
+from tests.browser.window import Window
+from tests.e2e.house import House, eventually
+
+expect = playwright().expect
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+SELLER = "demo-seller"
+PAN, BOARD, LAMP = "8712345000011", "8712345000073", "8712345000066"
+
+
+@pytest.fixture
+def packer(house: House, open_window: OpenWindow) -> Window:
+    window = open_window()
+    window.log_in("packer", house.password("packer"))
+    return window
+
+
+def order(house: House, items: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
+    """Order at bol; return bol's order id, and the ids of its items."""
+    placed = house.sandbox.place_order(SELLER, items)
+    return placed["orderId"], [item["orderItemId"] for item in placed["orderItems"]]
+
+
+def open_picklist(window: Window, order_id: str) -> None:
+    comes_in(window, order_id)
+    window.menu("Picklists")
+    row_of(window.page, order_id).get_by_role("link").first.click()
+
+
+def shipments(house: House, order_id: str) -> list[Any]:
+    found = house.sandbox.state(SELLER)["shipments"]
+    return [shipment for shipment in found if shipment["order"]["orderId"] == order_id]
+
+
+def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
+    house: House, packer: Window
+) -> None:
+    order_id, (pan, _board) = order(house, [{"ean": PAN, "quantity": 1}, {"ean": BOARD, "quantity": 1}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    page.get_by_role("link", name="Check with the shop").click()
+    expect(page.get_by_role("status")).to_contain_text("Nothing stands in the way.")
+    packer.look("checked")
+    page.get_by_role("button", name="Pick all").click()
+    expect(page.get_by_text("Everything is picked.")).to_be_visible()
+    expect(page.locator(".host-scan")).to_be_focused()
+    packer.look("picked")
+
+    house.sandbox.cancel(order_id, [pan])
+    page.get_by_label("Carrier").select_option("postnl")
+    page.get_by_label("Tracking code").fill("3SNEVER01")
+    page.get_by_role("button", name="Close picklist").click()
+    stopped = page.locator(".host-objections")
+    expect(stopped).to_contain_text("Do not send this parcel yet")
+    expect(stopped).to_contain_text("Cancelled at bol: 1 × Veldhof Gietijzeren braadpan")
+    expect(stopped).not_to_contain_text("Brink")
+    expect(page.get_by_label("Tracking code")).to_have_value("3SNEVER01")
+    expect(page.get_by_role("button", name="Close all the same")).to_have_count(0)
+    packer.look("stopped")
+
+    page.get_by_role("link", name="Check with the shop").click()
+    expect(stopped).to_contain_text("Cancelled at bol: 1 × Veldhof Gietijzeren braadpan")
+    expect(page.get_by_role("button", name="Close picklist")).to_be_visible()
+    packer.look("checked-again")
+    assert shipments(house, order_id) == []
+
+
+def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House, packer: Window) -> None:
+    order_id, _ = order(house, [{"ean": LAMP, "quantity": 1, "distributionParty": "BOL"}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    packer.look("to-be-labelled")
+    page.get_by_role("button", name="Pick all").click()
+    page.get_by_role("button", name="Show label options").click()
+    expect(page.get_by_text("Recommended")).to_be_visible()
+    packer.look("options")
+    page.get_by_role("button", name=re.compile("^Buy ")).first.click()
+    # It appears by itself.
+    print_label = page.get_by_role("link", name="Print label")
+    expect(print_label).to_be_visible(timeout=30_000)
+    packer.look("bought")
+
+    (label,) = (one for one in house.sandbox.state(SELLER)["labels"] if one["orderId"] == order_id)
+    expect(page.locator("#labels")).to_contain_text(label["trackAndTrace"])
+    pdf = page.request.get(packer.url + str(print_label.get_attribute("href")))
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert pdf.body().startswith(b"%PDF-")
+    assert label["trackAndTrace"].encode() in pdf.body()
+
+    page.get_by_role("button", name="Close picklist").click()
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
+    packer.look("closed")
+    confirmed(packer, order_id)
+    packer.look("confirmed")
+    (shipment,) = eventually(lambda: shipments(house, order_id))
+    assert shipment["transport"]["shippingLabelId"] == label["shippingLabelId"]
+    assert shipment["transport"]["trackAndTrace"] == label["trackAndTrace"]
