@@ -147,9 +147,13 @@ class OrderImport:
 
 @dataclass(frozen=True, slots=True)
 class ProductChanged:
-    """A product was created, or its code, name, price or barcodes changed."""
+    """A product was created, or its code, name, price or barcodes changed.
+
+    :param lost: what it had as code or barcode before, and has as neither any more.
+    """
 
     product_id: int
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,6 +555,9 @@ class HostPort(Protocol):
 
         :raises HostError: the code is in use.
         """
+
+    def name_product(self, product_id: int, name: str, instead_of: str) -> bool:
+        """Give a product a better name where it still has the one it was created with; tell if it got it."""
 
     def free_stock(
         self, product_ids: Iterable[int], warehouse_ids: Sequence[int] | None = None

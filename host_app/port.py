@@ -79,6 +79,9 @@ class Host:
     def create_product(self, product: NewProduct) -> int:
         return catalog.create_product(product)
 
+    def name_product(self, product_id: int, name: str, instead_of: str) -> bool:
+        return catalog.name_product(product_id, name, instead_of)
+
     def free_stock(
         self, product_ids: Iterable[int], warehouse_ids: Sequence[int] | None = None
     ) -> Mapping[int, FreeStock]:

@@ -29,7 +29,7 @@ from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
 from plugin.runtime import Runtime
-from plugin.sync import cancelling, corrections, labels, orders, panels, shipments, stock
+from plugin.sync import cancelling, corrections, labels, links, orders, panels, shipments
 from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.names import store_of
@@ -53,13 +53,13 @@ def plugin_info() -> PluginInfo:
 
 @hookimpl
 def stock_changed(host: HostPort, changes: Sequence[StockChange]) -> list[Wake]:
-    return [wake_for(STOCK, store_id) for store_id in sorted(stock.mark(host, changes))]
+    return [wake_for(STOCK, store_id) for store_id in sorted(links.mark(host, changes))]
 
 
 @hookimpl
 def product_changed(host: HostPort, event: ProductChanged) -> list[Wake]:
     waiting = orders.retry_waiting(host, event.product_id)
-    stores = stock.mark_product(host, event.product_id)
+    stores = links.mark_product(host, event.product_id, event.lost)
     return [wake_for(STOCK, store) for store in sorted(stores)] + [
         wake_for(ORDERS, store) for store in waiting
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import selectinload
 
 from host_app.db import current_session, utcnow
@@ -74,6 +74,7 @@ def change_product(
         raise HostError("A product needs a code.")
     if session.scalar(select(Product.id).where(Product.code == code, Product.id != product_id)) is not None:
         raise HostError(f"The product code {code} is in use.")
+    before = [product.code, *(barcode.code for barcode in product.barcodes)]
     product.code, product.name, product.price = code, name.strip() or code, price
     wanted = _clean(barcodes)
     for barcode in list(product.barcodes):
@@ -82,7 +83,21 @@ def change_product(
     kept = {barcode.code for barcode in product.barcodes}
     product.barcodes.extend(Barcode(code=text) for text in wanted if text not in kept)
     session.flush()
+    lost = tuple(text for text in before if text not in (code, *wanted))
+    emit(ProductChanged(product_id, lost), f"product:{product_id}")
+
+
+def name_product(product_id: int, name: str, instead_of: str) -> bool:
+    """Name a product that still has the name ``instead_of``; plugins are told. Returns False where it has another."""
+    if not (name := name.strip()) or name == instead_of:
+        return False
+    renamed = current_session().execute(
+        update(Product).where(Product.id == product_id, Product.name == instead_of).values(name=name)
+    )
+    if not renamed.rowcount:  # type: ignore[attr-defined]
+        return False
     emit(ProductChanged(product_id), f"product:{product_id}")
+    return True
 
 
 def products(product_ids: Iterable[int]) -> Mapping[int, ProductView]:

@@ -22,6 +22,7 @@ from plugin.sync.shipments import send_due
 from plugin.sync.statuses import poll_due
 from plugin.sync.stock_check import check_stock
 from plugin.sync.sweep import sweep_if_due
+from plugin.sync.titles import read_titles
 
 
 def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
@@ -56,12 +57,17 @@ def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
 
 def products(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Walk over the offers and link or create products."""
-    return _run(host, lease, store_id, import_products)
+    return _run(host, lease, store_id, import_products, urgent=False)
 
 
 def check(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Compare what bol shows with what it should."""
     return _run(host, lease, store_id, check_stock, urgent=False)
+
+
+def names(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Read names of new products from bol's catalogue."""
+    return _run(host, lease, store_id, read_titles, urgent=False)
 
 
 def _run(

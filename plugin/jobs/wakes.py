@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from host_app.plugin_api import Wake
-from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK
+from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK
 
 #: Kind of work -> queue.
 QUEUE_OF = {
@@ -12,6 +12,7 @@ QUEUE_OF = {
     STOCK: "bol-stock",
     PRODUCTS: "bol-bulk",
     CHECK: "bol-bulk",
+    NAMES: "bol-bulk",
 }
 #: Most urgent first.
 QUEUES = ("bol-shipments", "bol-orders", "bol-stock", "bol-bulk")

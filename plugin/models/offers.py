@@ -41,7 +41,8 @@ class Offer(Base):
     for when it was last worked out. read_back_at: when to look what became of a call without an answer.
 
     zeroed_at: when it last went from something to 0 by our call. held_at: since when the guard keeps a 0 back;
-    zero_allowed: a person said "Send anyway". title_due_at: when to ask bol's catalogue for its name.
+    zero_allowed: a person said "Send anyway". title_due_at: when to ask bol's catalogue for its name;
+    title_attempts: how often that failed.
     """
 
     __tablename__ = "bol_offer"
@@ -103,6 +104,7 @@ class Offer(Base):
     zero_allowed: Mapped[bool] = mapped_column(default=False)
     read_back_at: Mapped[datetime | None]
     title_due_at: Mapped[datetime | None]
+    title_attempts: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(Text, default="")

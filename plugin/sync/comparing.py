@@ -25,9 +25,11 @@ from plugin.sync.findings import (
     is_settled,
     skipped,
 )
+from plugin.sync.links import link_offers
 from plugin.sync.mapping import FBR
+from plugin.sync.matching import find_matches, find_products
+from plugin.sync.offers import record_offers
 from plugin.sync.pending import last_orders
-from plugin.sync.products import find_products, link_offers, record_offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,9 @@ def _change(ctx: Context, look: Look, found: Sequence[Found], versions: Mapping[
         session.execute(update(Offer), [values for values in known.values() if len(values) == size])
     if look.to_record:
         record_offers(ctx, look.to_record)
-    link_offers(ctx, {item.ean: look.products[item.ean] for item in found if item.action == Action.LINKED})
+    linked = [item.ean for item in found if item.action == Action.LINKED]
+    if linked:
+        link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, linked))
 
 
 def _settle_gone(session: Any, rows: Sequence[Offer], *, changing: bool) -> list[Found]:

@@ -36,8 +36,10 @@ from plugin.sync.pump import look_after_due
 from plugin.sync.shipments import next_parcel
 from plugin.sync.stock_check import KIND as CHECK_RUN
 from plugin.sync.sweep import KIND as SWEEP
+from plugin.sync.titles import due_titles
 
-ORDERS, STOCK, SHIPMENTS, PRODUCTS, CHECK = "orders", "stock", "shipments", "products", "check"
+ORDERS, STOCK, SHIPMENTS, PRODUCTS = "orders", "stock", "shipments", "products"
+CHECK, NAMES = "check", "names"
 #: A row that was sent under a lease which must be over by now, without an answer: its job died.
 ABANDONED = timedelta(seconds=60)
 
@@ -80,6 +82,8 @@ def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
         Run.due_at <= now,
     ):
         yield PRODUCTS
+    if active and _any(session, Offer.id, *due_titles(store.id, now)):
+        yield NAMES
     if _check(
         session, store, now, nightly=active and settings.send_stock and settings.check_time is not None
     ):

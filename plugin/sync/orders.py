@@ -19,19 +19,13 @@ from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.failures import come_back, line_is_down
+from plugin.sync.links import hand_links, link_chosen
 from plugin.sync.mapping import host_order, items_to_pick
+from plugin.sync.matching import find_products
+from plugin.sync.offers import record_offers
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due, too_old
 from plugin.sync.parallel import in_flight
-from plugin.sync.products import (
-    Wanted,
-    create_products,
-    find_products,
-    link_offers,
-    lock_products,
-    read_titles,
-    record_offers,
-    wanted_for,
-)
+from plugin.sync.products import Wanted, create_products, lock_products, wanted_for
 from plugin.sync.timeline import note
 
 log = logging.getLogger(__name__)
@@ -217,7 +211,7 @@ def _read(ctx: Context, order_id: str) -> connector.Order | BolError:
 def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: datetime) -> None:
     """Make the host agree with one order of bol, in one transaction. An order that can't be is set aside."""
     try:
-        offers, titles = _missing_offers(ctx, order)
+        offers = _missing_offers(ctx, order)
         with ctx.host.transaction() as session:
             if ctx.settings.import_products:
                 lock_products(ctx)
@@ -226,7 +220,7 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
             ).one()
             _check_complete(row, order)
             _done_reading(row, claimed_at, ctx.now())
-            _apply(ctx, row, order, offers, titles)
+            _apply(ctx, row, order, offers)
             if row.host_order_id is None:
                 mark_pending(ctx, {item.ean for item in order.items}, found=False)
     except LeaseLost:
@@ -269,13 +263,7 @@ def _done_reading(row: BolOrder, claimed_at: datetime, now: datetime) -> None:
         row.read_due_at = None
 
 
-def _apply(
-    ctx: Context,
-    row: BolOrder,
-    order: connector.Order,
-    offers: Sequence[connector.Offer],
-    titles: dict[str, str],
-) -> None:
+def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence[connector.Offer]) -> None:
     row.placed_at = order.placed_at or row.placed_at
     if row.latest_delivery is None and row.expires is None:
         row.latest_delivery = _first_day(order, "latest_delivery_date")
@@ -295,11 +283,12 @@ def _apply(
     if too_old(ctx, row.placed_at):
         row.state = BolOrderState.TOO_OLD
         return
-    products = find_products(ctx.host, ctx.settings, [item.ean for item in wanted]) | _linked_by_hand(row)
+    found, chosen = _known_products(ctx, wanted), _linked_by_hand(row)
+    products = found | chosen
     missing = [item for item in wanted if item.ean not in products]
     if missing and ctx.settings.import_products and all(item.ean for item in missing):
         record_offers(ctx, offers)
-        products |= create_products(ctx, _wanted_products(missing, offers, titles))
+        products |= create_products(ctx, _wanted_products(missing, offers))
         missing = []
     if missing:
         if row.state != BolOrderState.WAITING_FOR_PRODUCT:
@@ -332,7 +321,7 @@ def _apply(
             item.imported = imported[item.order_item_id].open_quantity
             item.cancelled_before_import = item.cancelled
             item.product_id = products[item.ean]
-    link_offers(ctx, products)
+    link_chosen(ctx, {ean: product for ean, product in chosen.items() if product != found.get(ean)})
     if requested(row):
         apply_changes(ctx, row, order)
 
@@ -359,6 +348,12 @@ def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:
         kept.title = item.title[:500]
 
 
+def _known_products(ctx: Context, items: Sequence[connector.OrderItem]) -> dict[str, int]:
+    """Return the host's product of each item's EAN; an offer that a person linked goes before what is found."""
+    found = find_products(ctx.host, ctx.settings, [item.ean for item in items])
+    return found | hand_links(ctx.host.session, ctx.store_id, [item.offer_id or "" for item in items])
+
+
 def _linked_by_hand(row: BolOrder) -> dict[str, int]:
     """Return the products that a person chose for items that were waiting for one."""
     return {item.ean: item.product_id for item in row.items if item.product_id is not None}
@@ -371,12 +366,12 @@ def _first_day(order: connector.Order, name: str) -> date | None:
     )
 
 
-def _missing_offers(ctx: Context, order: connector.Order) -> tuple[list[connector.Offer], dict[str, str]]:
+def _missing_offers(ctx: Context, order: connector.Order) -> list[connector.Offer]:
     """Read the offers of items whose product the host does not know. Outside of transactions."""
     if not ctx.settings.import_products:
-        return [], {}
+        return []
     with ctx.host.reading():
-        known = find_products(ctx.host, ctx.settings, [item.ean for item in items_to_pick(order)])
+        known = _known_products(ctx, items_to_pick(order))
     found = []
     for item in items_to_pick(order):
         if item.ean in known or not item.offer_id:
@@ -387,16 +382,14 @@ def _missing_offers(ctx: Context, order: connector.Order) -> tuple[list[connecto
         except BolError as error:
             if line_is_down(error):
                 raise
-    return found, read_titles(ctx, found) if found else {}
+    return found
 
 
-def _wanted_products(
-    items: Sequence[connector.OrderItem], offers: Sequence[connector.Offer], titles: dict[str, str]
-) -> list[Wanted]:
+def _wanted_products(items: Sequence[connector.OrderItem], offers: Sequence[connector.Offer]) -> list[Wanted]:
     """Return the products to create: from the offer, or from the order with unknown stock."""
     by_ean = {offer.ean: offer for offer in offers}
     return [
-        wanted_for(offer, item.title or titles.get(item.ean))
+        wanted_for(offer, item.title)
         if (offer := by_ean.get(item.ean)) is not None
         else Wanted(item.ean, item.title, (item.offer_reference or "").strip(), item.unit_price, None)
         for item in items

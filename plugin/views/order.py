@@ -20,8 +20,8 @@ from plugin.models import (
 from plugin.settings import StoreSettings
 from plugin.sync.cancelling import REASONS, requested
 from plugin.sync.deadlines import last_soon, threatened
+from plugin.sync.matching import find_products
 from plugin.sync.overview import order_state
-from plugin.sync.products import find_products
 from plugin.views.base import Answer, BolView, does, shows, telling
 
 ORDER = "/<int:store_id>/orders/<int:row_id>"

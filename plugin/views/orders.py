@@ -9,8 +9,8 @@ from plugin.models import BolOrder, BolOrderState
 from plugin.settings import StoreSettings
 from plugin.sync.cancelling import unanswered
 from plugin.sync.deadlines import cancelled_soon, last_soon, threatened
+from plugin.sync.matching import find_products
 from plugin.sync.overview import ORDER_STATES, order_state
-from plugin.sync.products import find_products
 from plugin.views.base import Answer, BolView, shows
 from plugin.views.paging import chosen, read_page
 

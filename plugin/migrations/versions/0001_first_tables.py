@@ -86,6 +86,7 @@ def upgrade() -> None:
     sa.Column('zero_allowed', sa.Boolean(), nullable=False),
     sa.Column('read_back_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('title_due_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('title_attempts', sa.Integer(), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('next_try_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('error', sa.Text(), nullable=False),
