@@ -102,12 +102,17 @@ def name_product(product_id: int, name: str, instead_of: str) -> bool:
 
 def products(product_ids: Iterable[int]) -> Mapping[int, ProductView]:
     """Return products by id, barcodes in the order they were added."""
-    found: dict[int, ProductView] = {}
-    statement = select(Product).options(selectinload(Product.barcodes))
-    for (product,) in _in_chunks(product_ids, lambda chunk: statement.where(Product.id.in_(chunk))):
-        barcodes = tuple(barcode.code for barcode in product.barcodes)
-        found[product.id] = ProductView(product.id, product.code, product.name, barcodes)
-    return found
+    ids = list(dict.fromkeys(product_ids))
+    barcodes: dict[int, list[str]] = {}
+    # Columns, not objects: plugins ask for many products, of which they need no more.
+    codes = select(Barcode.product_id, Barcode.code).order_by(Barcode.id)
+    for product_id, code in _in_chunks(ids, lambda chunk: codes.where(Barcode.product_id.in_(chunk))):
+        barcodes.setdefault(product_id, []).append(code)
+    statement = select(Product.id, Product.code, Product.name)
+    return {
+        product_id: ProductView(product_id, code, name, tuple(barcodes.get(product_id, ())))
+        for product_id, code, name in _in_chunks(ids, lambda chunk: statement.where(Product.id.in_(chunk)))
+    }
 
 
 def products_by_code(codes: Iterable[str]) -> Mapping[str, int]:
@@ -128,7 +133,7 @@ def products_by_barcode(barcodes: Iterable[str]) -> Mapping[str, tuple[int, ...]
 def _in_chunks(values: Iterable[Any], statement: Callable[[list[Any]], Select[Any]]) -> Iterator[Any]:
     unique = list(dict.fromkeys(values))
     for start in range(0, len(unique), CHUNK):
-        yield from current_session().execute(statement(unique[start : start + CHUNK]))
+        yield from current_session().execute(statement(unique[start : start + CHUNK])).all()
 
 
 def _clean(barcodes: Iterable[str]) -> list[str]:

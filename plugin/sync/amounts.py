@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import func, select
 
@@ -15,6 +15,23 @@ from plugin.sync.mapping import FBR
 from plugin.sync.pending import pending_quantities, reserved_and_open
 
 CHUNK = 500
+
+
+class Offered(Protocol):
+    """What must be known of an offer: a row of ours is one."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def ean(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def product_id(self) -> int | None: ...
+    @property
+    def excluded(self) -> bool: ...
 
 
 def amount_to_send(
@@ -37,7 +54,7 @@ def amount_to_send(
 
 
 def amounts(
-    host: HostPort, store_id: int, settings: StoreSettings, offers: Sequence[Offer]
+    host: HostPort, store_id: int, settings: StoreSettings, offers: Sequence[Offered]
 ) -> dict[int, int | None]:
     """Return the amount that bol should have, by the offers' row ids. The number of queries does not grow with them.
 
@@ -72,7 +89,7 @@ def amounts(
     return found
 
 
-def may_be_sent(offer: Offer) -> bool:
+def may_be_sent(offer: Offered) -> bool:
     """Tell if the offer is ours to update: shipped by us, listed, with a product, and not kept out by a person."""
     return (
         offer.method == FBR

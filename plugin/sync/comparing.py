@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 
 from plugin import connector
 from plugin.models import Discrepancy, Offer, OfferLink, OfferState, Run
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from plugin.sync.context import Context
+from plugin.sync.dirty import near_zero
 from plugin.sync.findings import (
     Action,
     Asked,
@@ -30,6 +31,28 @@ from plugin.sync.mapping import FBR
 from plugin.sync.matching import find_matches, find_products
 from plugin.sync.offers import record_offers
 from plugin.sync.pending import last_orders
+
+#: What is read of an offer of ours.
+COLUMNS = (
+    *("id", "offer_id", "ean", "method", "state", "price", "reference", "product_id", "link", "excluded"),
+    *("dirty_version", "done_version", "in_doubt", "held_at", "wanted_amount", "sent_amount", "sent_at"),
+    *("confirmed_amount", "confirmed_managed", "confirmed_at", "corrected_stock"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An offer as its amount is worked out: listed, with the product that it has or would get.
+
+    id: of its row, or a number below zero where it has none.
+    """
+
+    id: int
+    ean: str
+    method: str
+    product_id: int | None
+    excluded: bool
+    state: str = OfferState.LISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +94,22 @@ def look_at(ctx: Context, asked: Asked, shown: Sequence[connector.Offer], *, cha
     with ctx.host.reading() as session:
         rows = {
             row.offer_id: row
-            for row in session.scalars(
-                select(Offer).where(
+            for row in session.execute(
+                select(*(getattr(Offer, name) for name in COLUMNS)).where(
                     Offer.store_id == ctx.store_id, Offer.offer_id.in_([offer.offer_id for offer in shown])
                 )
             )
         }
         looking = [offer.ean for offer in shown if _wants_product(offer, rows.get(offer.offer_id))]
         products = find_products(ctx.host, ctx.settings, looking) if looking else {}
-        subjects = [_subject(offer, rows.get(offer.offer_id), products) for offer in shown]
-        wanted = _amounts(ctx, subjects)
+        subjects = [
+            _subject(offer, rows.get(offer.offer_id), products, -number)
+            for number, offer in enumerate(shown, start=1)
+        ]
+        wanted = amounts(ctx.host, ctx.store_id, ctx.settings, subjects)
         facts = [
-            Facts(offer, rows.get(offer.offer_id), subject.product_id, amount)
-            for offer, subject, amount in zip(shown, subjects, wanted, strict=True)
+            Facts(offer, rows.get(offer.offer_id), subject.product_id, wanted[subject.id])
+            for offer, subject in zip(shown, subjects, strict=True)
         ]
         reasons = [skipped(item, asked) for item in facts]
         differing = [
@@ -120,33 +146,21 @@ def look_at(ctx: Context, asked: Asked, shown: Sequence[connector.Offer], *, cha
     )
 
 
-def _wants_product(offer: connector.Offer, row: Offer | None) -> bool:
+def _wants_product(offer: connector.Offer, row: Row[Any] | None) -> bool:
     """Tell if the check may look for a product: the offer is ours, has none, and nobody took it away by hand."""
     if offer.method != FBR or not offer.ean:
         return False
     return row is None or (row.product_id is None and row.link != OfferLink.UNLINKED)
 
 
-def _subject(offer: connector.Offer, row: Offer | None, products: Mapping[str, int]) -> Offer:
+def _subject(
+    offer: connector.Offer, row: Row[Any] | None, products: Mapping[str, int], number: int
+) -> Subject:
     """Return the offer as it would stand in our table if this page was taken over."""
-    if row is not None and row.product_id is not None and row.state == OfferState.LISTED:
-        return row
-    known = None if row is None else row.product_id
-    return Offer(
-        ean=offer.ean,
-        method=offer.method,
-        state=OfferState.LISTED,
-        excluded=row is not None and row.excluded,
-        product_id=products.get(offer.ean) if known is None else known,
-    )
-
-
-def _amounts(ctx: Context, subjects: Sequence[Offer]) -> list[int | None]:
-    """Return the amounts in the order of the offers, some of which are not in our table."""
-    for number, subject in enumerate(subjects):
-        subject.id = subject.id or -1 - number
-    found = amounts(ctx.host, ctx.store_id, ctx.settings, subjects)
-    return [found[subject.id] for subject in subjects]
+    if row is None:
+        return Subject(number, offer.ean, offer.method, products.get(offer.ean), excluded=False)
+    product_id = products.get(offer.ean) if _wants_product(offer, row) else row.product_id
+    return Subject(row.id, row.ean, offer.method, product_id, row.excluded)
 
 
 def _found(facts: Facts, asked: Asked, settings: StoreSettings, *, changing: bool) -> Found:
@@ -166,11 +180,11 @@ def _found(facts: Facts, asked: Asked, settings: StoreSettings, *, changing: boo
     )
 
 
-def _unlike(row: Offer, shown: connector.Offer) -> bool:
+def _unlike(row: Row[Any], shown: connector.Offer) -> bool:
     return (row.confirmed_amount, row.confirmed_managed) != (shown.amount, shown.managed_by_retailer)
 
 
-def _has_changed(row: Offer | None, shown: connector.Offer) -> bool:
+def _has_changed(row: Row[Any] | None, shown: connector.Offer) -> bool:
     return row is not None and (
         (row.ean, row.method, row.price, row.corrected_stock, row.reference)
         != (shown.ean, shown.method, shown.price, shown.corrected_stock, (shown.reference or "")[:100])
@@ -220,10 +234,12 @@ def _change(ctx: Context, look: Look, found: Sequence[Found], versions: Mapping[
     }
     for item in found:
         if item.action == Action.MARKED and item.row_id is not None:
-            known.setdefault(item.row_id, {"id": item.row_id})["dirty_version"] = item.version + 1
-    # Several statements where rows have different columns to change.
-    for size in {len(values) for values in known.values()}:
-        session.execute(update(Offer), [values for values in known.values() if len(values) == size])
+            values = known.setdefault(item.row_id, {"id": item.row_id})
+            values["dirty_version"] = item.version + 1
+            values["urgent"] = near_zero(item.our_amount) or near_zero(item.bol_amount)
+    # A statement for each set of columns: what is marked, what is mended, or both.
+    for columns in {frozenset(values) for values in known.values()}:
+        session.execute(update(Offer), [values for values in known.values() if values.keys() == columns])
     if look.to_record:
         record_offers(ctx, look.to_record)
     linked = [item.ean for item in found if item.action == Action.LINKED]

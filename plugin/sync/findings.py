@@ -6,9 +6,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row
 
 from plugin import connector
-from plugin.models import Offer, OfferState
+from plugin.models import OfferState
 from plugin.settings import StoreSettings
 from plugin.sync.mapping import FBR
 
@@ -69,14 +72,14 @@ class Facts:
     """All that is known of one offer when it is compared.
 
     :param shown: as bol shows it.
-    :param row: as it stands in our table; None where it is not there.
+    :param row: columns of our table (``plugin.sync.comparing.COLUMNS``); None where it is not there.
     :param product_id: the product that it follows, or follows from now on; None for none.
     :param wanted: the amount by the store's rule; None where nothing may be sent.
     :param ordered_at: when the newest order of its EAN that we know of was placed.
     """
 
     shown: connector.Offer
-    row: Offer | None
+    row: Row[Any] | None
     product_id: int | None
     wanted: int | None
     ordered_at: datetime | None = None
@@ -118,7 +121,7 @@ def differs(facts: Facts, settings: StoreSettings) -> bool:
     return shown.amount != facts.wanted or shown.managed_by_retailer != settings.managed_by_retailer
 
 
-def is_settled(row: Offer, asked: Asked) -> bool:
+def is_settled(row: Row[Any], asked: Asked) -> bool:
     """Tell if nothing was, or is, on its way to bol, so that what bol shows is what it has."""
     return not (_moved(row, asked) or row.in_doubt or row.held_at is not None or _is_due(row))
 
@@ -165,20 +168,20 @@ def action_on(facts: Facts, cause: Cause, *, changing: bool) -> Action:
     return Action.REPORTED if facts.product_id is None else Action.MARKED
 
 
-def _is_due(row: Offer) -> bool:
-    return row.dirty_version > row.done_version
+def _is_due(row: Row[Any]) -> bool:
+    return bool(row.dirty_version > row.done_version)
 
 
-def _is_discarded(row: Offer, wanted: int | None) -> bool:
+def _is_discarded(row: Row[Any], wanted: int | None) -> bool:
     """Tell if the pump was about to send 0, and a person said at the guard not to."""
-    return wanted == row.wanted_amount == 0 and row.sent_amount != 0
+    return bool(wanted == row.wanted_amount == 0 and row.sent_amount != 0)
 
 
-def _is_waiting(row: Offer, asked: Asked) -> bool:
+def _is_waiting(row: Row[Any], asked: Asked) -> bool:
     return asked.sending and (_is_due(row) or row.in_doubt or row.held_at is not None)
 
 
-def _moved(row: Offer, asked: Asked) -> bool:
+def _moved(row: Row[Any], asked: Asked) -> bool:
     """Tell if bol may have answered with what it had before an update."""
     if row.id in asked.flying:
         return True

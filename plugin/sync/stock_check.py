@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -37,6 +37,8 @@ WALK, REST = "walk", "rest"
 #: What stays counted when a walk begins anew: differences are kept once per run.
 KEPT_COUNTS = ("rules", "differed", "on their way", "corrected", "gone")
 AGAIN = timedelta(seconds=5)
+#: A call gets so many seconds to leave this process, before the work on another page keeps it from running.
+HEAD_START = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,23 +179,26 @@ def _listed(session: Any, store_id: int) -> int:
 
 def _walk(ctx: Context, pool: ThreadPoolExecutor, step: Step) -> bool:
     """Note page after page, with the next one on its way meanwhile. True when something is left."""
-    asked, coming = _ask(ctx, pool, step.place)
+    asked = _moment_of_asking(ctx)
+    coming = _ask(ctx, pool, step.place)
     while True:
+        # What is under way is looked up while a page comes in, not when the next could be asked for already. Being
+        # a little early is safe: what began since then is left out, too.
+        ahead = _moment_of_asking(ctx)
         page = coming.result()
         more = page.next_cursor if page.offers else None
-        following = None
-        if more and not ctx.lease.slice_over():
-            following = _ask(ctx, pool, more)
+        following = _ask(ctx, pool, more) if more and not ctx.lease.slice_over() else None
+        if following is not None:
+            wait([following], timeout=HEAD_START)
         step = _note(ctx, step, asked, page.offers, f"{WALK}:{more}" if more else f"{REST}:0")
         if following is None:
             return True
-        asked, coming = following
+        asked, coming = ahead, following
 
 
-def _ask(ctx: Context, pool: ThreadPoolExecutor, cursor: str) -> tuple[Asked, Future[OfferPage]]:
+def _ask(ctx: Context, pool: ThreadPoolExecutor, cursor: str) -> Future[OfferPage]:
     ctx.lease.ensure(CALL_SECONDS)
-    asked = _moment_of_asking(ctx)
-    return asked, pool.submit(ctx.client.offers.page, cursor=cursor or None, page_size=PAGE_SIZE)
+    return pool.submit(ctx.client.offers.page, cursor=cursor or None, page_size=PAGE_SIZE)
 
 
 def _moment_of_asking(ctx: Context) -> Asked:
