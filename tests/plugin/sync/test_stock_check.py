@@ -139,7 +139,15 @@ def test_an_order_that_is_not_here_yet_explains_the_difference(sending: Shop) ->
     sending.order((KETTLE, 4))
     sending.import_orders()
     sending.sandbox.faults([orders])
-    change_offer(sending, KETTLE, done_version=Offer.dirty_version, in_doubt=False, read_back_at=None)
+    change_offer(
+        sending,
+        KETTLE,
+        done_version=Offer.dirty_version,
+        in_doubt=False,
+        read_back_at=None,
+        next_try_at=None,
+        attempts=0,
+    )
     assert report(sending, check(sending)) == {KETTLE: ("order in flight", "marked for sending")}
     assert sending.amount_at_bol(KETTLE) == 16
 
