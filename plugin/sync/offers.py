@@ -42,14 +42,15 @@ def record_offers(ctx: Context, offers: Sequence[connector.Offer], asked_at: dat
         row, at_bol = known.get(offer.offer_id), _confirmed(offer, asked_at or now)
         if row is None:
             shown = _shown(offer, "")
-            added.append(
-                {"store_id": ctx.store_id, "offer_id": offer.offer_id, "seen_at": now} | shown | at_bol
-            )
+            mine = {"store_id": ctx.store_id, "offer_id": offer.offer_id, "seen_at": now}
+            added.append(mine | shown | at_bol | {"ordered_version": int(_is_ordered(offer))})
             continue
         shown = _shown(offer, row.title)
         changes = {name: value for name, value in shown.items() if value != getattr(row, name)}
         if _is_back(row, offer):
             changes |= at_bol | {"dirty_version": row.dirty_version + 1}
+            if _is_ordered(offer):
+                changes["ordered_version"] = row.dirty_version + 1
         if changes:
             session.execute(update(Offer).where(Offer.id == row.id).values(seen_at=now, **changes))
         else:
@@ -79,6 +80,11 @@ def _confirmed(offer: connector.Offer, asked_at: datetime) -> dict[str, Any]:
         "confirmed_managed": offer.managed_by_retailer,
         "confirmed_at": asked_at,
     }
+
+
+def _is_ordered(offer: connector.Offer) -> bool:
+    """bol subtracts orders from the amount it has: the amount that is right must be sent even where it is the same."""
+    return offer.corrected_stock is not None and offer.corrected_stock != offer.amount
 
 
 def _is_back(row: Any, offer: connector.Offer) -> bool:

@@ -139,6 +139,14 @@ def test_stock_that_rises_by_as_much_as_was_ordered_is_sent_although_the_amount_
     assert (shop.amount_at_bol(KETTLE), corrected(shop, KETTLE)) == (20, 20)
 
 
+def test_an_amount_that_bol_has_and_subtracts_orders_from_is_sent_although_it_is_right(shop: Shop) -> None:
+    shop.order((KETTLE, 4))
+    add_product("K", 24, KETTLE)
+    shop.connect(send_stock=True)
+    shop.work()
+    assert (shop.amount_at_bol(KETTLE), corrected(shop, KETTLE), shop.free(KETTLE)) == (20, 20, 20)
+
+
 def test_the_list_is_not_read_again_while_the_last_read_is_fresh(shop: Shop) -> None:
     shop.connect(send_stock=True)
     shop.work()
