@@ -92,18 +92,21 @@ class Shop:
 
     def tell(self) -> None:
         """Deliver in this process all events to plugins."""
-        while wakes := events.due(plugins().names):
-            for wake in wakes:
-                jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+        lease = acquire("benchmark")
+        assert lease is not None
+        while events.dispatch(host_port(), lease, "bol") is True:
+            pass
+        lease.release()
 
     @contextmanager
     def context(self) -> Iterator[Context]:
         """Yield what a job on the store is given: its line to bol above all."""
         lease = acquire("benchmark")
-        with self.runtime.context(self.store_id, lease) as ctx:  # type: ignore[arg-type]
-            if ctx is None:
-                raise RuntimeError("the store is gone")
+        assert lease is not None
+        with self.runtime.context(self.store_id, lease) as ctx:
+            assert ctx is not None
             yield ctx
+        lease.release()
 
     def alone(self, kind: str) -> Measured:
         """Do one piece of work in a process of its own, see :mod:`benchmarks.alone`."""

@@ -1,13 +1,14 @@
 """From the commit of one change of stock to bol's receiving it, on an idle system with real workers.
 
-The floor is measured between the changes: two chained jobs that do nothing, in the same workers, and one request.
+The floor is measured in between: two chained jobs that do nothing, in the same workers, and one request.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import redis
@@ -20,18 +21,23 @@ from benchmarks.shop import PIECES, Shop, processes, shop, wait_until
 
 CHANGES = 200
 APART = 0.25
+#: So many changes, then so many chains, and so on.
+TURN = 20
 GOAL = 2.0
 LIMIT_MS = 100.0
 SETTLE_SECONDS = 20.0
+QUIET_SECONDS = 2.0
+
+Item = TypeVar("Item")
 
 
 def measure() -> Iterator[Result]:
-    """Change one product after the other, in turns with the chain of jobs, and read when bol was called."""
+    """Change some products one after the other, in turns with chains of jobs, and read when bol was called."""
     with shop(offers=CHANGES) as running:
         running.connect(send_stock=True)
         running.work_all()
         with processes(running):
-            time.sleep(2)
+            time.sleep(QUIET_SECONDS)
             waits, floors = in_turns(running)
         running.check_amounts(dict.fromkeys(running.eans, PIECES - 1))
     for name, share, limit in (("p50", 50, None), ("p95", 95, LIMIT_MS)):
@@ -55,31 +61,38 @@ def in_turns(running: Shop) -> tuple[list[float], list[float]]:
     host = urlsplit(running.sandbox.url).netloc
     changed: dict[str, float] = {}
     chained: dict[str, float] = {}
-    next_at = time.monotonic()
-    for number, ean in enumerate(running.eans):
-        next_at = sleep_until(next_at + APART)
-        changed[running.offers[ean]] = time.time()
-        running.change(-1, products[ean])
-        next_at = sleep_until(next_at + APART)
-        chained[str(number)] = time.time()
-        noop.enqueue_first(queue, host, number)
+    for start in range(0, CHANGES, TURN):
+        for ean in apart(running.eans[start : start + TURN]):
+            changed[running.offers[ean]] = time.time()
+            running.change(-1, products[ean])
+        for number in apart(range(start, start + TURN)):
+            chained[str(number)] = time.time()
+            noop.enqueue_first(queue, host, number)
     wait_until(lambda: len(running.calls(before)) >= CHANGES, SETTLE_SECONDS)
-    time.sleep(2)
+    wait_until(lambda: len(noted(running, before)) >= CHANGES, SETTLE_SECONDS)
+    time.sleep(QUIET_SECONDS)
     patches = running.calls(before)
     if len(patches) != CHANGES:
         raise RuntimeError(f"{len(patches)} calls for {CHANGES} changes")
     received = {call["path"].rpartition("/")[2]: call["at"] for call in patches}
-    noted = {
+    return differences(changed, received), differences(chained, noted(running, before))
+
+
+def noted(running: Shop, before: int) -> dict[str, float]:
+    """Return when the request of each chain was received."""
+    return {
         parse_qs(call["query"])["number"][0]: call["at"]
         for call in running.sandbox.calls(before)
         if call["path"] == "/retailer/public/ratelimits"
     }
-    return differences(changed, received), differences(chained, noted)
 
 
-def sleep_until(moment: float) -> float:
-    time.sleep(max(0.0, moment - time.monotonic()))
-    return moment
+def apart(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield one after the other, ``APART`` seconds from beginning to beginning."""
+    began = time.monotonic()
+    for number, item in enumerate(items, 1):
+        time.sleep(max(0.0, began + number * APART - time.monotonic()))
+        yield item
 
 
 def differences(began: Mapping[str, float], ended: Mapping[str, float]) -> list[float]:

@@ -67,23 +67,31 @@ def emit(event: Event, subject: str) -> None:
     wake(*(dispatch_wake(plugin) for plugin in interested))
 
 
-def dispatch(host: HostPort, lease: HeldLease, plugin: str) -> bool:
-    """Job: tell one plugin its events, oldest first, in small batches. True when some are left."""
+def dispatch(host: HostPort, lease: HeldLease, plugin: str) -> bool | list[Wake]:
+    """Job: tell one plugin its events, oldest first, in small batches.
+
+    True when some are left, else the wakes that the plugin asked for last, to be sent or worked on at once.
+    """
+    wakes: list[Wake] = []
     while not lease.slice_over():
         lease.ensure()
         batch = _due(plugin)
         if not batch:
-            return False
+            return wakes
+        # There is more to tell: others begin with what was asked for so far.
+        wake(*wakes)
         try:
-            _deliver(host, plugin, batch)
+            wakes = _deliver(host, plugin, batch)
         except Exception as error:
             if not isinstance(error, _Gone):
                 current_app.logger.exception(
                     "a batch for plugin %s failed, its events are delivered one by one", plugin
                 )
+            wakes = []
             for row in batch:
                 lease.ensure()
-                _deliver_alone(host, plugin, row)
+                wakes += _deliver_alone(host, plugin, row)
+    wake(*wakes)
     return True
 
 
@@ -120,8 +128,8 @@ def _due_statement() -> Select[tuple[EventDelivery]]:
     )
 
 
-def _deliver(host: HostPort, plugin: str, rows: Sequence[EventDelivery]) -> None:
-    """Tell a plugin these events in one transaction, which also removes them.
+def _deliver(host: HostPort, plugin: str, rows: Sequence[EventDelivery]) -> list[Wake]:
+    """Tell a plugin these events in one transaction, which also removes them; return the wakes it asks for.
 
     Changes of stock are told last and folded: only the newest of each product counts.
     """
@@ -142,17 +150,17 @@ def _deliver(host: HostPort, plugin: str, rows: Sequence[EventDelivery]) -> None
         if stock:
             changes = tuple(sorted(stock.values(), key=lambda change: change.history_id))
             wakes += plugins().call(plugin, "stock_changed", host=host, changes=changes) or []
-        wake(*wakes)
+    return wakes
 
 
-def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> None:
+def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> list[Wake]:
     """Tell one event; where that fails, put it off, and after the last try park it and tell people."""
     if _held_back(plugin, row):
-        return
+        return []
     try:
-        _deliver(host, plugin, [row])
+        return _deliver(host, plugin, [row])
     except _Gone:
-        return
+        return []
     except Exception as error:
         current_app.logger.exception("event %s of plugin %s failed", row.id, plugin)
         with transaction() as session:
@@ -179,6 +187,7 @@ def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> None:
                         url="/admin/deliveries/",
                     )
                 )
+    return []
 
 
 def _held_back(plugin: str, row: EventDelivery) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 
 import redis
@@ -15,40 +16,61 @@ from host_app.port import host_port
 from host_app.wakes import waker
 
 FAILED_REST_SECONDS = 10.0
+#: A job that took longer leaves what follows to another one: RQ ends a job after 120 s.
+GO_ON_SECONDS = 10.0
 
 
-def run_wake(name: str, queue: str, job: str, args: list[int | str]) -> None:
+def run_wake(name: str, queue: str, job: str, args: list[int | str], *, go_on: bool = False) -> None:
     """Do the work that a wake calls for, unless another process is at it.
 
     RQ may run this twice, and wakes may come twice: the lease makes that harmless. The wake's key is removed before
     anything is looked at, so that what becomes due from here on starts a new job.
 
+    :param go_on: do the most urgent of what follows from it, too: a change of stock reaches its shop sooner when it
+        waits for one job only. What follows is otherwise sent as wakes.
     :raises Exception: what the job raised, after its lease was put to rest for ten seconds.
     """
-    if not plugins().owns_job(job):
-        raise ValueError(f"{job} is not a job of the host or of a loaded plugin")
-    wake = Wake(name, queue, job, tuple(args))
+    began = time.monotonic()
+    following = sorted(dict.fromkeys(_work(Wake(name, queue, job, tuple(args)))), key=_urgency)
+    if not go_on or time.monotonic() - began > GO_ON_SECONDS:
+        waker().send(following)
+    elif following:
+        waker().send(following[1:])
+        _work(following[0])
+
+
+def _work(wake: Wake) -> list[Wake]:
+    """Do one job under its lease; return what is to be done next where it tells that."""
+    if not plugins().owns_job(wake.job):
+        raise ValueError(f"{wake.job} is not a job of the host or of a loaded plugin")
     try:
-        waker().clear(name)
+        waker().clear(wake.name)
     except redis.RedisError:
-        current_app.logger.warning("Redis is away; the wake key of %s expires by itself", name)
-    lease = leases.acquire(name)
+        current_app.logger.warning("Redis is away; the wake key of %s expires by itself", wake.name)
+    lease = leases.acquire(wake.name)
     if lease is None:
-        return
-    module, function = job.split(":")
+        return []
+    module, function = wake.job.split(":")
     try:
-        more = getattr(import_module(module), function)(host_port(), lease, *args)
+        left = getattr(import_module(module), function)(host_port(), lease, *wake.args)
     except LeaseLost:
-        current_app.logger.warning("the lease of %s was lost; whoever holds it goes on", name)
-        return
+        current_app.logger.warning("the lease of %s was lost; whoever holds it goes on", wake.name)
+        return []
     except Exception as error:
         # Rows that the job left changed must not be in the way of what is recorded now.
         db.session.remove()
         lease.rest(FAILED_REST_SECONDS)
-        _tell_people(name, error)
+        _tell_people(wake.name, error)
         raise
-    if lease.release() or more:
+    following = left if isinstance(left, list) else []
+    if lease.release() or (left and not following):
         waker().send([wake])
+    return following
+
+
+def _urgency(wake: Wake) -> int:
+    queues = plugins().queues
+    return queues.index(wake.queue) if wake.queue in queues else len(queues)
 
 
 def _tell_people(name: str, error: Exception) -> None:

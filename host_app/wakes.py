@@ -53,6 +53,7 @@ class Waker:
                     self._queue(wake.queue).enqueue_call(
                         "host_app.jobs.run_wake",
                         args=(wake.name, wake.queue, wake.job, list(wake.args)),
+                        kwargs={"go_on": True},
                         timeout=JOB_SECONDS,
                         result_ttl=0,
                         failure_ttl=FAILED_SECONDS,

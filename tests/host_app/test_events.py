@@ -46,7 +46,8 @@ def emit(*told: tuple[Event, str]) -> None:
 
 
 def dispatch() -> bool:
-    return events.dispatch(host_port(), Unending(), "probe")  # type: ignore[arg-type]
+    """Tell the probe its events, and whether some are left."""
+    return events.dispatch(host_port(), Unending(), "probe") is True  # type: ignore[arg-type]
 
 
 def deliveries() -> list[EventDelivery]:

@@ -12,10 +12,11 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
-from host_app import jobs, leases
+from host_app import events, jobs, leases
 from host_app.db import db, reading, transaction, utcnow
 from host_app.models import LeaseRow, Notification, Warehouse
-from host_app.plugin_api import HostPort, Lease, LeaseLost
+from host_app.plugin_api import HostPort, Lease, LeaseLost, OrderCancelled, Wake
+from host_app.wakes import waker
 from tests.conftest import AppFactory
 from tests.host_app import probe as probes
 from tests.host_app.probe import QUEUE, Probe, count, running
@@ -128,3 +129,36 @@ def test_a_lost_lease_is_no_failure(probe: Probe, doing: Any) -> None:
     doing(lose)
     jobs.run_wake(*WAKE)
     assert notices() == []
+
+
+def tell_with_wakes(probe: Probe, *queues: str) -> None:
+    """Have the probe ask for a wake on each of these queues when it is told something, and tell it."""
+    probe.wakes = [Wake(f"probe:{queue}", queue, WAKE[2], (queue,)) for queue in queues]
+    with transaction():
+        events.emit(OrderCancelled(1, "shop:1", "1", "why"), "order:1")
+    waker().redis.flushdb()
+    wake = events.dispatch_wake("probe")
+    jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args), go_on=True)
+
+
+def test_what_an_event_asks_for_is_worked_on_at_once_the_most_urgent_first(
+    probe: Probe, doing: Any, redis_url: str
+) -> None:
+    got: list[Any] = []
+    doing(
+        lambda host, lease, queue: got.append((queue, leases.held([f"probe:{queue}", "host:dispatch:probe"])))
+    )
+    tell_with_wakes(probe, "later", QUEUE)
+    assert got == [(QUEUE, {f"probe:{QUEUE}"})]
+    waiting = Queue("later", connection=redis.Redis.from_url(redis_url), serializer=JSONSerializer)
+    assert [job.args[0] for job in waiting.jobs] == ["probe:later"]
+
+
+def test_after_a_long_job_what_follows_is_left_to_another(
+    probe: Probe, doing: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "GO_ON_SECONDS", 0.0)
+    got: list[Any] = []
+    doing(lambda *_: got.append(1))
+    tell_with_wakes(probe, QUEUE)
+    assert got == [] and queued(redis_url) == 1
