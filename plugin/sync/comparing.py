@@ -252,7 +252,7 @@ def _settle_gone(session: Any, rows: Sequence[Offer], *, changing: bool) -> list
         session.execute(
             update(Offer)
             .where(Offer.id.in_([row.id for row in rows]), Offer.state == OfferState.LISTED)
-            .values(state=OfferState.GONE, done_version=Offer.dirty_version, next_try_at=None)
+            .values(state=OfferState.GONE, done_version=Offer.dirty_version, next_try_at=None, held_at=None)
         )
     action = Action.MARKED_GONE if changing else Action.REPORTED
     return [

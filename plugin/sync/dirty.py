@@ -18,10 +18,12 @@ NEAR_ZERO = 5
 
 def mark_all(host: HostPort, store_id: int) -> None:
     """Have every offer of a store looked at: "Send stock updates" or a stock setting changed. In a transaction."""
-    host.session.execute(
-        update(Offer)
-        .where(Offer.store_id == store_id, Offer.method == FBR, Offer.product_id.is_not(None))
-        .values(dirty_version=Offer.dirty_version + 1, next_try_at=None, held_at=None)
+    change_offers(
+        host.session,
+        *(Offer.store_id == store_id, Offer.method == FBR, Offer.product_id.is_not(None)),
+        dirty_version=Offer.dirty_version + 1,
+        next_try_at=None,
+        held_at=None,
     )
 
 
@@ -32,10 +34,11 @@ def mark_order_items(ctx: Context, eans: Iterable[str]) -> None:
     """
     if ctx.settings.managed_by_retailer:
         return
-    ctx.host.session.execute(
-        update(Offer)
-        .where(Offer.store_id == ctx.store_id, Offer.ean.in_(list(eans)), Offer.product_id.is_not(None))
-        .values(dirty_version=Offer.dirty_version + 1, held_at=None)
+    change_offers(
+        ctx.host.session,
+        *(Offer.store_id == ctx.store_id, Offer.ean.in_(list(eans)), Offer.product_id.is_not(None)),
+        dirty_version=Offer.dirty_version + 1,
+        held_at=None,
     )
 
 
@@ -49,8 +52,15 @@ def mark_pending(ctx: Context, eans: Collection[str], *, found: bool = True) -> 
     """
     if not eans:
         return
-    session = ctx.host.session
-    products = select(Offer.product_id).where(Offer.ean.in_(eans), Offer.product_id.is_not(None))
+    host, session = ctx.host, ctx.host.session
+    products = set(
+        session.scalars(
+            select(Offer.product_id).where(Offer.ean.in_(eans), Offer.product_id.is_not(None)).distinct()
+        )
+    )
+    # Their offer may be unknown here, while offers of other EANs sell the same product.
+    products |= set(host.products_by_code(eans).values())
+    products.update(*host.products_by_barcode(eans).values())
     rows = session.execute(
         select(
             Offer.id,
@@ -82,6 +92,17 @@ def mark_pending(ctx: Context, eans: Collection[str], *, found: bool = True) -> 
         session.execute(update(Offer), marks)
 
 
+def mark_product_sold(host: HostPort, product_id: int) -> None:
+    """Pieces of this product are sold, and nothing reserves them yet: its offers follow. In a transaction."""
+    change_offers(
+        host.session,
+        *(Offer.product_id == product_id, Offer.method == FBR),
+        dirty_version=Offer.dirty_version + 1,
+        urgent=True,
+        held_at=None,
+    )
+
+
 def near_zero(amount: int | None) -> bool:
     """Tell if an amount is so low, or so unknown, that its offer goes first."""
     return amount is None or amount <= NEAR_ZERO
@@ -95,3 +116,27 @@ def in_need(offers: Any) -> Any:
 def ready(now: Any) -> Any:
     """Return the condition of offers whose next try is not in the future."""
     return or_(Offer.next_try_at.is_(None), Offer.next_try_at <= now)
+
+
+def change_offers(session: Any, *conditions: Any, **values: Any) -> int:
+    """Change the offers that meet these conditions; return how many. In a transaction.
+
+    Rows are locked in one order everywhere, the store's before those of its offers and these by rising id, so that
+    two that change several of them can't lock each other out.
+    """
+    locked = select(Offer.id).where(*conditions).order_by(Offer.id).with_for_update()
+    changed = session.execute(
+        update(Offer)
+        .where(Offer.id.in_(locked))
+        .values(**values)
+        # Nobody has loaded them here, and a store may have very many.
+        .execution_options(synchronize_session=False)
+    )
+    return int(changed.rowcount)
+
+
+def lock_offers(session: Any, row_ids: Iterable[int]) -> None:
+    """Lock offers that are about to be changed in several statements, in the same order."""
+    session.execute(
+        select(Offer.id).where(Offer.id.in_(list(row_ids))).order_by(Offer.id).with_for_update()
+    ).all()

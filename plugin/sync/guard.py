@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -11,7 +12,7 @@ from host_app.plugin_api import HostError, HostPort, Level
 from plugin.models import Offer, OfferState, Store
 from plugin.sync.amounts import amounts
 from plugin.sync.context import Context
-from plugin.sync.dirty import in_need
+from plugin.sync.dirty import change_offers, in_need
 from plugin.sync.mapping import FBR
 
 #: Zeros of the last hour count.
@@ -31,10 +32,15 @@ class Guard:
         self._ctx = ctx
         self._active = 0
         self._zeros: set[int] | None = None
+        self._counts_from: datetime | None = None
 
-    def stops(self, row_ids: Collection[int]) -> bool:
-        """Tell if these offers, which are about to go to zero, must wait for a person. Opens a read transaction."""
-        if self._zeros is None:
+    def stops(self, row_ids: Collection[int], store: Store) -> bool:
+        """Tell if these offers, which are about to go to zero, must wait for a person. Opens a read transaction.
+
+        :param store: as it is now: a person may have decided since the last count.
+        """
+        if self._zeros is None or self._counts_from != store.guard_counts_from:
+            self._counts_from = store.guard_counts_from
             self._zeros = self._count()
         self._zeros |= set(row_ids)
         settings = self._ctx.settings
@@ -46,21 +52,12 @@ class Guard:
     def _count(self) -> set[int]:
         """Return the offers that went to zero within the hour, are kept from it, or are about to."""
         ctx, now = self._ctx, self._ctx.now()
-        mine = Offer.store_id == ctx.store_id
+        mine, active = Offer.store_id == ctx.store_id, _active(ctx.store_id)
         with ctx.host.reading() as session:
-            self._active = session.scalar(
-                select(func.count()).where(
-                    mine,
-                    Offer.method == FBR,
-                    Offer.state == OfferState.LISTED,
-                    Offer.product_id.is_not(None),
-                    Offer.excluded.is_(False),
-                )
-            )
-            allowed = session.scalar(select(Store.guard_counts_from).where(Store.id == ctx.store_id))
-            since = max(now - WINDOW, allowed or now - WINDOW)
+            self._active = session.scalar(select(func.count()).where(*active))
+            since = max(now - WINDOW, self._counts_from or now - WINDOW)
             zeros = set(session.scalars(select(Offer.id).where(mine, Offer.zeroed_at > since)))
-            zeros |= set(session.scalars(select(Offer.id).where(mine, Offer.held_at.is_not(None))))
+            zeros |= set(session.scalars(select(Offer.id).where(*active, Offer.held_at.is_not(None))))
             last = 0
             while rows := session.scalars(
                 select(Offer)
@@ -78,9 +75,8 @@ class Guard:
 def hold(ctx: Context, rows: Collection[Offer]) -> None:
     """Keep these offers from going to zero, and ask a person. In a transaction."""
     session, now = ctx.host.session, ctx.now()
-    held = session.scalar(
-        select(Offer.id).where(Offer.store_id == ctx.store_id, Offer.held_at.is_not(None)).limit(1)
-    )
+    # One that is gone or kept out by now is nothing that people were told of this time.
+    held = session.scalar(select(Offer.id).where(*_active(ctx.store_id), Offer.held_at.is_not(None)).limit(1))
     for row in rows:
         # A change that came since the offer was looked at has it looked at again.
         session.execute(
@@ -101,14 +97,20 @@ def hold(ctx: Context, rows: Collection[Offer]) -> None:
     )
 
 
+def _active(store_id: int) -> list[Any]:
+    """Return the conditions of a store's offers that are ours to update."""
+    return [
+        Offer.store_id == store_id,
+        Offer.method == FBR,
+        Offer.state == OfferState.LISTED,
+        Offer.product_id.is_not(None),
+        Offer.excluded.is_(False),
+    ]
+
+
 def send_anyway(host: HostPort, store_id: int) -> None:
     """The zeros that were held are right: send them. In a transaction. :raises HostError: nothing is held."""
-    released = host.session.execute(
-        update(Offer)
-        .where(Offer.store_id == store_id, Offer.held_at.is_not(None))
-        .values(held_at=None, zero_allowed=True, next_try_at=None, urgent=True)
-    )
-    _released(host, store_id, released.rowcount)
+    _release(host, store_id, zero_allowed=True, next_try_at=None, urgent=True)
 
 
 def discard(host: HostPort, store_id: int) -> None:
@@ -116,17 +118,14 @@ def discard(host: HostPort, store_id: int) -> None:
 
     In a transaction. :raises HostError: nothing is held.
     """
-    released = host.session.execute(
-        update(Offer)
-        .where(Offer.store_id == store_id, Offer.held_at.is_not(None))
-        .values(held_at=None, done_version=Offer.dirty_version)
-    )
-    _released(host, store_id, released.rowcount)
+    _release(host, store_id, done_version=Offer.dirty_version)
 
 
-def _released(host: HostPort, store_id: int, count: int) -> None:
-    if not count:
-        raise HostError("No offer is held back any more.")
-    host.session.execute(
+def _release(host: HostPort, store_id: int, **values: Any) -> None:
+    session = host.session
+    session.execute(
         update(Store).where(Store.id == store_id).values(guard_stopped_at=None, guard_counts_from=host.now())
     )
+    held = (Offer.store_id == store_id, Offer.held_at.is_not(None))
+    if not change_offers(session, *held, held_at=None, **values):
+        raise HostError("No offer is held back any more.")

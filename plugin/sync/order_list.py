@@ -103,6 +103,9 @@ def _read_pass(ctx: Context) -> None:
                     if after not in ahead:
                         ahead[after] = _ask(ctx, pool, after.page, interval)
             with ctx.host.transaction():
+                if not _is_at(ctx, place):
+                    # Import and stock pump read side by side, and the other one has noted this page.
+                    continue
                 noted = note_page(ctx, page.orders)
                 _advance(ctx, store, noted.changes, last=page.last)
             if page.last:
@@ -141,6 +144,28 @@ def read_fresh(ctx: Context, newest: datetime) -> bool:
             return True
         _read_pass(ctx)
     return False
+
+
+def put_off(ctx: Context, error: BolError) -> None:
+    """The stock pump could not read the list: a read that has begun goes on later. Opens a transaction of its own."""
+    when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(Store)
+            .where(Store.id == ctx.store_id, Store.list_began_at.is_not(None))
+            .values(next_import_at=when)
+        )
+
+
+def _is_at(ctx: Context, place: Place) -> bool:
+    """Tell if the read still stands at this page, and keep it there. In a transaction."""
+    here = select(Store.id).where(
+        Store.id == ctx.store_id,
+        Store.list_began_at == place.began,
+        Store.list_pass == place.number,
+        Store.list_page == place.page,
+    )
+    return ctx.host.session.scalar(here.with_for_update(key_share=True)) is not None
 
 
 def _begin(ctx: Context) -> None:

@@ -17,7 +17,7 @@ from plugin.sync.cancellations import REQUEST_MARK, apply_changes
 from plugin.sync.cancelling import keep_order, requested
 from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
-from plugin.sync.dirty import mark_order_items, mark_pending
+from plugin.sync.dirty import mark_order_items, mark_pending, mark_product_sold
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.links import hand_links, link_chosen
 from plugin.sync.mapping import host_order, items_to_pick
@@ -89,6 +89,8 @@ def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> Non
     if product_id is None:
         raise HostError(f"No product has the code or barcode {wanted}.")
     item.product_id = product_id
+    host.session.flush()
+    mark_product_sold(host, product_id)
     read_again(host, row)
     note(host, row.id, f"Item {item.order_item_id} linked to product {wanted} by hand")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ from plugin.connector import BolError, BudgetExhausted, NotFound
 from plugin.models import BolOrder, Offer, OfferState, Store
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
-from plugin.sync.context import CALL_SECONDS, Context
-from plugin.sync.dirty import in_need, ready
+from plugin.sync.context import CALL_SECONDS, Context, is_active
+from plugin.sync.dirty import change_offers, in_need, lock_offers, ready
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.guard import Guard, empties, hold
-from plugin.sync.order_list import read_fresh
+from plugin.sync.order_list import put_off, read_fresh
 from plugin.sync.parallel import in_flight
 
 #: Offers looked at together; more are claimed when fewer than LOW_WATER wait for their call.
@@ -43,6 +43,8 @@ GAP = timedelta(minutes=10)
 #: When to look what became of a call whose answer was lost.
 READ_BACK = timedelta(minutes=1)
 READ_BACK_AT_ONCE = 4
+#: No more is read back after this many seconds of a job: where bol is slow, updates must have their turn, too.
+READ_BACK_SECONDS = 10.0
 
 
 class OfferGone(NotFound):
@@ -88,6 +90,9 @@ def look_after_due(store: Store, settings: StoreSettings, now: datetime) -> bool
     """Tell if the order list must be read because stock was sent after the last read began."""
     if store.stock_sent_at is None or not minds_orders(settings):
         return False
+    if store.list_began_at is not None and store.next_import_at is not None and store.next_import_at > now:
+        # A read has begun, and bol could not be asked: it goes on later.
+        return False
     read_at = store.orders_read_at
     return read_at is None or (read_at <= store.stock_sent_at and read_at + spacing(store) <= now)
 
@@ -108,6 +113,7 @@ class _Pump:
         self._stopping = False
         self._claimed_at = 0.0
         self._empty = False
+        self._outdated = False
 
     def run(self) -> bool:
         """Work until nothing is due, the slice is over, or bol can't be asked. True when work is left."""
@@ -132,10 +138,11 @@ class _Pump:
         self._empty = False
         while True:
             if self._may_claim():
-                if not self._orders_known():
-                    self._empty = True
-                elif pushes := self._claim():
-                    for push in pushes:
+                self._claimed_at = time.monotonic()
+                # What becomes due after this look is not claimed by this one: orders may not be known for it.
+                self._empty = not (self._anything_due() and self._orders_known())
+                if not self._empty:
+                    for push in self._claim():
                         ctx.lease.ensure(CALL_SECONDS)
                         self._running[pool.submit(self._call, push, time.monotonic())] = push
                     continue
@@ -146,7 +153,7 @@ class _Pump:
                 self._settle([(self._running.pop(future), future.result()) for future in done])
 
     def _may_claim(self) -> bool:
-        if self._down is not None or self._ctx.lease.slice_over():
+        if self._down is not None or self._outdated or self._ctx.lease.slice_over():
             return False
         if not self._running:
             return not self._empty
@@ -158,7 +165,7 @@ class _Pump:
     def _orders_known(self) -> bool:
         """Read the order list if the last read is too old; False where orders must be taken over first."""
         ctx = self._ctx
-        if not minds_orders(ctx.settings) or not self._anything_due():
+        if not minds_orders(ctx.settings):
             return True
         store = self._store()
         if store.orders_read_at is None or store.orders_read_at + spacing(store) <= ctx.now():
@@ -167,7 +174,7 @@ class _Pump:
                     return False
             except BolError as error:
                 # Nothing is sent that might be sold already.
-                self._down = error
+                self._list_failed(error)
                 return False
             store = self._store()
         gap = store.orders_imported_at is None or store.orders_imported_at + GAP <= ctx.now()
@@ -196,8 +203,12 @@ class _Pump:
         try:
             return not read_fresh(ctx, ctx.now()) or self._anything_due()
         except BolError as error:
-            self._down = error
+            self._list_failed(error)
             return False
+
+    def _list_failed(self, error: BolError) -> None:
+        self._down = error
+        put_off(self._ctx, error)
 
     def _store(self) -> Store:
         with self._ctx.host.reading() as session:
@@ -219,7 +230,6 @@ class _Pump:
     def _claim(self) -> list[Push]:
         """Choose what to send next and write down that it is about to be sent."""
         ctx = self._ctx
-        self._claimed_at = time.monotonic()
         with ctx.host.reading() as session:
             rows: list[Offer] = []
             # Two looks, because an index can't be read in falling and rising order at once.
@@ -232,11 +242,16 @@ class _Pump:
                         .limit(BATCH - len(rows))
                     ).all()
             wanted = amounts(ctx.host, ctx.store_id, ctx.settings, rows) if rows else {}
+            # Read after the rows: what the new settings marked must not be settled by the old ones.
+            store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
+        self._outdated = not is_active(store) or StoreSettings.load(store.settings) != ctx.settings
+        if self._outdated:
+            return []
         self._empty = not rows
         settled = [row for row in rows if wanted[row.id] is None or self._is_up_to_date(row, wanted[row.id])]
         to_send = [row for row in rows if row not in settled]
         zeros = [row for row in to_send if empties(row, wanted[row.id]) and not row.zero_allowed]
-        held = zeros if zeros and self._guard.stops([row.id for row in zeros]) else []
+        held = zeros if zeros and self._guard.stops([row.id for row in zeros], store) else []
         pushes = [
             Push(
                 row.id,
@@ -273,11 +288,20 @@ class _Pump:
         wanted: dict[int, int | None],
     ) -> None:
         ctx, now = self._ctx, self._ctx.now()
+        ctx.lease.ensure(CALL_SECONDS)
         with ctx.host.transaction() as session:
+            if pushes:
+                self._note_sent(session)
+            lock_offers(session, wanted)
             _update(
                 session,
-                [_done(row.id, row.dirty_version) | {"wanted_amount": wanted[row.id]} for row in settled],
+                [
+                    _done(row.id, row.dirty_version)
+                    | {"wanted_amount": wanted[row.id], "zero_allowed": False}
+                    for row in settled
+                ],
             )
+            _rest(session, [row.id for row in settled])
             if held:
                 hold(ctx, held)
             # From the first call on bol's amount is in doubt until its answer is recorded, also for the next job if
@@ -295,10 +319,9 @@ class _Pump:
                     for push in pushes
                 ],
             )
-            if pushes:
-                self._note_sent(session)
 
     def _note_sent(self, session: Any) -> None:
+        """Before offers are changed: who reads the order list locks the store's row before them, too."""
         session.execute(
             update(Store).where(Store.id == self._ctx.store_id).values(stock_sent_at=self._ctx.now())
         )
@@ -334,12 +357,16 @@ class _Pump:
         made = [(push, error) for push, error in results if not isinstance(error, NotBegun)]
         if not made:
             return
+        # Who was overtaken records nothing: bol may have a newer amount of somebody else's.
+        ctx.lease.ensure(CALL_SECONDS)
         with ctx.host.transaction() as session:
+            self._note_sent(session)
+            lock_offers(session, [push.row_id for push, _ in made])
             _update(session, [self._confirmed(push, now) for push, error in made if error is None])
-            for push, error in sorted(made, key=lambda result: result[0].row_id):
+            for push, error in made:
                 if error is not None:
                     self._failed(session, push, error, now)
-            self._note_sent(session)
+            _rest(session, [push.row_id for push, _ in made])
         self._down = self._down or next(
             (error for _, error in made if error is not None and line_is_down(error)), None
         )
@@ -395,15 +422,8 @@ class _Pump:
         ctx = self._ctx
         when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
         with ctx.host.transaction() as session:
-            session.execute(
-                update(Offer)
-                .where(Offer.store_id == ctx.store_id, in_need(Offer), Offer.next_try_at.is_(None))
-                .values(next_try_at=when)
-            )
-            session.execute(
-                update(Offer)
-                .where(Offer.store_id == ctx.store_id, in_need(Offer), Offer.next_try_at < when)
-                .values(next_try_at=when)
+            change_offers(
+                session, Offer.store_id == ctx.store_id, in_need(Offer), ready(when), next_try_at=when
             )
 
 
@@ -415,14 +435,24 @@ def _done(row_id: int, version: int) -> dict[str, Any]:
         "attempts": 0,
         "error": "",
         "next_try_at": None,
-        "urgent": False,
     }
 
 
 def _update(session: Any, rows: Iterable[dict[str, Any]]) -> None:
-    """Update offers by their ids, in one order, so that nobody else who does can be locked out and lock us out."""
-    if values := sorted(rows, key=lambda row: int(row["id"])):
+    """Update offers by their ids; they are locked."""
+    if values := list(rows):
         session.execute(update(Offer), values)
+
+
+def _rest(session: Any, row_ids: Collection[int]) -> None:
+    """What is dealt with is not urgent any more; what changed meanwhile is as urgent as that made it."""
+    if row_ids:
+        session.execute(
+            update(Offer)
+            .where(Offer.id.in_(row_ids), Offer.urgent.is_(True), Offer.dirty_version <= Offer.done_version)
+            .values(urgent=False)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _read_back(ctx: Context) -> None:
@@ -441,7 +471,14 @@ def _read_back(ctx: Context) -> None:
         except BolError as error:
             return error
 
-    answers = in_flight(READ_BACK_AT_ONCE, rows, read, lambda: ctx.lease.ensure(CALL_SECONDS))
+    def in_time() -> Iterator[Offer]:
+        began = time.monotonic()
+        for row in rows:
+            if time.monotonic() - began > READ_BACK_SECONDS:
+                return
+            yield row
+
+    answers = in_flight(READ_BACK_AT_ONCE, in_time(), read, lambda: ctx.lease.ensure(CALL_SECONDS))
     for done in answers:
         with ctx.host.transaction() as session:
             for row, shown in done:

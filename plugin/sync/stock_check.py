@@ -18,7 +18,7 @@ from plugin.settings import StoreSettings
 from plugin.sync import runs
 from plugin.sync.comparing import keep, look_at
 from plugin.sync.context import CALL_SECONDS, Context, store_url
-from plugin.sync.failures import come_back
+from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.findings import Action, Asked, Cause
 from plugin.sync.mapping import AMSTERDAM
 
@@ -39,6 +39,8 @@ KEPT_COUNTS = ("rules", "differed", "on their way", "corrected", "gone")
 AGAIN = timedelta(seconds=5)
 #: A call gets so many seconds to leave this process, before the work on another page keeps it from running.
 HEAD_START = 0.01
+#: So often is a batch of single reads tried that fails, before those that can't be read are passed over.
+PATIENCE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,18 +242,25 @@ def _read_rest(ctx: Context, pool: ThreadPoolExecutor, step: Step) -> bool:
         ctx.lease.ensure(CALL_SECONDS)
         asked = _moment_of_asking(ctx)
         answers = list(pool.map(lambda row: _read_one(ctx, row.offer_id), rows))
-        shown = [answer for answer in answers if answer is not None]
+        failed = [answer for answer in answers if isinstance(answer, BolError)]
+        if failed and (step.counts.get("failures", 0) < PATIENCE or any(map(line_is_down, failed))):
+            raise failed[0]
+        # One that can't be read however often it is tried must not keep the check from its end.
+        shown = [answer for answer in answers if isinstance(answer, connector.Offer)]
         gone = [row for row, answer in zip(rows, answers, strict=True) if answer is None]
         _count(step.counts, "read singly", len(rows))
         step = _note(ctx, step, asked, shown, f"{REST}:{rows[-1].id}", gone)
     return True
 
 
-def _read_one(ctx: Context, offer_id: str) -> connector.Offer | None:
+def _read_one(ctx: Context, offer_id: str) -> connector.Offer | BolError | None:
+    """Read one offer; None where bol does not know it."""
     try:
         return ctx.client.offers.get(offer_id)
     except NotFound:
         return None
+    except BolError as error:
+        return error
 
 
 # noting what bol showed
@@ -323,7 +332,7 @@ def _postpone(ctx: Context, run_id: int, error: BolError) -> None:
             return
         counts = dict(run.counts)
         failures = int(counts.get("failures", 0))
-        if isinstance(error, BadRequest) and run.cursor:
+        if isinstance(error, BadRequest) and run.cursor.startswith(f"{WALK}:"):
             run.cursor = ""
             counts = {name: counts[name] for name in KEPT_COUNTS if name in counts}
         run.counts = counts | {"failures": failures + 1}

@@ -164,7 +164,10 @@ def _read_again(host: HostPort, store_id: int, state: BolOrderState) -> None:
 
 def _locked(host: HostPort, store_id: int) -> Store:
     store: Store | None = host.session.scalar(
-        select(Store).where(Store.id == store_id).with_for_update().execution_options(populate_existing=True)
+        select(Store)
+        .where(Store.id == store_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     if store is None:
         raise HostError("This store does not exist.")
