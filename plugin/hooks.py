@@ -24,6 +24,7 @@ from host_app.plugin_api import (
     hookimpl,
 )
 from plugin import __version__
+from plugin.commands import commands as command_group
 from plugin.demo import DEMO_SELLER
 from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
@@ -133,6 +134,11 @@ def integrations(host: HostPort) -> list[Integration]:
 @hookimpl
 def admin_views(host: HostPort) -> list[Any]:
     return pages.views(host, Runtime(host))
+
+
+@hookimpl
+def commands(host: HostPort) -> list[Any]:
+    return [command_group(host)]
 
 
 @hookimpl

@@ -1,0 +1,58 @@
+"""A secret of a store is readable nowhere: not in files, Redis, logs, pages or what a command says."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from plugin.secrets import FILE
+from tests.host_app.admin.conftest import Person
+from tests.plugin.views.conftest import SECRET, Site
+
+
+def test_a_secret_is_nowhere_to_be_found(
+    site: Site, chief: Person, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with site.shop() as shop:
+        store_id = shop.runtime.connect_store(
+            name="Keeper", environment="sandbox", client_id="keeper", client_secret=SECRET
+        )
+        shop.runtime.activate(store_id)
+        shop.work()
+        output = shop.app.test_cli_runner().invoke(args=["bol", "rotate-keys"]).output
+        shop.runtime.import_orders(store_id)
+        shop.work()
+        stored = everything_in(redis.Redis.from_url(shop.host.redis_url))
+    assert b"bol:token:" in stored
+    pages = [
+        chief.client.get(f"/admin/bol/{store_id}/{page}") for page in ("", "settings", "offers", "orders")
+    ]
+    assert [page.status_code for page in pages] == [200] * 4
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != FILE]
+    assert any(path.name == "warehouse.sqlite" for path in files)
+    keys = (tmp_path / FILE).read_bytes().split()
+    for secret in (SECRET.encode(), *keys):
+        assert secret not in stored
+        assert secret not in output.encode()
+        assert secret not in caplog.text.encode()
+        assert [page.request.path for page in pages if secret in page.data] == []
+        assert [path.name for path in files if secret in path.read_bytes()] == []
+
+
+def everything_in(client: Any) -> bytes:
+    """Return the names and values of all keys of a Redis."""
+    readers = {
+        b"string": lambda key: [client.get(key)],
+        b"hash": lambda key: [part for pair in client.hgetall(key).items() for part in pair],
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"set": lambda key: list(client.smembers(key)),
+        b"zset": lambda key: client.zrange(key, 0, -1),
+        b"stream": lambda key: [repr(client.xrange(key)).encode()],
+    }
+    parts = [part for key in client.scan_iter() for part in [key, *readers[client.type(key)](key)]]
+    return b"\n".join(parts)
