@@ -137,6 +137,6 @@ def change_offers(session: Any, *conditions: Any, **values: Any) -> int:
 
 def lock_offers(session: Any, row_ids: Iterable[int]) -> None:
     """Lock offers that are about to be changed in several statements, in the same order."""
-    session.execute(
-        select(Offer.id).where(Offer.id.in_(list(row_ids))).order_by(Offer.id).with_for_update()
-    ).all()
+    ids = list(row_ids)
+    if len(ids) > 1:
+        session.execute(select(Offer.id).where(Offer.id.in_(ids)).order_by(Offer.id).with_for_update()).all()
