@@ -498,6 +498,25 @@ class PluginInfo:
     queues: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PlatformHealth:
+    """The platform's signs of life.
+
+    :param database: what is wrong with the database, in words; "" where it answers and is up to date.
+    :param redis: the same of Redis.
+    :param workers: how many are alive; None where Redis is away. ``schedulers`` likewise.
+    :param queued: queue -> jobs that wait in it.
+    :param oldest_event_at: when the oldest event happened that a plugin is still to be told.
+    """
+
+    database: str
+    redis: str
+    workers: int | None
+    schedulers: int | None
+    queued: Mapping[str, int]
+    oldest_event_at: datetime | None
+
+
 # --- the port ---------------------------------------------------------------------------------------------------
 
 
@@ -535,6 +554,9 @@ class HostPort(Protocol):
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC."""
+
+    def health(self) -> PlatformHealth:
+        """Return how the platform is. Outside of any transaction; may take seconds where something is away."""
 
     def wake(self, *wakes: Wake) -> None:
         """Start jobs: after the commit inside a transaction, at once outside. Never raises where Redis is away."""

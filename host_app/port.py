@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from host_app import db
+from host_app import db, health
 from host_app.carriers import CARRIERS
 from host_app.config import Config
 from host_app.models import Warehouse
@@ -26,6 +26,7 @@ from host_app.plugin_api import (
     OrderView,
     Parcel,
     PicklistView,
+    PlatformHealth,
     ProductView,
     Wake,
 )
@@ -63,6 +64,9 @@ class Host:
 
     def now(self) -> datetime:
         return db.utcnow()
+
+    def health(self) -> PlatformHealth:
+        return health.platform_health()
 
     def wake(self, *wakes: Wake) -> None:
         wake(*wakes)

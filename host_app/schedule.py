@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from flask import Flask
 from sqlalchemy import delete, update
 
-from host_app import events, leases
+from host_app import events, health, leases
 from host_app.db import current_session, db, insert_if_absent, reading, transaction, utcnow
 from host_app.models import EventDelivery, Schedule
 from host_app.plugin_api import OrderImport, Wake
@@ -85,6 +85,7 @@ def run(app: Flask) -> None:
         began = time.monotonic()
         with app.app_context():
             try:
+                health.beat()
                 tick(utcnow())
             except Exception:
                 log.exception("a tick of the scheduler failed")

@@ -37,6 +37,7 @@ from plugin.sync import (
     cancelling,
     closing,
     corrections,
+    doctor,
     guard,
     labels,
     orders,
@@ -137,6 +138,10 @@ class Runtime:
         if environment is None:
             raise HostError(f"This store lives in the {name}: set {SANDBOX_VARIABLE} to reach it.")
         return environment
+
+    def examine(self) -> list[doctor.Finding]:
+        """Look at everything the connector stands on, and call bol for each store."""
+        return doctor.examine(self.host, self._client)
 
     # what people do
 

@@ -1,0 +1,264 @@
+"""The doctor: looks at everything the connector stands on, and says of each trouble what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from host_app.plugin_api import HostError, HostPort, PlatformHealth
+from plugin.connector import BolClient, BolError, Deadline
+from plugin.connector.routes import RATE_LIMITS
+from plugin.key_rotation import unreadable_stores
+from plugin.models import (
+    BolOrder,
+    CancellationEffect,
+    EffectState,
+    LabelEffect,
+    Offer,
+    ProcessStatusRow,
+    Run,
+    RunState,
+    ShipmentEffect,
+    Store,
+    StoreState,
+    TransportEffect,
+)
+from plugin.secrets import SecretUnreadable
+from plugin.settings import StoreSettings
+from plugin.sync.dirty import in_need
+from plugin.sync.failures import line_is_down
+
+CALL_SECONDS = 10.0
+#: Our clock may be wrong by so much; bol's answers tell whole seconds.
+CLOCK_TOLERANCE = timedelta(seconds=30)
+#: Work that has been due for longer is overdue: somebody should have done it.
+OVERDUE = timedelta(minutes=5)
+
+MakeLine = Callable[[Store], BolClient]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. ``store`` is "" where it concerns all; ``advice`` is what to do about trouble."""
+
+    check: str
+    ok: bool
+    text: str
+    store: str = ""
+    advice: str = ""
+
+
+def examine(host: HostPort, line: MakeLine) -> list[Finding]:
+    """Look at everything; never raises for what it finds. Changes nothing, here or at bol.
+
+    :param line: makes a store's client; raises SecretUnreadable or HostError.
+    """
+    health = host.health()
+    findings = list(_platform(health))
+    if health.database:
+        return findings
+    findings.append(_events(health, host.now()))
+    findings += _keys(host)
+    with host.reading() as session:
+        stores = list(session.scalars(select(Store).order_by(Store.id)))
+    for store in stores:
+        findings += _line(host, store, line, signed=not health.redis)
+    for store in stores:
+        findings += _overdue(host, store)
+    return findings
+
+
+def _platform(health: PlatformHealth) -> Iterator[Finding]:
+    if health.database:
+        yield Finding(
+            "database",
+            False,
+            health.database,
+            advice="Run: flask --app host_app upgrade. Check DATABASE_URL.",
+        )
+    else:
+        yield Finding("database", True, "It answers and is up to date.")
+    if health.redis:
+        yield Finding(
+            "redis",
+            False,
+            f"Redis does not answer: {health.redis}",
+            advice="Start it, or correct REDIS_URL. Nothing is lost: work goes on when it is back.",
+        )
+        return
+    yield Finding("redis", True, "It answers.")
+    for check, count, command in (
+        ("workers", health.workers, "worker"),
+        ("scheduler", health.schedulers, "scheduler"),
+    ):
+        if count:
+            yield Finding(check, True, f"{count} running.")
+        else:
+            yield Finding(check, False, "None is running.", advice=f"Start: flask --app host_app {command}.")
+    waiting = ", ".join(f"{name} {count}" for name, count in health.queued.items())
+    yield Finding("queues", True, f"Jobs waiting: {waiting}.")
+
+
+def _events(health: PlatformHealth, now: datetime) -> Finding:
+    """Tell if what happens here reaches the connector."""
+    age = now - (health.oldest_event_at or now)
+    if age <= OVERDUE:
+        return Finding("events", True, "Plugins are told in time.")
+    return Finding(
+        "events",
+        False,
+        f"The oldest event that plugins were not told waits for {_told(age)}.",
+        advice="Check that a worker runs. See also the page of deliveries.",
+    )
+
+
+def _keys(host: HostPort) -> Iterator[Finding]:
+    """Tell if the secret of each store can be read."""
+    try:
+        unreadable = unreadable_stores(host)
+    except SecretUnreadable as error:
+        yield Finding("keys", False, str(error), advice="Nothing is sent to bol or read from it until then.")
+        return
+    for name in unreadable:
+        yield Finding(
+            "keys",
+            False,
+            "No key here can read its secret.",
+            name,
+            "Put the key it was written with back, after the newest, into BOL_ENCRYPTION_KEYS or the key file.",
+        )
+    if not unreadable:
+        yield Finding("keys", True, "All secrets can be read.")
+
+
+def _line(host: HostPort, store: Store, line: MakeLine, *, signed: bool) -> Iterator[Finding]:
+    """Call bol as the store: reachable, clock, token, and each list it needs. Tokens need Redis."""
+    try:
+        client = line(store)
+    except SecretUnreadable:
+        # Told among the keys.
+        return
+    except HostError as error:
+        yield Finding(
+            "bol", False, str(error), store.name, "Set the variable as it was when the store was connected."
+        )
+        return
+    try:
+        began = host.now()
+        try:
+            answer = client.call(RATE_LIMITS, deadline=Deadline.after(CALL_SECONDS))
+        except BolError as error:
+            yield _refused("bol", store, error)
+            return
+        yield Finding("bol", True, "It can be reached.", store.name)
+        yield from _clock(store, answer.headers.get("date", ""), began, host.now())
+        if signed:
+            yield from _signed(store, client)
+    finally:
+        client.close()
+
+
+def _clock(store: Store, date: str, began: datetime, ended: datetime) -> Iterator[Finding]:
+    """Compare bol's time with ours; where its answer is slow, ours is anything in between."""
+    try:
+        theirs = parsedate_to_datetime(date)
+    except ValueError:
+        return
+    ahead = max(began - theirs - timedelta(seconds=1), theirs - ended, timedelta(0))
+    if ahead <= CLOCK_TOLERANCE:
+        yield Finding("clock", True, "It agrees with bol's.", store.name)
+        return
+    way = "ahead of" if began > theirs else "behind"
+    yield Finding(
+        "clock",
+        False,
+        f"The clock of this machine is {ahead.total_seconds():.0f} seconds {way} bol's.",
+        store.name,
+        "Set it right, and keep it so by NTP.",
+    )
+
+
+def _signed(store: Store, client: BolClient) -> Iterator[Finding]:
+    """Read the first of each list; the first call also needs a token. Stops where all others would fail as well."""
+    calls: tuple[tuple[str, Callable[[Deadline], object]], ...] = (
+        ("orders", lambda deadline: client.orders.page(deadline=deadline)),
+        ("offers", lambda deadline: client.offers.page(page_size=1, deadline=deadline)),
+        ("shipments", lambda deadline: client.shipments.page(deadline=deadline)),
+    )
+    for number, (check, call) in enumerate(calls):
+        try:
+            call(Deadline.after(CALL_SECONDS))
+        except BolError as error:
+            if line_is_down(error):
+                yield _refused("token" if number == 0 else check, store, error)
+                return
+            yield _refused(check, store, error)
+        else:
+            if number == 0:
+                yield Finding("token", True, "bol accepts the sign-in.", store.name)
+            yield Finding(check, True, "They can be read.", store.name)
+
+
+def _refused(check: str, store: Store, error: BolError) -> Finding:
+    return Finding(check, False, str(error), store.name, error.operator_text())
+
+
+def _overdue(host: HostPort, store: Store) -> Iterator[Finding]:
+    """Count the work that is due, by kind, with the age of the oldest."""
+    now, active = host.now(), store.state == StoreState.ACTIVE
+    found = False
+    with host.reading() as session:
+        for kind, column, conditions in _owed(store, active):
+            count, oldest = session.execute(
+                select(func.count(), func.min(column)).where(column <= now, *conditions)
+            ).one()
+            if not count:
+                continue
+            found = True
+            age = now - oldest
+            text = f"{kind}: {count} due, the oldest for {_told(age)}."
+            advice = "Check that a worker runs, and what it says of this store." if age > OVERDUE else ""
+            yield Finding("due", age <= OVERDUE, text, store.name, advice)
+    if not found:
+        yield Finding("due", True, "Nothing is overdue.", store.name)
+
+
+def _owed(store: Store, active: bool) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    """Yield each kind of work that the store's state and settings allow: its name, its due column, its conditions."""
+    settings = StoreSettings.load(store.settings)
+    yield "answers of bol", ProcessStatusRow.next_poll_at, (ProcessStatusRow.store_id == store.id,)
+    yield "imports and checks", Run.due_at, (Run.store_id == store.id, Run.state == RunState.RUNNING)
+    if not active:
+        return
+    if settings.import_orders:
+        yield "reading the order list", Store.next_import_at, (Store.id == store.id,)
+        yield "orders", BolOrder.read_due_at, (BolOrder.store_id == store.id,)
+    effects: list[tuple[str, Any]] = [("cancellations", CancellationEffect), ("labels", LabelEffect)]
+    if settings.send_shipments:
+        effects += [("shipments", ShipmentEffect), ("changed tracking codes", TransportEffect)]
+    for kind, model in effects:
+        open_states = (EffectState.WANTED, EffectState.UNKNOWN)
+        yield kind, model.due_at, (model.store_id == store.id, model.state.in_(open_states))
+    if settings.send_stock:
+        # An offer that was not tried yet has no due moment: it goes at once.
+        yield (
+            "stock updates to be tried again",
+            Offer.next_try_at,
+            (Offer.store_id == store.id, in_need(Offer)),
+        )
+
+
+def _told(age: timedelta) -> str:
+    """Say a length of time in its largest unit."""
+    minutes = int(age.total_seconds() // 60)
+    if minutes < 1:
+        return "less than a minute"
+    for unit, size in (("days", 1440), ("hours", 60)):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}"
+    return f"{minutes} minutes"
