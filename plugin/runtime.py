@@ -40,6 +40,7 @@ from plugin.sync import (
     doctor,
     guard,
     labels,
+    offer_decisions,
     orders,
     runs,
     shipments,
@@ -242,6 +243,42 @@ class Runtime:
         with self.host.transaction():
             stores.start_product_import(self.host, store_id)
             self.host.wake(wake_for(PRODUCTS, store_id))
+
+    def link_offer(self, store_id: int, row_id: int, code: str) -> None:
+        """:raises HostError: no product has this code or barcode, or bol ships the offer."""
+        with self.host.transaction():
+            offer_decisions.link(self.host, offer_decisions.locked(self.host, store_id, row_id), code)
+            self.host.wake(wake_for(STOCK, store_id), wake_for(ORDERS, store_id))
+
+    def unlink_offer(self, store_id: int, row_id: int) -> None:
+        """:raises HostError: the offer has no product."""
+        with self.host.transaction():
+            offer_decisions.unlink(self.host, offer_decisions.locked(self.host, store_id, row_id))
+
+    def match_offer_again(self, store_id: int, row_id: int) -> None:
+        """:raises HostError: nobody chose the offer's product."""
+        with self.host.transaction():
+            offer_decisions.match_again(self.host, offer_decisions.locked(self.host, store_id, row_id))
+            self.host.wake(wake_for(STOCK, store_id))
+
+    def push_offer(self, store_id: int, row_id: int) -> None:
+        """:raises HostError: its stock can't be sent, and why."""
+        with self.host.transaction():
+            offer_decisions.push(self.host, offer_decisions.locked(self.host, store_id, row_id))
+            self.host.wake(wake_for(STOCK, store_id))
+
+    def exclude_offer(self, store_id: int, row_id: int, excluded: bool) -> None:
+        """:raises HostError: the offer does not exist."""
+        with self.host.transaction():
+            row = offer_decisions.locked(self.host, store_id, row_id)
+            offer_decisions.exclude(self.host, row, excluded)
+            self.host.wake(wake_for(STOCK, store_id))
+
+    def set_safety_stock(self, store_id: int, row_id: int, pieces: int | None) -> None:
+        """:raises HostError: the offer has no product, or the number can't be used."""
+        with self.host.transaction():
+            offer_decisions.set_safety_stock(self.host, store_id, row_id, pieces)
+            self.host.wake(wake_for(STOCK, store_id))
 
     def check_stock(self, store_id: int, dry: bool, who: str) -> int:
         """Begin a stock check and return its run; a store that sends no stock gets one that only reports.

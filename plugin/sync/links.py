@@ -245,9 +245,11 @@ def choose(host: HostPort, row: Offer, product_id: int) -> None:
 def release(host: HostPort, row: Offer) -> None:
     """Let an offer find its product by its EAN again. In a transaction."""
     store = host.session.get(Store, row.store_id)
-    lookup = StoreSettings.load(store.settings).lookup
+    matches = find_matches(host, StoreSettings.load(store.settings).lookup, [row.ean])
     row.link = OfferLink.AUTO
-    _settle(host, [row], find_matches(host, lookup, [row.ean]))
+    if row.product_id not in matches.get(row.ean, Match()).products:
+        row.product_id = None
+    _settle(host, [row], matches)
 
 
 def _settle(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
@@ -16,7 +16,6 @@ from plugin.models import (
     EffectState,
     LabelEffect,
     Offer,
-    OfferState,
     Run,
     RunState,
     ShipmentEffect,
@@ -24,32 +23,18 @@ from plugin.models import (
     StoreState,
 )
 from plugin.settings import StoreSettings
+from plugin.sync import runs
 from plugin.sync.cancelling import unanswered
-from plugin.sync.mapping import AMSTERDAM, FBR, start_of_day
+from plugin.sync.mapping import AMSTERDAM, start_of_day
+from plugin.sync.offer_states import FAILED, LINKED_STATES, OFFER_STATES, WAITING, count_matches, offer_state
 from plugin.sync.products import KIND
 
-GONE, BOL_SHIPS, NO_PRODUCT = "gone", "bol ships", "no product"
-WAITING, FAILED, UP_TO_DATE = "waiting", "failed", "up to date"
-OFFER_STATES = (UP_TO_DATE, WAITING, FAILED, NO_PRODUCT, BOL_SHIPS, GONE)
 #: Orders: the states of the row, and this one where the last try to read or take it over failed.
 ORDER_STATES = (*(state.value for state in BolOrderState), FAILED)
 #: What only a person can end.
 FOR_A_PERSON = (EffectState.REFUSED, EffectState.DECISION)
 #: A shipment that is not due waits for its carrier's code.
 NO_CARRIER = and_(ShipmentEffect.state == EffectState.WANTED, ShipmentEffect.due_at.is_(None))
-
-
-def offer_state() -> ColumnElement[str]:
-    """Return the expression that tells in one word where an offer stands."""
-    due = Offer.dirty_version > Offer.done_version
-    return case(
-        (Offer.state == OfferState.GONE, GONE),
-        (Offer.method != FBR, BOL_SHIPS),
-        (Offer.product_id.is_(None), NO_PRODUCT),
-        (and_(due, Offer.error != ""), FAILED),
-        (due, WAITING),
-        else_=UP_TO_DATE,
-    )
 
 
 def order_state() -> ColumnElement[str]:
@@ -65,6 +50,8 @@ class Overview:
     label_decisions: purchases of labels of which only a person can find out if bol sold them.
     requests: orders of which the customer asks to cancel something, and nobody has answered.
     importing: the walk over the offers that is under way. last_import: the newest one.
+    matches: offers by how they came to their product, and by what is unclear about it.
+    names_to_come: products whose names are being read from bol's catalogue. at: when this was so.
     """
 
     store: Store
@@ -78,6 +65,9 @@ class Overview:
     requests: int
     confirmed_today: int
     held: int
+    matches: Mapping[str, int]
+    names_to_come: int
+    at: datetime
 
     @property
     def active(self) -> bool:
@@ -104,7 +94,22 @@ class Overview:
 
     @property
     def linked(self) -> int:
-        return sum(self.offers[state] for state in (UP_TO_DATE, WAITING, FAILED))
+        return sum(self.offers[state] for state in LINKED_STATES)
+
+    @property
+    def percent_imported(self) -> int | None:
+        """Return how much of the offers was walked over; None where nobody knows how many there are."""
+        run = self.importing
+        return None if run is None else runs.share_done(run, self._walked(run))
+
+    @property
+    def import_left(self) -> timedelta | None:
+        """Return how long the walk will take at its pace; None where that can't be told."""
+        run = self.importing
+        return None if run is None else runs.time_left(run, self._walked(run), self.at)
+
+    def _walked(self, run: Run) -> int:
+        return int(run.counts.get("offers", 0))
 
     @property
     def parcels_for_a_person(self) -> int:
@@ -115,6 +120,7 @@ class Overview:
         """Tell if the page is about to look different by itself."""
         return (
             self.importing is not None
+            or (self.active and bool(self.names_to_come))
             or self.reading_orders
             or bool(self.parcels["sent"])
             or (self.sending_shipments and bool(self.parcels["wanted"]))
@@ -185,6 +191,11 @@ def _overview(host: HostPort, session: Any, store: Store) -> Overview:
             )
         ),
         held=session.scalar(_count_held(Offer.store_id == store.id)),
+        matches=count_matches(session, store.id),
+        names_to_come=session.scalar(
+            select(func.count()).where(Offer.store_id == store.id, Offer.title_due_at <= host.now())
+        ),
+        at=host.now(),
     )
 
 

@@ -1,15 +1,19 @@
-"""The offers of a store: which product each follows, and what bol was told of its stock."""
+"""The offers of a store: which product each follows, what bol was told of its stock, and what is wrong with EANs."""
 
 from __future__ import annotations
 
-from flask import request
+from flask import abort, redirect, request, url_for
 from sqlalchemy import select
 
-from plugin.models import Offer
+from plugin.models import Offer, ProductRule
 from plugin.settings import StoreSettings
-from plugin.sync.overview import OFFER_STATES, offer_state
-from plugin.views.base import Answer, BolView, shows
+from plugin.sync import ean_doctor
+from plugin.sync.amounts import amounts
+from plugin.sync.offer_states import FILTERS, narrowed, offer_state
+from plugin.views.base import Answer, BolView, does, shows, telling
 from plugin.views.paging import chosen, read_page
+
+OFFER = "/<int:store_id>/offers/<int:row_id>"
 
 
 class OfferPages(BolView):
@@ -18,26 +22,138 @@ class OfferPages(BolView):
     @shows("/<int:store_id>/offers")
     def offers(self, store_id: int) -> Answer:
         """List a store's offers."""
-        store, state = self.store(store_id), chosen("state", OFFER_STATES)
+        store, state = self.store(store_id), chosen("state", FILTERS)
+        settings = StoreSettings.load(store.settings)
         text = request.args.get("q", "").strip()
-        word = offer_state().label("word")
-        statement = select(Offer, word).where(Offer.store_id == store_id).order_by(Offer.id)
+        statement = select(Offer, offer_state()).where(Offer.store_id == store_id).order_by(Offer.id)
         if state:
-            statement = statement.where(word == state)
+            statement = narrowed(statement, state)
         if text:
             statement = statement.where(Offer.ean.startswith(text, autoescape=True))
         with self.host.reading() as session:
             page = read_page(session, statement)
-            ids = [row.product_id for row, _word in page.rows if row.product_id is not None]
-            products, stock = self.host.products(ids), self.host.free_stock(ids)
+            rows = [row for row, _word in page.rows]
+            ids = [row.product_id for row in rows if row.product_id is not None]
+            products = self.host.products(ids)
+            stock = self.host.free_stock(ids, settings.stock_warehouses or None)
+            wanted = amounts(self.host, store_id, settings, rows)
         return self.page(
             "offers",
             store=store,
-            settings=StoreSettings.load(store.settings),
+            settings=settings,
             page=page,
             products=products,
             stock=stock,
+            wanted=wanted,
             state=state,
             q=text,
             tab="offers",
         )
+
+    @shows(OFFER)
+    def offer(self, store_id: int, row_id: int) -> Answer:
+        """Show one offer, and what a person can decide about it."""
+        store = self.store(store_id)
+        settings = StoreSettings.load(store.settings)
+        with self.host.reading() as session:
+            found = session.execute(
+                select(Offer, offer_state()).where(Offer.id == row_id, Offer.store_id == store_id)
+            ).first()
+            if found is None:
+                abort(404)
+            row, word = found
+            ids = [] if row.product_id is None else [row.product_id]
+            product = self.host.products(ids).get(row.product_id)
+            free = self.host.free_stock(ids, settings.stock_warehouses or None).get(row.product_id)
+            wanted = amounts(self.host, store_id, settings, [row])[row.id]
+            rule = session.get(ProductRule, (store_id, row.product_id)) if ids else None
+            diagnosis = ean_doctor.diagnose(self.host, store_id, settings, [row])[row.id]
+        return self.page(
+            "offer",
+            store=store,
+            settings=settings,
+            row=row,
+            word=word,
+            product=product,
+            free=free,
+            wanted=wanted,
+            safety_stock=None if rule is None else rule.safety_stock,
+            diagnosis=diagnosis,
+            tab="offers",
+        )
+
+    @does(f"{OFFER}/link")
+    def link_offer(self, store_id: int, row_id: int) -> Answer:
+        """Choose the product of an offer."""
+        with telling("The offer is linked. It follows this product until you change that."):
+            self.actions.link_offer(store_id, row_id, request.form.get("code", ""))
+        return self._back_to_offer(store_id, row_id)
+
+    @does(f"{OFFER}/unlink")
+    def unlink_offer(self, store_id: int, row_id: int) -> Answer:
+        """Take the product of an offer away."""
+        with telling("The offer is unlinked. bol was told nothing, and keeps the amount that it has."):
+            self.actions.unlink_offer(store_id, row_id)
+        return self._back_to_offer(store_id, row_id)
+
+    @does(f"{OFFER}/match")
+    def match_offer(self, store_id: int, row_id: int) -> Answer:
+        """Let an offer find its product by EAN again."""
+        with telling("From now on the offer finds its product by its EAN."):
+            self.actions.match_offer_again(store_id, row_id)
+        return self._back_to_offer(store_id, row_id)
+
+    @does(f"{OFFER}/push")
+    def push_offer(self, store_id: int, row_id: int) -> Answer:
+        """Send an offer's stock at once."""
+        with telling("The stock is being sent to bol."):
+            self.actions.push_offer(store_id, row_id)
+        return self._back_to_offer(store_id, row_id)
+
+    @does(f"{OFFER}/exclude")
+    def exclude_offer(self, store_id: int, row_id: int) -> Answer:
+        """Keep an offer out of stock updates."""
+        with telling("The offer is kept out: bol keeps the amount that it has."):
+            self.actions.exclude_offer(store_id, row_id, True)
+        return self._back_to_offer(store_id, row_id)
+
+    @does(f"{OFFER}/include")
+    def include_offer(self, store_id: int, row_id: int) -> Answer:
+        """Let an offer into stock updates again."""
+        with telling("The offer takes part in stock updates again."):
+            self.actions.exclude_offer(store_id, row_id, False)
+        return self._back_to_offer(store_id, row_id)
+
+    @does(f"{OFFER}/safety-stock")
+    def offer_safety_stock(self, store_id: int, row_id: int) -> Answer:
+        """Keep pieces of the offer's product back in this store."""
+        typed = request.form.get("pieces", "").strip()
+        # A number that can't be read is refused as one that can't be used.
+        pieces = None if not typed else int(typed) if typed.isascii() and typed.isdigit() else -1
+        with telling("The safety stock is saved, for all offers of this product in this store."):
+            self.actions.set_safety_stock(store_id, row_id, pieces)
+        return self._back_to_offer(store_id, row_id)
+
+    @shows("/<int:store_id>/eans")
+    def eans(self, store_id: int) -> Answer:
+        """Show what is wrong with EANs, and what to do about it."""
+        store, kind = self.store(store_id), chosen("state", ean_doctor.KINDS)
+        settings = StoreSettings.load(store.settings)
+        with self.host.reading() as session:
+            counts = ean_doctor.count(session, store_id)
+            page = read_page(session, ean_doctor.ailing(store_id, kind))
+            rows = [row for (row,) in page.rows]
+            found = ean_doctor.diagnose(self.host, store_id, settings, rows)
+        return self.page(
+            "eans",
+            store=store,
+            settings=settings,
+            page=page,
+            found=found,
+            counts=counts,
+            state=kind,
+            tab="eans",
+        )
+
+    def _back_to_offer(self, store_id: int, row_id: int) -> Answer:
+        return redirect(url_for("bol.offer", store_id=store_id, row_id=row_id))

@@ -50,6 +50,13 @@ class StorePages(BolView):
             self.actions.import_products(store_id)
         return self._back(store_id)
 
+    @does("/<int:store_id>/import-products/<int:run_id>/stop")
+    def stop_import(self, store_id: int, run_id: int) -> Answer:
+        """End the walk over the offers where it is."""
+        with telling("The import is stopped. What it did so far stays."):
+            self.actions.stop_run(store_id, run_id)
+        return self._back(store_id)
+
     @does("/<int:store_id>/send-zeros")
     def send_zeros(self, store_id: int) -> Answer:
         """Send the zeros that the guard holds back."""

@@ -9,8 +9,8 @@ from typing import Any
 from flask_babel import format_date, format_datetime, format_timedelta, to_user_timezone  # type: ignore[import-untyped]
 
 from host_app.plugin_api import Level
-from plugin.models import BolOrderState, EffectState, RunState
-from plugin.sync import overview, panels
+from plugin.models import BolOrderState, EffectState, OfferLink, RunState
+from plugin.sync import eans, offer_states, panels
 from plugin.sync.findings import Action, Cause, Skipped
 
 #: Environment of a store -> how a person chooses it, and what it means.
@@ -37,16 +37,45 @@ ORDERS: Mapping[str, tuple[str, Level]] = {
     BolOrderState.IMPORTED: ("imported", Level.SUCCESS),
     BolOrderState.NOTHING_TO_SHIP: ("nothing to ship", Level.INFO),
     BolOrderState.TOO_OLD: ("older than the start date", Level.INFO),
-    overview.FAILED: ("with an error", Level.DANGER),
+    offer_states.FAILED: ("with an error", Level.DANGER),
 }
 
 OFFERS: Mapping[str, tuple[str, Level]] = {
-    overview.UP_TO_DATE: ("up to date", Level.SUCCESS),
-    overview.WAITING: ("waiting to be sent", Level.INFO),
-    overview.FAILED: ("failed", Level.DANGER),
-    overview.NO_PRODUCT: ("no product", Level.WARNING),
-    overview.BOL_SHIPS: ("bol ships it", Level.INFO),
-    overview.GONE: ("gone at bol", Level.INFO),
+    offer_states.UP_TO_DATE: ("up to date", Level.SUCCESS),
+    offer_states.WAITING: ("waiting to be sent", Level.INFO),
+    offer_states.FAILED: ("failed", Level.DANGER),
+    offer_states.HELD: ("held by the guard", Level.WARNING),
+    offer_states.EXCLUDED: ("kept out", Level.INFO),
+    offer_states.NO_PRODUCT: ("no product", Level.WARNING),
+    offer_states.UNLINKED: ("unlinked by hand", Level.INFO),
+    offer_states.BOL_SHIPS: ("bol ships it", Level.INFO),
+    offer_states.GONE: ("gone at bol", Level.INFO),
+}
+
+#: How an offer came to its product.
+LINKS: Mapping[str, str] = {
+    OfferLink.AUTO: "found by its EAN",
+    OfferLink.CREATED: "made from this offer by an import",
+    OfferLink.HAND: "linked by hand",
+    OfferLink.UNLINKED: "unlinked by hand",
+}
+
+#: What is wrong with an EAN -> in words, and what to do about it.
+EAN_PROBLEMS: Mapping[str, tuple[str, str]] = {
+    eans.MISSING: ("bol shows no EAN for this offer", "Look at the offer in bol's seller portal."),
+    eans.NOT_DIGITS: (
+        "there are other signs than digits in it",
+        "Look at the offer in bol's seller portal; compare it with the number on the article.",
+    ),
+    eans.LENGTH: (
+        "an EAN has 8, 12, 13 or 14 digits",
+        "Compare it with the number on the article: digits were lost or added.",
+    ),
+    eans.ZEROS: ("it is all zeros", "Give the offer its real EAN in bol's seller portal."),
+    eans.CHECK_DIGIT: (
+        "its last digit does not fit the others",
+        "Compare it with the number on the article: a digit is wrong, or two changed places.",
+    ),
 }
 RUNS: Mapping[str, tuple[str, Level]] = {
     RunState.RUNNING: ("running", Level.INFO),

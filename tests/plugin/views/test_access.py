@@ -10,7 +10,18 @@ from plugin.models import Store, StoreState
 from tests.host_app.admin.conftest import Person
 from tests.plugin.views.conftest import Site
 
-EVERYONE = ("", "1/", "1/orders", "1/offers", "1/shipments", "1/labels", "1/checks", "1/checks/2")
+EVERYONE = (
+    "",
+    "1/",
+    "1/orders",
+    "1/offers",
+    "1/offers/1",
+    "1/eans",
+    "1/shipments",
+    "1/labels",
+    "1/checks",
+    "1/checks/2",
+)
 ADMINISTRATORS = ("connect", "1/settings", "1/summary", "1/stock-plan")
 BUTTONS = (
     "connect",
@@ -21,6 +32,14 @@ BUTTONS = (
     "1/discard-zeros",
     "1/import-orders",
     "1/import-products",
+    "1/import-products/1/stop",
+    "1/offers/1/link",
+    "1/offers/1/unlink",
+    "1/offers/1/match",
+    "1/offers/1/push",
+    "1/offers/1/exclude",
+    "1/offers/1/include",
+    "1/offers/1/safety-stock",
     "1/checks/start",
     "1/checks/2/stop",
     "1/stock-plan/work-out",
@@ -109,7 +128,18 @@ def test_buttons_are_not_addresses(chief: Person) -> None:
 
 
 def test_a_store_that_is_not_there(chief: Person) -> None:
-    names = ("", "orders", "orders/1", "offers", "shipments", "labels", "settings", "summary")
+    names = (
+        "",
+        "orders",
+        "orders/1",
+        "offers",
+        "offers/1",
+        "eans",
+        "shipments",
+        "labels",
+        "settings",
+        "summary",
+    )
     pages = [f"99/{name}" for name in names]
     assert each(pages, lambda path: chief.get(path).status_code) == dict.fromkeys(pages, 404)
 

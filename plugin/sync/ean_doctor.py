@@ -1,0 +1,123 @@
+"""The EAN doctor: what is wrong with the numbers of offers and products, so that stock or orders may go astray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+
+from host_app.plugin_api import FreeStock, HostPort, ProductView
+from plugin.models import Offer, OfferLink, OfferState
+from plugin.settings import StoreSettings
+from plugin.sync.mapping import FBR
+from plugin.sync.matching import find_look_alikes, find_matches
+
+INVALID, SEVERAL, MISSING, TWICE = "invalid", "several", "missing", "twice"
+KINDS = (INVALID, SEVERAL, MISSING, TWICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What there is to say about the EAN of one offer.
+
+    :param problem: what is wrong with the number itself, a word of ``plugin.sync.eans``.
+    :param having: the products that have the number, with their stock; of several, ``modified_last`` is the one
+        whose stock was changed last.
+    :param alike: numbers of products that look like it, each with its product.
+    :param twins: other offers of the store with the same number, by row id, with what bol calls them.
+    """
+
+    problem: str
+    having: tuple[ProductView, ...]
+    stock: Mapping[int, FreeStock]
+    modified_last: int | None
+    alike: tuple[tuple[str, ProductView], ...]
+    twins: Mapping[int, str]
+
+
+def conditions(store_id: int) -> dict[str, ColumnElement[bool]]:
+    """Return, by kind, the condition of a store's offers that have such a problem."""
+    ours = and_(Offer.store_id == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
+    twice = (
+        select(Offer.ean)
+        .where(ours, Offer.ean != "")
+        .group_by(Offer.ean)
+        .having(func.count() > 1)
+        .scalar_subquery()
+    )
+    return {
+        INVALID: and_(ours, Offer.ean_problem != ""),
+        SEVERAL: and_(ours, Offer.candidates > 1, Offer.link.not_in((OfferLink.HAND, OfferLink.UNLINKED))),
+        MISSING: and_(ours, Offer.product_id.is_(None), Offer.link != OfferLink.UNLINKED),
+        TWICE: and_(ours, Offer.ean.in_(twice)),
+    }
+
+
+def ailing(store_id: int, kind: str = "") -> Any:
+    """Return the offers with a problem of this kind ("": of any), by EAN."""
+    kinds = conditions(store_id)
+    wanted = kinds[kind] if kind else or_(*kinds.values())
+    return select(Offer).where(wanted).order_by(Offer.ean, Offer.id)
+
+
+def count(session: Any, store_id: int) -> dict[str, int]:
+    """Return how many offers have which problem."""
+    kinds = conditions(store_id)
+    sums = (func.sum(case((condition, 1), else_=0)) for condition in kinds.values())
+    row = session.execute(select(*sums).where(Offer.store_id == store_id)).one()
+    return {kind: int(number or 0) for kind, number in zip(kinds, row, strict=True)}
+
+
+def diagnose(
+    host: HostPort, store_id: int, settings: StoreSettings, offers: Sequence[Offer]
+) -> dict[int, Diagnosis]:
+    """Return what there is to say about these offers, by row id; the queries do not grow with them.
+
+    In a transaction, for reading at least.
+    """
+    eans = [offer.ean for offer in offers if offer.ean]
+    matches = find_matches(host, settings.lookup, eans)
+    lonely = [ean for ean, match in matches.items() if not match.products]
+    alike = find_look_alikes(host, lonely) if lonely else {}
+    products = host.products(
+        {product for match in matches.values() for product in match.products}
+        | {product for found in alike.values() for _number, product in found}
+    )
+    stock = host.free_stock(products, settings.stock_warehouses or None)
+    twins = _twins(host.session, store_id, eans)
+    found = {}
+    for offer in offers:
+        match = matches.get(offer.ean)
+        having = tuple(products[id_] for id_ in (match.products if match else ()) if id_ in products)
+        found[offer.id] = Diagnosis(
+            problem=offer.ean_problem,
+            having=having,
+            stock=stock,
+            modified_last=max(
+                (product.product_id for product in having),
+                key=lambda id_: stock[id_].history_id if id_ in stock else 0,
+                default=None,
+            ),
+            alike=tuple(
+                (number, products[id_]) for number, id_ in alike.get(offer.ean, ()) if id_ in products
+            ),
+            twins={id_: title for id_, title in twins.get(offer.ean, {}).items() if id_ != offer.id},
+        )
+    return found
+
+
+def _twins(session: Any, store_id: int, eans: Sequence[str]) -> dict[str, dict[int, str]]:
+    rows = session.execute(
+        select(Offer.ean, Offer.id, Offer.reference, Offer.offer_id).where(
+            Offer.store_id == store_id,
+            Offer.ean.in_(eans),
+            Offer.method == FBR,
+            Offer.state == OfferState.LISTED,
+        )
+    )
+    found: dict[str, dict[int, str]] = {}
+    for ean, row_id, reference, offer_id in rows:
+        found.setdefault(ean, {})[row_id] = reference or offer_id
+    return found

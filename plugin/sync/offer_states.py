@@ -1,0 +1,77 @@
+"""Where an offer stands, in one word for its stock and in others for its product; what the pages filter and count by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+
+from plugin.models import Offer, OfferLink, OfferState
+from plugin.sync.mapping import FBR
+
+GONE, BOL_SHIPS, NO_PRODUCT, UNLINKED = "gone", "bol ships", "no product", "unlinked by hand"
+EXCLUDED, HELD = "excluded", "held"
+WAITING, FAILED, UP_TO_DATE = "waiting", "failed", "up to date"
+OFFER_STATES = (UP_TO_DATE, WAITING, FAILED, HELD, EXCLUDED, NO_PRODUCT, UNLINKED, BOL_SHIPS, GONE)
+#: States of offers that have a product.
+LINKED_STATES = (UP_TO_DATE, WAITING, FAILED, HELD, EXCLUDED)
+
+DIFFERS = "differs"
+FOUND, CREATED, BY_HAND, SEVERAL, INVALID = "found", "created", "by hand", "several products", "invalid EAN"
+
+_OURS = and_(Offer.method == FBR, Offer.state == OfferState.LISTED)
+
+
+def offer_state() -> ColumnElement[str]:
+    """Return the expression that tells in one word where an offer stands."""
+    due = Offer.dirty_version > Offer.done_version
+    return case(
+        (Offer.state == OfferState.GONE, GONE),
+        (Offer.method != FBR, BOL_SHIPS),
+        (Offer.link == OfferLink.UNLINKED, UNLINKED),
+        (Offer.product_id.is_(None), NO_PRODUCT),
+        (Offer.excluded, EXCLUDED),
+        (Offer.held_at.is_not(None), HELD),
+        (and_(due, Offer.error != ""), FAILED),
+        (due, WAITING),
+        else_=UP_TO_DATE,
+    )
+
+
+def differs() -> ColumnElement[bool]:
+    """Return the condition of offers of which bol was told, or shows, another amount than was last worked out."""
+    told = or_(Offer.confirmed_amount.is_(None), Offer.confirmed_amount != Offer.wanted_amount)
+    return and_(
+        _OURS,
+        Offer.product_id.is_not(None),
+        Offer.excluded.is_(False),
+        Offer.wanted_amount.is_not(None),
+        told,
+    )
+
+
+#: How an offer came to its product, and what is unclear about that: word -> condition.
+MATCHES: Mapping[str, ColumnElement[bool]] = {
+    FOUND: and_(_OURS, Offer.link == OfferLink.AUTO, Offer.product_id.is_not(None)),
+    CREATED: and_(_OURS, Offer.link == OfferLink.CREATED),
+    BY_HAND: and_(_OURS, Offer.link == OfferLink.HAND),
+    SEVERAL: and_(_OURS, Offer.candidates > 1),
+    INVALID: and_(_OURS, Offer.ean_problem != ""),
+}
+#: Everything that a list of offers can be narrowed to.
+FILTERS = (*OFFER_STATES, DIFFERS, *MATCHES)
+
+
+def narrowed(statement: Any, word: str) -> Any:
+    """Return a statement for those offers only that one of ``FILTERS`` names."""
+    if word == DIFFERS:
+        return statement.where(differs())
+    return statement.where(MATCHES[word] if word in MATCHES else offer_state() == word)
+
+
+def count_matches(session: Any, store_id: int) -> dict[str, int]:
+    """Return how many offers of a store are which way, in one look."""
+    counted = select(*(func.sum(case((condition, 1), else_=0)) for condition in MATCHES.values()))
+    row = session.execute(counted.where(Offer.store_id == store_id)).one()
+    return {word: int(count or 0) for word, count in zip(MATCHES, row, strict=True)}
