@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,8 @@ PAGE_SIZE = 100
 #: A reference of bol may have 100 characters; as a product code it would be of no use to anybody.
 LONGEST_CODE = 40
 LONGEST_NAME = 500
+#: A call gets so many seconds to leave this process, before the work on another page keeps it from running.
+HEAD_START = 0.01
 #: How often a walk that creates products looks if the order list was read.
 ORDERS_FIRST = timedelta(seconds=2)
 
@@ -180,12 +182,19 @@ def import_products(ctx: Context) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Moment:
+    """What was known before a page was asked for: the time, and the open pieces of orders by EAN."""
+
+    at: datetime
+    pending: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Page:
-    """A page that was asked for. ``pending``: the open pieces of orders, by EAN, as they were known before."""
+    """A page that was asked for."""
 
     cursor: str
-    asked_at: datetime
-    pending: Mapping[str, int]
+    asked: _Moment
     answer: Future[connector.OfferPage]
 
 
@@ -201,22 +210,29 @@ class _Pages:
         """Return the page at a cursor, with its answer. :raises BolError: it can't be had."""
         page, self._next = self._next, None
         if page is None or page.cursor != cursor:
-            page = self._ask(cursor)
+            page = self._ask(cursor, self._moment())
+        # Looked up while the page comes in, so that the next one is asked for as soon as its cursor is known.
+        ahead = self._moment()
         following = page.answer.result().next_cursor
         if following is not None and not self._ctx.lease.slice_over():
-            self._next = self._ask(following)
+            self._next = self._ask(following, ahead)
+            wait([self._next.answer], timeout=HEAD_START)
         return page
 
-    def _ask(self, cursor: str) -> _Page:
+    def _moment(self) -> _Moment:
         ctx = self._ctx
-        ctx.lease.ensure(CALL_SECONDS)
         pending: Mapping[str, int] = {}
+        at = ctx.now()
         if ctx.active and ctx.settings.import_products:
             with ctx.host.reading() as session:
                 pending = all_pending(session, ctx.store_id)
-        asked_at = ctx.now()
+        return _Moment(at, pending)
+
+    def _ask(self, cursor: str, known: _Moment) -> _Page:
+        ctx = self._ctx
+        ctx.lease.ensure(CALL_SECONDS)
         answer = self._pool.submit(ctx.client.offers.page, cursor=cursor or None, page_size=PAGE_SIZE)
-        return _Page(cursor, asked_at, pending, answer)
+        return _Page(cursor, known, answer)
 
 
 def _take_in(ctx: Context, run: Run, page: _Page) -> None:
@@ -226,7 +242,7 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> None:
     ours = {offer.ean: offer for offer in mine if offer.ean}
     with ctx.host.transaction() as session:
         creating = ctx.active and _may_create(ctx)
-        record_offers(ctx, listed.offers, page.asked_at)
+        record_offers(ctx, listed.offers, page.asked.at)
         matches = find_matches(ctx.host, ctx.settings.lookup, ours)
         link_offers(ctx, matches)
         unknown = {ean for ean, match in matches.items() if match.product is None}
@@ -237,7 +253,7 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> None:
             # A product whose number was mistyped is for a person to link: a second one would share its stock.
             similar = find_look_alikes(ctx.host, [ean for ean in sorted(unknown) if not problem(ean)])
             wanted = [wanted_for(ours[ean]) for ean in ours if ean in unknown and ean not in similar]
-            created = create_products(ctx, wanted, page.pending)
+            created = create_products(ctx, wanted, page.asked.pending)
         counts = dict(run.counts)
         counts.pop("failures", None)
         _count(counts, "offers", len(listed.offers))
