@@ -1,0 +1,127 @@
+"""Stock in the browser: an import with its progress, a difference found and corrected, the guard stopping and released."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin.connector import (
+    BolClient,
+    ClientCredentialsTokens,
+    Credentials,
+    MemoryTokenStore,
+    UnlimitedBudget,
+    sandbox_environment,
+)
+from tests.browser.conftest import OpenWindow
+from tests.browser.needs import playwright
+from tests.browser.window import Window
+from tests.e2e.house import House, eventually
+
+expect = playwright().expect
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+SELLER = ("fourth-seller", "fourth-secret")
+STORE = "Vierde Winkel"
+OFFERS = [
+    {"ean": ean, "title": f"Artikel {number}", "price": 9.95, "stock": 50}
+    for number, ean in enumerate(
+        ("8710000000017", "8710000000024", "8710000000031", "8710000000048"), start=1
+    )
+]
+EANS = [str(offer["ean"]) for offer in OFFERS]
+#: An import every ten seconds, then a page that looks again by itself; and a machine that may be busy.
+SOON = 60_000
+
+
+@pytest.fixture
+def chief(house: House, open_window: OpenWindow) -> Window:
+    window = open_window()
+    window.log_in("admin", house.password())
+    return window
+
+
+def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
+    page = chief.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    house.sandbox.add_seller(*SELLER, OFFERS)
+    store = connect(chief)
+
+    # The import has a progress bar, as it is known by now how much there is.
+    expect(page.get_by_text("4 offers")).to_be_visible(timeout=SOON)
+    house.sandbox.settings(latencyMs=3000)
+    try:
+        page.get_by_role("button", name="Import products").click()
+        expect(page.locator("#bol-progress progress")).to_be_visible(timeout=SOON)
+        chief.look("import")
+    finally:
+        house.sandbox.settings(latencyMs=0)
+    expect(page.locator("#bol-progress progress")).to_have_count(0, timeout=SOON)
+
+    # Sending begins with its plan.
+    chief.open(f"{store}settings")
+    page.locator("label[for=send_stock]").click()
+    page.get_by_label("Stop when many products sell out at once").fill("2")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Send stock updates").click(timeout=SOON)
+
+    # Somebody changes an offer at bol; a dry run finds it, a check has it corrected.
+    set_at_bol(house, EANS[0], 7)
+    chief.open(f"{store}checks")
+    page.get_by_role("button", name="Dry run").click()
+    difference = page.locator("tr").filter(has_text=EANS[0])
+    expect(difference).to_contain_text("reported only", timeout=SOON)
+    chief.look("dry-run")
+    assert at_bol(house, EANS[0]) == 7
+    chief.open(f"{store}checks")
+    page.get_by_role("button", name="Check now").click()
+    expect(difference).to_contain_text("changed at bol", timeout=SOON)
+    chief.look("check")
+    eventually(lambda: at_bol(house, EANS[0]) == 50, 30)
+
+    # Two of four offers sell out at once: the guard asks.
+    for ean in EANS[:2]:
+        chief.open(f"{store}offers?q={ean}")
+        page.locator("td[data-label='Product here'] a").first.click()
+        page.locator("label[for=how-counted]").click()
+        page.locator("#amount").fill("0")
+        page.locator("#reason").fill("sold out")
+        page.get_by_role("button", name="Adjust stock").click()
+    chief.open(store)
+    expect(page.get_by_role("heading", name="would go to 0 at bol")).to_be_visible(timeout=SOON)
+    chief.look("guard")
+    held = [ean for ean in EANS if at_bol(house, ean) == 50]
+    page.get_by_role("button", name="Send anyway").click()
+    expect(page.get_by_role("heading", name="would go to 0 at bol")).to_have_count(0)
+    eventually(lambda: [at_bol(house, ean) for ean in EANS] == [0, 0, 50, 50], 30)
+    assert len(held) >= 3
+    chief.look("released")
+
+
+def connect(window: Window) -> str:
+    """Connect and activate the store; return the address of its page."""
+    page = window.page
+    window.open("/admin/bol/connect")
+    page.get_by_label("Name of the store").fill(STORE)
+    page.locator("label[for=environment-sandbox]").click()
+    page.get_by_label("Client id").fill(SELLER[0])
+    page.get_by_label("Client secret").fill(SELLER[1])
+    page.get_by_role("button", name="Connect store").click()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Activate store").click()
+    expect(page.get_by_text("The store is active.")).to_be_visible()
+    return page.url.removeprefix(window.url)
+
+
+def at_bol(house: House, ean: str) -> int:
+    return int(house.sandbox.offer(SELLER[0], ean)["stock"]["amount"])
+
+
+def set_at_bol(house: House, ean: str, amount: int) -> None:
+    """Somebody changes an offer in bol's seller portal."""
+    environment = sandbox_environment(house.sandbox.url)
+    tokens = ClientCredentialsTokens(environment, Credentials(*SELLER), MemoryTokenStore(), "portal")
+    client = BolClient(environment, tokens, UnlimitedBudget())
+    try:
+        client.offers.set_stock(str(house.sandbox.offer(SELLER[0], ean)["offerId"]), amount, True)
+    finally:
+        client.close()
