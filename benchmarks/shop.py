@@ -42,7 +42,7 @@ PIECES = 200
 WAREHOUSE = 1
 #: As many workers as ``make run`` starts.
 WORKERS = 2
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 CHUNK = 1000
 
 
