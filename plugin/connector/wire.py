@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 
@@ -35,6 +36,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@cache
 def user_agent() -> str:
     """Who we are, as bol asks of its integrators."""
     try:

@@ -38,6 +38,8 @@ TELL_AFTER = 5
 #: 12 of bol's 25 calls a minute; longer lists are read accordingly more seldom.
 FRESH = timedelta(seconds=5)
 SELDOMEST = timedelta(minutes=1)
+#: After an update it is read again a little sooner, so that the next update need not wait for it.
+SOONER = 0.8
 #: After a gap of this length orders are taken over before stock is sent.
 GAP = timedelta(minutes=10)
 #: When to look what became of a call whose answer was lost.
@@ -94,7 +96,7 @@ def look_after_due(store: Store, settings: StoreSettings, now: datetime) -> bool
         # A read has begun, and bol could not be asked: it goes on later.
         return False
     read_at = store.orders_read_at
-    return read_at is None or (read_at <= store.stock_sent_at and read_at + spacing(store) <= now)
+    return read_at is None or (read_at <= store.stock_sent_at and read_at + spacing(store) * SOONER <= now)
 
 
 def spacing(store: Store) -> timedelta:
@@ -247,7 +249,8 @@ class _Pump:
         self._outdated = not is_active(store) or StoreSettings.load(store.settings) != ctx.settings
         if self._outdated:
             return []
-        self._empty = not rows
+        # Fewer than were asked for: what becomes due from here on is looked for a little later.
+        self._empty = len(rows) < BATCH
         settled = [row for row in rows if wanted[row.id] is None or self._is_up_to_date(row, wanted[row.id])]
         to_send = [row for row in rows if row not in settled]
         zeros = [row for row in to_send if empties(row, wanted[row.id]) and not row.zero_allowed]
