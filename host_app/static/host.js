@@ -48,7 +48,7 @@ async function refresh(address) {
 }
 
 // Parts of the page are fetched anew: every two seconds for a minute while something is under way (data-refresh), every
-// ten seconds as long as somebody looks at what others change (data-watch).
+// five seconds as long as somebody looks at what others change (data-watch).
 function follow(rounds) {
   const hurried = rounds && document.querySelector("[data-refresh]");
   const watched = document.querySelector("[data-watch]");
@@ -61,7 +61,7 @@ function follow(rounds) {
       // The network may come back.
     }
     follow(hurried ? rounds - 1 : rounds);
-  }, hurried ? 2000 : 10000);
+  }, hurried ? 2000 : 5000);
 }
 
 follow(30);

@@ -1,11 +1,11 @@
 // While something runs, fetches the page again every few seconds and replaces the parts that show it. Where nothing
-// changes it asks ever less often. The state of a store is looked at every ten seconds, whatever runs.
+// changes it asks ever less often. The state of a store is looked at every five seconds, whatever runs.
 "use strict";
 
 (() => {
   const FIRST_MS = 2000;
   const LONGEST_MS = 30000;
-  const QUIET_MS = 10000;
+  const QUIET_MS = 5000;
   const MOST_FAILURES = 5;
   let wait = FIRST_MS;
   let failures = 0;

@@ -29,6 +29,7 @@ from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.names import store_of
 from plugin.sync.timeline import note
+from plugin.sync.transporters import title
 
 #: bol's value of distributionParty for items that travel on a label of bol's (Retailer API v10, get-order).
 VIA_BOL = "BOL"
@@ -119,7 +120,7 @@ def _shown(option: LabelOption) -> ShippingOption:
     return ShippingOption(
         key=option.offer_id,
         title=option.name or option.label_type,
-        carrier=option.transporter_code,
+        carrier=title(option.transporter_code),
         price=option.price,
         details=tuple(details),
         recommended=option.recommended,
@@ -413,7 +414,7 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
                 NewLabel(
                     picklist_id=effect.host_picklist_id,
                     ref=label.label_id,
-                    carrier=label.transporter_code or "bol",
+                    carrier=title(label.transporter_code or "bol"),
                     tracking_code=label.track_and_trace or "",
                     pdf=label.pdf,
                     pieces={int(line_id): count for line_id, count in effect.lines.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, time
 from typing import Any
@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from host_app.plugin_api import Choice
 from plugin.settings import StoreSettings
+from plugin.sync.transporters import TRANSPORTER_CODES
 
 SWITCHES = (
     "import_products",
@@ -35,40 +36,6 @@ NUMBERS = (
     "confirm_after_minutes",
     "tracking_wait_minutes",
 )
-#: The codes that bol has published, with a name where the code does not tell whose it is. bol takes others, too
-#: (Retailer API v10, ChangeTransportRequest of 2023; open text since 2024).
-TRANSPORTER_CODES: Mapping[str, str] = {
-    "AMPERE": "",
-    "BPOST_BE": "",
-    "BPOST_BRIEF": "",
-    "BRIEFPOST": "",
-    "BUDBEE": "",
-    "COURIER": "own courier",
-    "CYCLOON": "",
-    "DHL": "",
-    "DHL-GLOBAL-MAIL": "",
-    "DHL-SD": "",
-    "DHLFORYOU": "",
-    "DHL_DE": "",
-    "DPD-BE": "",
-    "DPD-NL": "",
-    "DYL": "Dynalogic",
-    "FEDEX_BE": "",
-    "FEDEX_NL": "",
-    "GLS": "",
-    "OTHER": "",
-    "PACKS": "",
-    "PARCEL-NL": "",
-    "PES": "",
-    "TNT": "PostNL",
-    "TNT-EXPRESS": "",
-    "TNT-EXTRA": "PostNL extra@home",
-    "TNT_BRIEF": "PostNL mailbox parcel",
-    "TRANSMISSION": "",
-    "TRUNKRS": "",
-    "TSN": "Transportservice NL",
-    "UPS": "",
-}
 
 
 class SettingsForm:

@@ -15,7 +15,7 @@ expect = playwright().expect
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 PILLOW = "8712345000042"
 VASE, CLOCK = "8719999000015", "8719999000022"
-#: An import every ten seconds, then a page that looks again every ten; and a machine that may be busy.
+#: An import every ten seconds, then a page that looks again by itself; and a machine that may be busy.
 SOON = 60_000
 
 

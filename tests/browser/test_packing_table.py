@@ -75,6 +75,13 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     expect(stopped).to_contain_text("Cancelled at bol: 1 × Veldhof Gietijzeren braadpan")
     expect(page.get_by_role("button", name="Close picklist")).to_be_visible()
     packer.look("checked-again")
+    # Once the order was read again, the page says so by itself, and so does the list.
+    expect(page.locator("#marks")).to_contain_text("Do not ship it.", timeout=60_000)
+    packer.look("marked")
+    packer.menu("Picklists")
+    expect(row_of(page, order_id)).to_contain_text("bol cancelled a part")
+    expect(row_of(page, order_id).get_by_role("link", name="Look first")).to_be_visible()
+    packer.look("picklists")
     assert shipments(house, order_id) == []
 
 
@@ -94,7 +101,7 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     packer.look("bought")
 
     (label,) = (one for one in house.sandbox.state(SELLER)["labels"] if one["orderId"] == order_id)
-    expect(page.locator("#labels")).to_contain_text(label["trackAndTrace"])
+    expect(page.locator("#labels")).to_contain_text(f"PostNL {label['trackAndTrace']}")
     pdf = page.request.get(packer.url + str(print_label.get_attribute("href")))
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.body().startswith(b"%PDF-")

@@ -84,12 +84,11 @@ class Window:
         page = page or self.page
         self._taken += 1
         for width, height in (DESK, PHONE):
-            page.set_viewport_size({"width": width, "height": height})
+            _resize(page, width, height)
             self.troubles += [f"{name} at {width}: {what}" for what in _sticking_out(page)]
             picture = self._pictures / f"{self._taken:02d}-{name}-{width}.png"
             page.screenshot(path=picture, full_page=True)
-        width, height = self._size
-        page.set_viewport_size({"width": width, "height": height})
+        _resize(page, *self._size)
 
     def sandbox(self, url: str) -> Page:
         """Open the sandbox's own page beside this one."""
@@ -119,6 +118,15 @@ class Window:
     def _response(self, response: Response) -> None:
         if response.status >= 400:
             self.troubles.append(f"{response.status} {response.url}")
+
+
+def _resize(page: Page, width: int, height: int) -> None:
+    """Make the window so large, and wait until its page knows."""
+    page.set_viewport_size({"width": width, "height": height})
+    for _ in range(100):
+        if page.evaluate("innerWidth") == width:
+            return
+        page.wait_for_timeout(20)
 
 
 def _sticking_out(page: Page) -> list[str]:
