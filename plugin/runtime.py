@@ -24,6 +24,7 @@ from plugin.connector import (
     Deadline,
     Environment,
     MemoryTokenStore,
+    OnCall,
     SignInRefused,
     sandbox_environment,
 )
@@ -47,6 +48,7 @@ from plugin.sync import (
     stock_check,
     stores,
 )
+from plugin.sync.call_log import CallLog, LoggingLease
 from plugin.sync.context import Context, is_active
 from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK
 
@@ -82,22 +84,25 @@ class Runtime:
         return found
 
     @contextmanager
-    def context(self, store_id: int, lease: Lease, *, urgent: bool = True) -> Iterator[Context | None]:
+    def context(
+        self, store_id: int, lease: Lease, job: str = "", *, urgent: bool = True
+    ) -> Iterator[Context | None]:
         """Yield what a job on a store needs; None where the store is gone or its secret can't be read.
-        Calls of work that is not urgent leave room in the budget for those that are.
+        Calls of work that is not urgent leave room in the budget for those that are. They are logged as made for `job`.
 
         A secret that can't be read is shown on the store's page: a person must bring the key back.
         """
         with self.host.reading() as session:
             store = session.get(Store, store_id)
-        client = None if store is None else self._client_or_problem(store, urgent=urgent)
+        calls = CallLog(self.host, store_id, job)
+        client = None if store is None else self._client_or_problem(store, calls.note, urgent=urgent)
         if store is None or client is None:
             yield None
             return
         try:
             yield Context(
                 host=self.host,
-                lease=lease,
+                lease=LoggingLease(lease, calls),
                 client=client,
                 store_id=store.id,
                 store_name=store.name,
@@ -107,10 +112,11 @@ class Runtime:
             )
         finally:
             client.close()
+            calls.write()
 
-    def _client_or_problem(self, store: Store, *, urgent: bool) -> BolClient | None:
+    def _client_or_problem(self, store: Store, on_call: OnCall, *, urgent: bool) -> BolClient | None:
         try:
-            return self._client(store, urgent=urgent)
+            return self._client(store, on_call, urgent=urgent)
         except (SecretUnreadable, HostError) as error:
             with self.host.transaction() as session:
                 session.execute(
@@ -124,15 +130,17 @@ class Runtime:
                 )
             return None
 
-    def _client(self, store: Store, *, urgent: bool = True) -> BolClient:
+    def _client(self, store: Store, on_call: OnCall | None = None, *, urgent: bool = True) -> BolClient:
         """:raises SecretUnreadable: its key is missing. :raises HostError: its environment is not available."""
         secrets = load_secrets(self.host.secret_folder)
         environment = self._environment(store.environment)
         credentials = Credentials(store.client_id, secrets.reveal(store.client_secret))
         key = f"{store.environment}:{store.client_id}"
-        tokens = ClientCredentialsTokens(environment, credentials, RedisTokenStore(self._redis, secrets), key)
+        tokens = ClientCredentialsTokens(
+            environment, credentials, RedisTokenStore(self._redis, secrets), key, on_call=on_call
+        )
         budget = _Guarded(RedisBudget(self._redis), self.host)
-        return BolClient(environment, tokens, budget, urgent=urgent)
+        return BolClient(environment, tokens, budget, on_call=on_call, urgent=urgent)
 
     def _environment(self, name: str) -> Environment:
         environment = self.environments().get(name)

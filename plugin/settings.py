@@ -31,6 +31,7 @@ BARCODE_FIRST = "barcode"
 MIN_IMPORT_MINUTES = 5
 MAX_IMPORT_MINUTES = 60
 MAX_ADDRESS_DAYS = 3650
+MAX_CALL_LOG_DAYS = 90
 MAX_WAIT_MINUTES = 24 * 60
 MAX_GUARD_LEAST = 1_000_000
 #: bol's published maximum of stock.amount (Retailer API v10, 0..999; v11 names none).
@@ -44,6 +45,7 @@ class StoreSettings:
     :param orders_from: orders placed before this day (Europe/Amsterdam) are left alone; None takes all open ones.
     :param accept_requests: accept a customer's request to cancel at bol, while nothing is picked.
     :param address_days: names and addresses are erased this many days after an order is done.
+    :param call_log_days: the log of calls to bol goes back so many days.
     :param warehouse_id: the warehouse that delivers this store's orders; None is the host's first.
     :param stock_warehouses: warehouses whose stock is offered at bol; empty means all.
     :param overrule_at_closing: packers may ship all the same what bol objects to when a picklist is closed.
@@ -70,6 +72,7 @@ class StoreSettings:
     import_minutes: int = MIN_IMPORT_MINUTES
     accept_requests: bool = False
     address_days: int = 90
+    call_log_days: int = 14
     warehouse_id: int | None = None
     stock_warehouses: tuple[int, ...] = ()
     send_stock: bool = False
@@ -126,6 +129,8 @@ class StoreSettings:
             found["import_minutes"] = f"Choose {MIN_IMPORT_MINUTES} to {MAX_IMPORT_MINUTES} minutes."
         if not 1 <= self.address_days <= MAX_ADDRESS_DAYS:
             found["address_days"] = f"Choose 1 to {MAX_ADDRESS_DAYS} days."
+        if not 1 <= self.call_log_days <= MAX_CALL_LOG_DAYS:
+            found["call_log_days"] = f"Choose 1 to {MAX_CALL_LOG_DAYS} days."
         if not 0 <= self.max_stock <= MAX_AMOUNT:
             found["max_stock"] = f"bol takes 0 to {MAX_AMOUNT} pieces."
         if not 0 <= self.safety_stock <= MAX_AMOUNT:

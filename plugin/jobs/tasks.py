@@ -12,6 +12,7 @@ from plugin.sync.cancelling import cancel_due, check_cancellations
 from plugin.sync.context import Context
 from plugin.sync.corrections import correct_due
 from plugin.sync.deadlines import warn_due
+from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK
 from plugin.sync.labels import buy_due
 from plugin.sync.orders import import_orders
 from plugin.sync.products import import_products
@@ -27,12 +28,12 @@ from plugin.sync.titles import read_titles
 
 def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Find changed orders and take them over, warn of deadlines, sweep once a day, erase old addresses."""
-    return _run(host, lease, store_id, import_orders, warn_due, sweep_if_due, erase_if_due)
+    return _run(host, lease, store_id, ORDERS, import_orders, warn_due, sweep_if_due, erase_if_due)
 
 
 def stock(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Send stock that is due."""
-    return _run(host, lease, store_id, push_stock)
+    return _run(host, lease, store_id, STOCK, push_stock)
 
 
 def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
@@ -44,6 +45,7 @@ def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
         host,
         lease,
         store_id,
+        SHIPMENTS,
         find_abandoned,
         poll_due,
         check_due,
@@ -57,23 +59,28 @@ def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
 
 def products(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Walk over the offers and link or create products."""
-    return _run(host, lease, store_id, import_products, urgent=False)
+    return _run(host, lease, store_id, PRODUCTS, import_products, urgent=False)
 
 
 def check(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Compare what bol shows with what it should."""
-    return _run(host, lease, store_id, check_stock, urgent=False)
+    return _run(host, lease, store_id, CHECK, check_stock, urgent=False)
 
 
 def names(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Read names of new products from bol's catalogue."""
-    return _run(host, lease, store_id, read_titles, urgent=False)
+    return _run(host, lease, store_id, NAMES, read_titles, urgent=False)
 
 
 def _run(
-    host: HostPort, lease: Lease, store_id: int, *flows: Callable[[Context], bool], urgent: bool = True
+    host: HostPort,
+    lease: Lease,
+    store_id: int,
+    job: str,
+    *flows: Callable[[Context], bool],
+    urgent: bool = True,
 ) -> bool:
-    with closing(Runtime(host)) as runtime, runtime.context(store_id, lease, urgent=urgent) as ctx:
+    with closing(Runtime(host)) as runtime, runtime.context(store_id, lease, job, urgent=urgent) as ctx:
         if ctx is None:
             return False
         left = [flow(ctx) for flow in flows]

@@ -1,6 +1,7 @@
 """What the connector remembers: the ``bol_*`` tables."""
 
 from plugin.models.base import PREFIX, Base
+from plugin.models.calls import ApiCall
 from plugin.models.cancellations import CancellationEffect
 from plugin.models.effects import EffectState, ProcessStatusRow
 from plugin.models.labels import LabelEffect
@@ -13,6 +14,7 @@ from plugin.models.transports import TransportEffect
 
 __all__ = [
     "PREFIX",
+    "ApiCall",
     "Base",
     "BolOrder",
     "BolOrderEvent",

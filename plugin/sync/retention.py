@@ -1,4 +1,4 @@
-"""Names and addresses of orders that are done are kept for a number of days, and erased then."""
+"""Names and addresses of orders that are done, and the log of calls, are kept for a number of days and erased then."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from datetime import timedelta
 from sqlalchemy import or_, select, update
 
 from plugin.models import Store
+from plugin.sync.call_log import prune
 from plugin.sync.context import Context
 
 EVERY = timedelta(hours=1)
 
 
 def erase_if_due(ctx: Context) -> bool:
-    """Erase old addresses, once an hour. Also in a paused store. Nothing is left afterwards."""
+    """Erase old addresses and old calls, once an hour. Also in a paused store. Nothing is left afterwards."""
     now = ctx.now()
     with ctx.host.reading() as session:
         due = session.scalar(
@@ -23,6 +24,7 @@ def erase_if_due(ctx: Context) -> bool:
         )
     if due is None:
         return False
+    prune(ctx)
     with ctx.host.transaction() as session:
         ctx.host.erase_addresses(ctx.source, now - timedelta(days=ctx.settings.address_days))
         session.execute(update(Store).where(Store.id == ctx.store_id).values(next_erase_at=now + EVERY))

@@ -6,6 +6,7 @@ from typing import Any
 
 from host_app.plugin_api import HostPort
 from plugin.views.actions import Actions
+from plugin.views.calls import CallPages
 from plugin.views.checks import CheckPages
 from plugin.views.connect import ConnectPages
 from plugin.views.labels import LabelPages
@@ -27,6 +28,7 @@ class Pages(
     LabelPages,
     CheckPages,
     PlanPages,
+    CallPages,
 ):
     """Everything under ``/admin/bol/``: one view, so that the menu shows where one is."""
 

@@ -29,6 +29,7 @@ SWITCHES = (
 NUMBERS = (
     "import_minutes",
     "address_days",
+    "call_log_days",
     "safety_stock",
     "max_stock",
     "guard_least",

@@ -132,6 +132,11 @@ def when(value: datetime | None) -> str:
     return str(format_datetime(value, pattern))
 
 
+def moment(value: datetime) -> str:
+    """Write a moment to the second."""
+    return str(format_datetime(value, "d MMM HH:mm:ss"))
+
+
 def ago(value: datetime | None) -> str:
     """Write how long ago a moment was."""
     if value is None:
@@ -157,6 +162,7 @@ def day(value: date) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_when": when,
     "bol_ago": ago,
+    "bol_moment": moment,
     "bol_day": day,
     "bol_lasting": lasting,
     "bol_environment": environment,

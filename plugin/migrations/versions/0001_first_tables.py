@@ -51,6 +51,26 @@ def upgrade() -> None:
     with op.batch_alter_table('bol_store', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_bol_store_state'), ['state'], unique=False)
 
+    op.create_table('bol_api_call',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('job', sa.String(length=20), nullable=False),
+    sa.Column('method', sa.String(length=10), nullable=False),
+    sa.Column('route', sa.String(length=120), nullable=False),
+    sa.Column('subject', sa.String(length=160), nullable=False),
+    sa.Column('status', sa.Integer(), nullable=True),
+    sa.Column('duration_ms', sa.Integer(), nullable=False),
+    sa.Column('request_id', sa.String(length=100), nullable=False),
+    sa.Column('error', sa.String(length=40), nullable=False),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_api_call_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_api_call'))
+    )
+    with op.batch_alter_table('bol_api_call', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_api_call_failed', ['store_id', 'id'], unique=False, sqlite_where=sa.text("error <> ''"), postgresql_where=sa.text("error <> ''"))
+        batch_op.create_index('ix_bol_api_call_request', ['request_id'], unique=False)
+        batch_op.create_index('ix_bol_api_call_store', ['store_id', 'id'], unique=False)
+
     op.create_table('bol_offer',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('store_id', sa.Integer(), nullable=False),
@@ -416,6 +436,12 @@ def downgrade() -> None:
         batch_op.drop_index('ix_bol_offer_due', sqlite_where=sa.text('dirty_version > done_version AND held_at IS NULL'), postgresql_where=sa.text('dirty_version > done_version AND held_at IS NULL'))
 
     op.drop_table('bol_offer')
+    with op.batch_alter_table('bol_api_call', schema=None) as batch_op:
+        batch_op.drop_index('ix_bol_api_call_store')
+        batch_op.drop_index('ix_bol_api_call_request')
+        batch_op.drop_index('ix_bol_api_call_failed', sqlite_where=sa.text("error <> ''"), postgresql_where=sa.text("error <> ''"))
+
+    op.drop_table('bol_api_call')
     with op.batch_alter_table('bol_store', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_bol_store_state'))
 

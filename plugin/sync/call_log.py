@@ -1,0 +1,125 @@
+"""Keeps the log of calls to bol: gathered in memory while calls are made, written about once a second."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from host_app.plugin_api import HostPort, Lease
+from plugin.connector import CallRecord
+from plugin.models import ApiCall
+from plugin.sync.context import Context
+
+EVERY_SECONDS = 1.0
+#: More than a store makes in a minute: what could not be written for so long is let go, the oldest first.
+MOST_KEPT = 10_000
+PRUNED_AT_ONCE = 5_000
+log = logging.getLogger(__name__)
+
+
+class CallLog:
+    """The calls of one slice of a job. ``note`` may be called by many threads; only the one that made the log writes.
+
+    A killed job loses what it gathered since the last writing: the log is for people, and nothing is decided by it.
+    """
+
+    def __init__(self, host: HostPort, store_id: int, job: str) -> None:
+        self._host, self._store_id, self._job = host, store_id, job
+        self._waiting: deque[CallRecord] = deque(maxlen=MOST_KEPT)
+        self._thread = threading.get_ident()
+        self._written = time.monotonic()
+
+    def note(self, record: CallRecord) -> None:
+        """Remember a call."""
+        self._waiting.append(record)
+
+    def write_if_due(self) -> None:
+        """Write what was gathered, once a second; not in other threads, nor inside a transaction."""
+        if (
+            time.monotonic() - self._written >= EVERY_SECONDS
+            and threading.get_ident() == self._thread
+            and not self._host.in_transaction
+        ):
+            self.write()
+
+    def write(self) -> None:
+        """Write what was gathered, in one transaction. A database that refuses it does not end the job."""
+        rows = [self._row(self._waiting.popleft()) for _ in range(len(self._waiting))]
+        self._written = time.monotonic()
+        if not rows:
+            return
+        try:
+            with self._host.transaction() as session:
+                session.execute(insert(ApiCall), rows)
+        except SQLAlchemyError as error:
+            log.warning("%d calls to bol could not be logged: %s", len(rows), type(error).__name__)
+
+    def _row(self, record: CallRecord) -> dict[str, Any]:
+        return {
+            "store_id": self._store_id,
+            "at": record.at,
+            "job": self._job,
+            "method": record.method,
+            "route": record.route,
+            "subject": subject_of(record),
+            "status": record.status,
+            "duration_ms": record.duration_ms,
+            "request_id": record.request_id or "",
+            "error": record.error or "",
+        }
+
+
+class LoggingLease:
+    """A lease that writes the log on the way: flows look after their lease before each call."""
+
+    def __init__(self, lease: Lease, calls: CallLog) -> None:
+        self._lease, self._calls = lease, calls
+
+    @property
+    def token(self) -> str:
+        return self._lease.token
+
+    def ensure(self, seconds: float) -> None:
+        self._calls.write_if_due()
+        self._lease.ensure(seconds)
+
+    def slice_over(self) -> bool:
+        self._calls.write_if_due()
+        return self._lease.slice_over()
+
+
+def subject_of(record: CallRecord) -> str:
+    """Return what the call was about, from the ids in its path: ``order A000X``, ``offer ...``, ``ean ...``."""
+    # The demo's paths have other words than the template, but as many.
+    parts = zip(record.route.split("/"), record.path.split("/"), strict=False)
+    named = [
+        f"{name[1:-1].removesuffix('-id').replace('-', ' ')} {value}"
+        for name, value in parts
+        if name.startswith("{")
+    ]
+    return ", ".join(named)[:160]
+
+
+def prune(ctx: Context) -> None:
+    """Delete calls that are older than the store's number of days, some thousands in each transaction."""
+    before = ctx.now() - timedelta(days=ctx.settings.call_log_days)
+    mine = ApiCall.store_id == ctx.store_id
+    while not ctx.lease.slice_over():
+        with ctx.host.reading() as session:
+            oldest = session.execute(
+                select(ApiCall.id, ApiCall.at).where(mine).order_by(ApiCall.id).limit(PRUNED_AT_ONCE)
+            ).all()
+        gone = [row.id for row in oldest if row.at < before]
+        if not gone:
+            return
+        with ctx.host.transaction() as session:
+            session.execute(delete(ApiCall).where(mine, ApiCall.id <= gone[-1]))
+        if len(gone) < len(oldest):
+            return
