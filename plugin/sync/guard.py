@@ -93,7 +93,7 @@ def hold(ctx: Context, rows: Collection[Offer]) -> None:
         Level.DANGER,
         "many offers are about to go to 0, and were stopped",
         "More offers than usual sold out within an hour. If that is right, press “Send anyway” on the store's page; if "
-        "it is a mistake, mend the stock here and press “Discard”. Until then bol goes on selling them.",
+        "it is a mistake, mend the stock here: what has stock again is sent by itself. Until then bol goes on selling them.",
     )
 
 
