@@ -6,6 +6,8 @@ from aiohttp import web
 
 from bol_sandbox.controls import Controls, Handler, explain_errors
 from bol_sandbox.gateway import Gateway
+from bol_sandbox.login import LoginPage
+from bol_sandbox.login_controls import LoginControls
 from bol_sandbox.page import page_routes
 from bol_sandbox.world import World
 
@@ -26,6 +28,8 @@ def create_app(world: World) -> web.Application:
 
     app = web.Application(middlewares=[count_changes, explain_errors], client_max_size=LARGEST_BODY)
     app.add_routes(Controls(world).routes())
+    app.add_routes(LoginControls(world).routes())
+    app.add_routes(LoginPage(world).routes())
     app.add_routes(page_routes())
     for path in ("/token", "/retailer{rest:/.*}", "/shared{rest:/.*}"):
         app.router.add_route("*", path, gateway.serve)

@@ -18,6 +18,7 @@ SETTINGS = {
     "latencyMs": ("latency_ms", (int, float)),
     "processStatusDelayMs": ("process_status_delay_ms", (int, float)),
     "tokenSeconds": ("token_seconds", (int,)),
+    "codeSeconds": ("code_seconds", (int, float)),
     "rotateRefreshTokens": ("rotate_refresh_tokens", (bool,)),
     "shipmentEntityId": ("shipment_entity_id", (str,)),
     "keepCancellationRequest": ("keep_cancellation_request", (bool,)),
@@ -61,7 +62,7 @@ def answer(value: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=dump(value), content_type="application/json")
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
+async def read_json(request: web.Request) -> dict[str, Any]:
     text = await request.text()
     value = json.loads(text) if text.strip() else {}
     if not isinstance(value, dict):
@@ -97,7 +98,7 @@ class Controls:
         return answer({})
 
     async def add_seller(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         if body["clientId"] in self.world.sellers:
             raise ControlError(f"there is already a seller {body['clientId']}", 409)
         seller = self.world.add_seller(body["clientId"], body["clientSecret"], body.get("name", ""))
@@ -110,7 +111,7 @@ class Controls:
         )
 
     async def generate_offers(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         dice = random.Random(body.get("seed", 0))
         stock = None if body.get("stock") is None else int(body["stock"])
         made = generate.offers(self.world, self._seller(body), int(body["count"]), dice, stock)
@@ -118,7 +119,7 @@ class Controls:
 
     async def place_order(self, request: web.Request) -> web.Response:
         """Place an order; asking for more than correctedStock is refused unless the body has `force: true`."""
-        body = await _json(request)
+        body = await read_json(request)
         wishes = [
             trade.Wish(
                 item["ean"], int(item.get("quantity", 1)), item.get("method"), item.get("distributionParty")
@@ -141,7 +142,7 @@ class Controls:
         return answer(orders.as_json(order))
 
     async def generate_orders(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         dice = random.Random(body.get("seed", 0))
         made = generate.orders(self.world, self._seller(body), int(body["count"]), dice)
         return answer({"orders": [order.order_id for order in made]})
@@ -149,7 +150,7 @@ class Controls:
     async def cancel(self, request: web.Request) -> web.Response:
         """Let bol cancel what is open of an order, or of some of its items; `quantity`: only so many of each."""
         self.world.settle()
-        body = await _json(request)
+        body = await read_json(request)
         order, items = self._items(request, body)
         now, most = self.world.now(), body.get("quantity")
         if not sum(trade.cancel_open(self.world, item, now, most) for item in items):
@@ -159,7 +160,7 @@ class Controls:
     async def request_cancellation(self, request: web.Request) -> web.Response:
         """Let the customer ask for cancellation of an order, or of some of its items."""
         self.world.settle()
-        order, items = self._items(request, await _json(request))
+        order, items = self._items(request, await read_json(request))
         now = self.world.now()
         asked = [trade.request_cancellation(self.world, item, now) for item in items]
         if not any(asked):
@@ -167,13 +168,13 @@ class Controls:
         return answer(orders.as_json(order))
 
     async def set_faults(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         rules = [faults.rule_from_json(rule) for rule in body.get("rules", [])]
         self.world.faults.replace(rules, body.get("seed"))
         return answer({"rules": len(rules)})
 
     async def set_limits(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         if "rules" in body:
             self.world.limits.replace([limits.rule_from_json(rule) for rule in body["rules"]])
         else:
@@ -181,7 +182,7 @@ class Controls:
         return answer({"rules": self.world.limits.as_json()})
 
     async def set_settings(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         for name, value in body.items():
             if name not in SETTINGS:
                 raise ControlError(f"unknown setting {name}; there are {', '.join(SETTINGS)}")
@@ -197,7 +198,7 @@ class Controls:
         return answer(now)
 
     async def advance(self, request: web.Request) -> web.Response:
-        self.world.clock.advance(float((await _json(request))["advanceSeconds"]))
+        self.world.clock.advance(float((await read_json(request))["advanceSeconds"]))
         self.world.settle()
         return answer({"now": self.world.now()})
 

@@ -1,9 +1,10 @@
-"""Two sellers with believable shop products, so that a demonstration has something to show."""
+"""Two sellers with believable shop products, and an intermediary, so that a demonstration has something to show."""
 
 from __future__ import annotations
 
 from bol_sandbox.ean import make_ean13
 from bol_sandbox.generate import add_offer
+from bol_sandbox.model import Intermediary
 from bol_sandbox.world import World
 
 # The first twelve digits of each number, title, price, stock, fulfilment method, the seller's own reference.
@@ -45,9 +46,13 @@ SECOND_OFFERS: tuple[Listing, ...] = (
     (871_567_800_012, "Bosrand Picknickkleed 200 x 200 cm - waterdicht", 26.50, 33, "FBB", "BO-PK200"),
 )
 
+INTERMEDIARY = Intermediary("demo-intermediary", "demo-intermediary-secret", "The bol.com connector")
+
 
 def seed_demo(world: World) -> None:
-    """Make `demo-seller` / `demo-secret` and `second-seller` / `second-secret`, or what is missing of them."""
+    """Make two sellers and the intermediary of the README, or what is missing of them."""
+    if INTERMEDIARY.client_id not in world.intermediaries:
+        world.intermediaries[INTERMEDIARY.client_id] = INTERMEDIARY
     _seed(world, "demo-seller", "demo-secret", "Huis & Haard Webwinkel", DEMO_OFFERS)
     _seed(world, "second-seller", "second-secret", "Groene Vingers Shop", SECOND_OFFERS)
 

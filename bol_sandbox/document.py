@@ -11,11 +11,14 @@ from dataclasses import asdict, fields
 from itertools import chain
 from typing import Any
 
-from bol_sandbox import labels, statuses, tokens, trade
+from bol_sandbox import consents, labels, statuses, tokens, trade
 from bol_sandbox.labels import Purchase
 from bol_sandbox.model import (
+    Consent,
+    Intermediary,
     Label,
     LabelOffer,
+    LoginCode,
     Offer,
     Order,
     OrderItem,
@@ -47,6 +50,9 @@ def _names(kind: type, *without: str) -> tuple[str, ...]:
 SETTINGS = _names(Settings)
 PRODUCT = _names(Product)
 SELLER = ("client_id", "client_secret", "seller_id", "name")
+INTERMEDIARY = _names(Intermediary)
+CODE = _names(LoginCode)
+CONSENT = _names(Consent)
 OFFER = _names(Offer)
 ORDER = _names(Order, "items", "shipments")
 ITEM = _names(OrderItem, "order", "offer")
@@ -74,6 +80,9 @@ def write(world: World) -> Row:
         "labelOffers": [_row(offer, LABEL_OFFER) for offer in world.label_offers.values()],
         "labels": [_row(label, LABEL) for label in world.labels.values()],
         "statuses": [_write_status(status) for status in world.statuses.values()],
+        "intermediaries": [_row(one, INTERMEDIARY) for one in world.intermediaries.values()],
+        "codes": [_row(code, CODE) for code in world.codes.values()],
+        "consents": [_row(consent, CONSENT) for consent in world.consents.values()],
         "tokens": [(token, seller.client_id, expires) for token, (seller, expires) in world.tokens.items()],
     }
 
@@ -96,12 +105,19 @@ def read(world: World, document: Row) -> None:
         _read_order(world, row, offers)
     for row in document["shipments"]:
         _read_shipment(world, row)
-    # Files from before there were labels lack these two.
+    # Files from before there were labels, and intermediaries, lack these.
     for row in document.get("labelOffers", ()):
         labels.remember(world, LabelOffer(**row))
     world.labels = {row["label_id"]: Label(**row) for row in document.get("labels", ())}
     for row in document["statuses"]:
         statuses.remember(world, _read_status(row))
+    for row in document.get("intermediaries", ()):
+        made = Intermediary(**row | {"redirect_uris": tuple(row["redirect_uris"])})
+        world.intermediaries[made.client_id] = made
+    for row in document.get("codes", ()):
+        consents.remember_code(world, LoginCode(**row))
+    for row in document.get("consents", ()):
+        consents.remember(world, Consent(**row))
     for token, client_id, expires in document["tokens"]:
         tokens.remember(world, token, world.sellers[client_id], expires)
     for seller in world.sellers.values():

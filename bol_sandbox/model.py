@@ -18,6 +18,7 @@ class Settings:
     latency_ms: float = 0
     process_status_delay_ms: float = 0
     token_seconds: int = 299
+    code_seconds: float = 60
     rotate_refresh_tokens: bool = False
     day_three_rule: bool = True
     # By event type: how its statuses end, whatever the work came to.
@@ -27,6 +28,42 @@ class Settings:
     no_label_options: str = "404"
     refuse_unknown_label_offers: bool = False
     vvb_needs_label: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intermediary:
+    """Software that sellers let into their accounts at bol's login page; no redirect address allows any."""
+
+    client_id: str
+    client_secret: str
+    name: str
+    redirect_uris: tuple[str, ...] = ()
+    # Whether each refresh gives a new refresh token; None leaves it to the settings.
+    rotates: bool | None = None
+
+    def redirects_to(self, address: str) -> bool:
+        return not self.redirect_uris or address in self.redirect_uris
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCode:
+    """What the login page hands to an intermediary, to be exchanged once for tokens of this seller."""
+
+    code: str
+    intermediary: str
+    client_id: str
+    redirect_uri: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A seller's permission for an intermediary, as long as it lasts; the refresh token stands for it."""
+
+    refresh_token: str
+    intermediary: str
+    client_id: str
+    expires_at: float
 
 
 @dataclass(slots=True)

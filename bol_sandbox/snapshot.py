@@ -47,6 +47,19 @@ def state(world: World, client_id: str | None = None, latest: int | None = None)
             {"clientId": status.client_id, **statuses.as_json(status)}
             for status in _tail([s for s in world.statuses.values() if s.client_id in mine], latest)
         ],
+        "intermediaries": [
+            {"clientId": one.client_id, "name": one.name, "redirectUris": list(one.redirect_uris)}
+            for one in world.intermediaries.values()
+        ],
+        "consents": [
+            {
+                "clientId": consent.client_id,
+                "intermediary": consent.intermediary,
+                "expires": stamp(consent.expires_at),
+            }
+            for consent in world.consents.values()
+            if consent.client_id in mine
+        ],
         "subscriptions": [],
     }
 

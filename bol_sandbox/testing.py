@@ -40,6 +40,27 @@ class SandboxControls:
         body = {"clientId": client_id, "clientSecret": client_secret, "offers": list(offers), **more}
         return self._send("POST", "/sandbox/sellers", body)
 
+    def add_intermediary(
+        self, client_id: str = "intermediary", client_secret: str = "intermediary-secret", **more: Any
+    ) -> None:
+        """Make a client for the login page; `redirectUris` and `rotateRefreshTokens` as the control has them."""
+        body = {"clientId": client_id, "clientSecret": client_secret, **more}
+        self._send("POST", "/sandbox/intermediaries", body)
+
+    def log_in(self, address: str, client_id: str = "seller", *, allow: bool = True) -> str:
+        """Open bol's login page at `address`, answer as this seller, and return where the browser is sent."""
+        shown = self._session.get(address, allow_redirects=False, timeout=TIMEOUT_SECONDS)
+        form = {"seller": client_id, "decision": "allow" if allow else "refuse"}
+        if shown.status_code == 200:
+            shown = self._session.post(address, data=form, allow_redirects=False, timeout=TIMEOUT_SECONDS)
+        if shown.status_code != 303:
+            raise SandboxRefused(f"the login page: {shown.status_code} {shown.text}")
+        return str(shown.headers["Location"])
+
+    def revoke(self, client_id: str = "seller", tokens: str = "all") -> Json:
+        """End a seller's access tokens ("access"), refresh tokens ("refresh") or both; returns how many."""
+        return self._send("POST", f"/sandbox/sellers/{client_id}/revoke", {"tokens": tokens})
+
     def generate_offers(
         self, client_id: str, count: int, seed: int = 0, stock: int | None = None
     ) -> list[Json]:

@@ -1,4 +1,4 @@
-"""bol's login: client credentials for an access token (https://login.bol.com/token)."""
+"""bol's login for programs: tokens for client credentials, login codes and refresh tokens (`POST /token`)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
+from bol_sandbox import consents
 from bol_sandbox.answers import JSON, Answer, reply
 from bol_sandbox.call import Call
 from bol_sandbox.clock import utc_stamp
-from bol_sandbox.problems import unauthorized
+from bol_sandbox.model import Consent, Intermediary
+from bol_sandbox.problems import Problem, unauthorized
 from bol_sandbox.world import Seller, World
 
 # bol's front door lets a token live one second longer than it says.
 CLOCK_SKEW_SECONDS = 1.0
 SECRETS = ("client_id", "client_secret", "access_token", "refresh_token", "code")
+OWN, CODE, REFRESH = "client_credentials", "authorization_code", "refresh_token"
 
 
 def basic_credentials(header: str) -> tuple[str, str]:
@@ -35,35 +38,66 @@ def basic_credentials(header: str) -> tuple[str, str]:
 def token(call: Call) -> Answer:
     """Answer `POST /token`; secrets belong in header and body, never in the address."""
     if any(name in call.query for name in SECRETS):
-        return _refuse(400, "invalid_request", "Secrets and tokens are not accepted in the query")
+        return _refuse("invalid_request", "Secrets and tokens are not accepted in the query")
+    world = call.world
     client_id, secret = basic_credentials(call.header("Authorization"))
-    seller = call.world.sellers.get(client_id)
-    if seller is None or not secrets.compare_digest(seller.client_secret.encode(), secret.encode()):
-        return _refuse(401, "invalid_client", "Bad client credentials")
+    client = world.sellers.get(client_id) or world.intermediaries.get(client_id)
+    if client is None or not secrets.compare_digest(client.client_secret.encode(), secret.encode()):
+        return _refuse("invalid_client", "Bad client credentials", 401)
     if call.media_type != "application/x-www-form-urlencoded":
-        return _refuse(400, "invalid_request", "The body must be a form")
-    grants = parse_qs(call.body.decode("utf-8", "replace")).get("grant_type", [])
-    if not grants:
-        return _refuse(400, "invalid_request", "Missing grant type")
-    if grants != ["client_credentials"]:
-        return _refuse(400, "unsupported_grant_type", f"Unsupported grant type: {grants[0]}")
-    seconds = call.world.settings.token_seconds
-    access_token = issue(call.world, seller, seconds)
-    return reply(
-        {"access_token": access_token, "token_type": "Bearer", "expires_in": seconds, "scope": "RETAILER"},
-        JSON,
-    )
+        return _refuse("invalid_request", "The body must be a form")
+    form = {name: values[0] for name, values in parse_qs(call.body.decode("utf-8", "replace")).items()}
+    grant = form.get("grant_type")
+    if grant is None:
+        return _refuse("invalid_request", "Missing grant type")
+    if grant not in (OWN, CODE, REFRESH):
+        return _refuse("unsupported_grant_type", f"Unsupported grant type: {grant}")
+    if isinstance(client, Seller) != (grant == OWN):
+        return _refuse("unauthorized_client", f"This client cannot use the grant type {grant}")
+    if isinstance(client, Seller):
+        return _tokens(world, client, client, "RETAILER")
+    return _consented(world, client, grant, form)
 
 
-def issue(world: World, seller: Seller, seconds: int) -> str:
-    """Make a token in the shape of bol's JWT; it is looked up, not verified, so its signature is noise."""
+def _consented(world: World, client: Intermediary, grant: str, form: dict[str, str]) -> Answer:
+    """Exchange a code or a refresh token of this intermediary."""
+    what = "code" if grant == CODE else REFRESH
+    given = form.get(what)
+    if given is None:
+        return _refuse("invalid_request", f"Missing parameter: {what}")
+    if grant == CODE:
+        consent = consents.redeem(world, client, given, form.get("redirect_uri", ""))
+    else:
+        consent = consents.renew(world, client, given)
+    if consent is None:
+        kind = "authorization code" if grant == CODE else "refresh token"
+        return _refuse("invalid_grant", f"Invalid {kind}")
+    return _tokens(world, world.sellers[consent.client_id], client, "offline_access", consent)
+
+
+def _tokens(
+    world: World, seller: Seller, client: Seller | Intermediary, scope: str, consent: Consent | None = None
+) -> Answer:
+    seconds = world.settings.token_seconds
+    access_token = issue(world, seller, client, seconds, scope)
+    body = {"access_token": access_token, "token_type": "Bearer", "expires_in": seconds, "scope": scope}
+    if consent is not None:
+        body["refresh_token"] = consent.refresh_token
+    return reply(body, JSON)
+
+
+def issue(world: World, seller: Seller, client: Seller | Intermediary, seconds: int, scope: str) -> str:
+    """Make a token in the shape of bol's JWT; it is looked up, not verified, so its signature is noise.
+
+    `aid` is the seller's account, whoever asked; `azp` is the client that did.
+    """
     now = world.clock.now()
     claims = {
         "sub": seller.seller_id,
         "aid": seller.seller_id,
-        "azp": seller.client_id,
-        "clientname": seller.name,
-        "scopes": ["RETAILER"],
+        "azp": client.client_id,
+        "clientname": client.name,
+        "scopes": [scope],
         "iss": "https://login.bol.com",
         "iat": int(now),
         "exp": int(now + seconds),
@@ -81,6 +115,14 @@ def remember(world: World, token: str, seller: Seller, expires: float) -> None:
     world.timers.schedule(expires + 3600, lambda _: world.tokens.pop(token, None) and None)
 
 
+def forget(world: World, seller: Seller) -> int:
+    """Refuse all access tokens of a seller from now on; says how many there were."""
+    given = [token for token, (whose, _) in world.tokens.items() if whose is seller]
+    for token in given:
+        del world.tokens[token]
+    return len(given)
+
+
 def claimed_client(call: Call) -> str:
     """Say for the log who seems to call, whether or not the call will be accepted."""
     header = call.header("Authorization")
@@ -92,6 +134,8 @@ def claimed_client(call: Call) -> str:
 
 def authenticate(call: Call) -> Seller:
     """Find whose token the call bears, or refuse as bol's front door does."""
+    if "access_token" in call.query:
+        raise Problem(400, "Bad Request", "Tokens are not accepted in the query.", bare=True)
     kind, _, bearer = call.header("Authorization").partition(" ")
     if kind.lower() != "bearer" or not bearer:
         raise unauthorized("Unauthorized", "Authentication failed: a bearer token is required in the header.")
@@ -107,7 +151,7 @@ def authenticate(call: Call) -> Seller:
     return seller
 
 
-def _refuse(status: int, error: str, description: str) -> Answer:
+def _refuse(error: str, description: str, status: int = 400) -> Answer:
     return reply({"error": error, "error_description": description}, JSON, status)
 
 

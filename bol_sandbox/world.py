@@ -9,7 +9,19 @@ from bol_sandbox.calls import CallLog
 from bol_sandbox.clock import Clock
 from bol_sandbox.faults import Faults
 from bol_sandbox.limits import Limits
-from bol_sandbox.model import Label, LabelOffer, Order, OrderItem, ProcessStatus, Product, Settings, Shipment
+from bol_sandbox.model import (
+    Consent,
+    Intermediary,
+    Label,
+    LabelOffer,
+    LoginCode,
+    Order,
+    OrderItem,
+    ProcessStatus,
+    Product,
+    Settings,
+    Shipment,
+)
 from bol_sandbox.offer_book import OfferBook
 from bol_sandbox.order_book import OrderBook
 from bol_sandbox.timers import Timers
@@ -53,6 +65,10 @@ class World:
         # Seeded, so that the same calls invent the same customers.
         self.random = random.Random(1)
         self.sellers: dict[str, Seller] = {}
+        self.intermediaries: dict[str, Intermediary] = {}
+        self.codes: dict[str, LoginCode] = {}
+        # By refresh token.
+        self.consents: dict[str, Consent] = {}
         self.tokens: dict[str, tuple[Seller, float]] = {}
         self.products: dict[str, Product] = {}
         self.orders: dict[str, Order] = {}

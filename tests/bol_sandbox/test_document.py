@@ -17,6 +17,9 @@ WRITTEN = {
     "label_offers": "labelOffers",
     "labels": "labels",
     "statuses": "statuses",
+    "intermediaries": "intermediaries",
+    "codes": "codes",
+    "consents": "consents",
     "tokens": "tokens",
 }
 #: Found again from the rest, or not worth keeping.

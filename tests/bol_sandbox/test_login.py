@@ -44,10 +44,12 @@ def test_secrets_in_the_query_are_refused(sandbox: SandboxControls, api: Api) ->
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_a_token_in_the_query_does_not_count(sandbox: SandboxControls, api: Api) -> None:
+def test_a_token_in_the_query_is_refused(sandbox: SandboxControls, api: Api) -> None:
     api.login()
     answer = requests.get(sandbox.url + "/retailer/orders", params={"access_token": api.token}, timeout=10)
-    assert answer.status_code == 401
+    assert answer.status_code == 400
+    sent = api.send("GET", "/retailer/orders", params={"access_token": api.token})
+    assert sent.status_code == 400
 
 
 def test_another_grant_is_refused(sandbox: SandboxControls, api: Api) -> None:
