@@ -39,6 +39,7 @@ from plugin.connector.models.orders import (
     OrderSummary,
     OrderSummaryItem,
 )
+from plugin.connector.models.retailers import Retailer
 from plugin.connector.models.shipments import (
     Shipment,
     ShipmentItem,
@@ -95,6 +96,7 @@ __all__ = [
     "OutcomeUnknown",
     "ProcessStatus",
     "RateLimited",
+    "Retailer",
     "ServerError",
     "Shipment",
     "ShipmentItem",

@@ -21,6 +21,7 @@ from plugin.connector.resources.labels import Labels
 from plugin.connector.resources.offers import Offers
 from plugin.connector.resources.orders import Orders
 from plugin.connector.resources.rate_limits import RateLimits
+from plugin.connector.resources.retailers import Retailers
 from plugin.connector.resources.shipments import Shipments
 from plugin.connector.resources.statuses import Statuses
 from plugin.connector.resources.transports import Transports
@@ -67,6 +68,7 @@ class BolClient:
         self.statuses = Statuses(self)
         self.offers = Offers(self)
         self.catalog = Catalog(self)
+        self.retailers = Retailers(self)
         self.rate_limits = RateLimits(self)
 
     def close(self) -> None:

@@ -86,6 +86,7 @@ CALLS: dict[str, tuple[Callable[[BolClient], object], object]] = {
     ),
     "offer": (lambda c: c.offers.get(OFFER_ID), {"offerId": OFFER_ID}),
     "stock": (lambda c: c.offers.set_stock(OFFER_ID, 999, True), None),
+    "retailer": (lambda c: c.retailers.current(), {"retailerId": "1234567"}),
     "title": (lambda c: c.catalog.title("0000007740404", "fr-BE"), {}),
 }
 

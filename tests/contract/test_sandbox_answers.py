@@ -379,6 +379,13 @@ CASES: list[tuple[str, Run, int, tuple[str, ...]]] = [
         406,
         ("problem without violations",),
     ),
+    ("retailer", lambda w: w.send("GET", "/retailer/retailers/current"), 200, ()),
+    (
+        "unknown retailer",
+        lambda w: w.send("GET", "/retailer/retailers/1"),
+        404,
+        ("problem without violations",),
+    ),
     (
         "no token",
         lambda w: w.send("GET", "/retailer/orders", headers={"Authorization": "Bearer x"}),

@@ -58,6 +58,12 @@ def test_orders_are_listed_and_read(bol: Bol) -> None:
     assert order.placed_at is not None and order.placed_at.tzinfo == UTC
 
 
+def test_the_account_is_named_by_its_number(bol: Bol) -> None:
+    retailer = bol.client.retailers.current()
+    assert retailer.retailer_id == bol.sandbox.state()["sellers"][0]["sellerId"]
+    assert retailer.display_name == "seller"
+
+
 def test_no_orders_are_an_empty_last_page(bol: Bol) -> None:
     page = bol.client.orders.page()
     assert (page.orders, page.last) == ((), True)
