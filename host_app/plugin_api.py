@@ -176,7 +176,24 @@ class OrderCancelled:
     reason: str
 
 
-Event = StockChange | PicklistClosed | OrderImport | ProductChanged | ShipmentChanged | OrderCancelled
+@dataclass(frozen=True, slots=True)
+class OrderReduced:
+    """A person took pieces off an order in the host; the rest of it goes on. What is left: :meth:`HostPort.order`."""
+
+    order_id: int
+    source: str
+    reference: str
+
+
+Event = (
+    StockChange
+    | PicklistClosed
+    | OrderImport
+    | ProductChanged
+    | ShipmentChanged
+    | OrderCancelled
+    | OrderReduced
+)
 
 
 # --- values that cross the port ---------------------------------------------------------------------------------
@@ -752,6 +769,11 @@ class HookSpecs:
         """An order was cancelled in the host."""
         return []
 
+    @hookspec
+    def order_reduced(self, host: HostPort, event: OrderReduced) -> list[Wake]:
+        """A person took pieces off an order, not all of them."""
+        return []
+
     # questions
 
     @hookspec
@@ -786,4 +808,5 @@ EVENT_HOOKS: Mapping[type, str] = {
     ProductChanged: "product_changed",
     ShipmentChanged: "shipment_changed",
     OrderCancelled: "order_cancelled",
+    OrderReduced: "order_reduced",
 }

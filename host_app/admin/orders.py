@@ -7,6 +7,7 @@ import re
 from flask import redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
+from flask_login import current_user
 from sqlalchemy import Select, select
 from sqlalchemy.orm import selectinload
 from werkzeug.wrappers import Response
@@ -104,6 +105,8 @@ class OrdersView(HostView):
                 shipments=shipments,
                 panels=shown,
                 failed=failed,
+                reducible=current_user.is_administrator
+                and order.state not in (OrderState.COMPLETED, OrderState.CANCELLED),
                 can_cancel=not touched and order.state not in (OrderState.COMPLETED, OrderState.CANCELLED),
             )
         )
@@ -137,6 +140,16 @@ class OrdersView(HostView):
             if not reason:
                 raise HostError(_("Write down why the order is cancelled."))
             orders.cancel_order(order_id, reason, who=who())
+        return _back(order_id)
+
+    @expose("/<int:order_id>/lines/<int:line_id>/take-off", methods=["POST"])
+    def take_off(self, order_id: int, line_id: int) -> Response:
+        """Take pieces off a line; the rest of the order goes on."""
+        with changing(_("Taken off. The stock is free again, and the rest of the order goes on.")):
+            pieces = request.form.get("pieces", type=int)
+            if pieces is None:
+                raise HostError(_("Write pieces as whole numbers."))
+            orders.take_off(order_id, line_id, pieces, who=who())
         return _back(order_id)
 
 

@@ -21,6 +21,7 @@ from host_app.plugin_api import (
     OrderCancelled,
     OrderLineView,
     OrderPicked,
+    OrderReduced,
     OrderState,
     OrderView,
     Wake,
@@ -234,6 +235,86 @@ def cancel_order(order_id: int, reason: str, *, who: str = "") -> None:
     session.flush()
     emit(OrderCancelled(order.id, order.source, order.reference, reason), f"order:{order.id}")
     wake(BACKORDERS)
+
+
+def take_off(order_id: int, order_line_id: int, pieces: int, *, who: str) -> None:
+    """Take pieces that nobody has picked off an order; its stock is freed, plugins are told, the rest goes on.
+
+    Where nothing is left of it, the order is cancelled, or completed if something was shipped.
+
+    :raises HostError: the order is not open, the line is not of it, or not so many pieces are open and unpicked.
+    """
+    session = current_session()
+    order = lock_order(order_id)
+    if order is None or order.state in (OrderState.COMPLETED, OrderState.CANCELLED):
+        raise HostError("Pieces can be taken off an open order only.")
+    lines = session.scalars(
+        select(OrderLine).where(OrderLine.order_id == order_id).execution_options(populate_existing=True)
+    ).all()
+    line = next((line for line in lines if line.id == order_line_id), None)
+    if line is None:
+        raise HostError("This line is not of this order.")
+    on_picklists = session.scalars(
+        select(PicklistLine)
+        .join(Picklist)
+        .where(PicklistLine.order_line_id == line.id, Picklist.state.in_(OPEN_PICKLISTS))
+        .order_by(PicklistLine.id.desc())
+        .execution_options(populate_existing=True)
+    ).all()
+    picked = sum(row.picked for row in on_picklists)
+    if not 1 <= pieces <= line.open - picked:
+        if picked:
+            raise HostError(
+                f"{picked} of the {line.open} open pieces are picked: put them back first (press −1 on the picklist)."
+            )
+        raise HostError(
+            f"1 to {line.open} pieces can be taken off this line." if line.open else "None are open."
+        )
+    if pieces == sum(other.open for other in lines) and not any(other.shipped for other in lines):
+        cancel_order(order_id, "all pieces were taken off", who=who)
+        return
+    allocated = left = max(0, pieces - line.waiting)
+    for row in on_picklists:
+        taken = min(left, row.quantity - row.picked)
+        row.quantity, left = row.quantity - taken, left - taken
+        if not row.quantity:
+            session.delete(row)
+    line.cancelled += pieces
+    line.allocated -= allocated
+    session.flush()
+    empty = select(PicklistLine.picklist_id).where(PicklistLine.picklist_id == Picklist.id)
+    session.execute(
+        update(Picklist)
+        .where(Picklist.order_id == order_id, Picklist.state.in_(OPEN_PICKLISTS), ~empty.exists())
+        .values(state=PicklistState.CANCELLED)
+    )
+    change_stock(
+        line.product_id,
+        order.warehouse_id,
+        reserved=-pieces,
+        allocated=-allocated,
+        reason=f"taken off order {order.number}",
+        who=who,
+    )
+    complete_if_done(order_id)
+    emit(OrderReduced(order.id, order.source, order.reference), f"order:{order.id}")
+    wake(BACKORDERS)
+
+
+def complete_if_done(order_id: int) -> None:
+    """Complete an order of which nothing is open any more."""
+    session = current_session()
+    still_open = session.scalar(
+        select(OrderLine.id)
+        .where(OrderLine.order_id == order_id, OrderLine.quantity > OrderLine.shipped + OrderLine.cancelled)
+        .limit(1)
+    )
+    if still_open is None:
+        session.execute(
+            update(Order)
+            .where(Order.id == order_id)
+            .values(state=OrderState.COMPLETED, completed_at=utcnow())
+        )
 
 
 def pause_order(order_id: int) -> None:

@@ -13,8 +13,6 @@ from host_app.db import current_session, utcnow
 from host_app.events import emit
 from host_app.models import (
     Barcode,
-    Order,
-    OrderLine,
     OrderMark,
     Picklist,
     PicklistLine,
@@ -33,7 +31,7 @@ from host_app.plugin_api import (
     ShipmentChanged,
 )
 from host_app.services import labels
-from host_app.services.orders import BACKORDERS, lock_order
+from host_app.services.orders import BACKORDERS, complete_if_done, lock_order
 from host_app.services.stock import change_stock
 from host_app.wakes import wake
 
@@ -172,7 +170,7 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
             reason=f"picklist {picklist.number} closed",
             who=who,
         )
-    _complete(picklist.order_id)
+    complete_if_done(picklist.order_id)
     view = picklist_view(picklist_id)
     if view is None or view.closed_at is None:
         raise RuntimeError("a picklist that was just closed is not closed")
@@ -378,19 +376,3 @@ def _ship(picklist: Picklist, lines: Sequence[PicklistLine], parcel: NewParcel) 
         label.shipment_id = shipment.id
         current_session().flush()
     return shipment.id
-
-
-def _complete(order_id: int) -> None:
-    """Complete an order of which nothing is open any more."""
-    session = current_session()
-    still_open = session.scalar(
-        select(OrderLine.id)
-        .where(OrderLine.order_id == order_id, OrderLine.quantity > OrderLine.shipped + OrderLine.cancelled)
-        .limit(1)
-    )
-    if still_open is None:
-        session.execute(
-            update(Order)
-            .where(Order.id == order_id)
-            .values(state=OrderState.COMPLETED, completed_at=utcnow())
-        )

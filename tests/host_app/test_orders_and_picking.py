@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from host_app.db import reading, transaction
-from host_app.models import EventDelivery, Order, Picklist, PicklistLine, Shipment, Stock
+from host_app.models import EventDelivery, Order, OrderLine, Picklist, PicklistLine, Shipment, Stock
 from host_app.plugin_api import HostError, OrderPicked
 from host_app.port import host_port
 from host_app.services import orders, picking
@@ -181,6 +181,81 @@ def test_a_picked_order_is_not_cancelled(warehouse: int) -> None:
     with pytest.raises(OrderPicked), transaction():
         orders.cancel_order(order.order_id, "too late")
     assert stock_of(product) == (10, 3, 3)
+
+
+def test_pieces_taken_off_are_free_again_and_the_rest_goes_on(warehouse: int) -> None:
+    product, other = add_product("A", 10), add_product("B", 10)
+    order = accept("1", (product, 3), (other, 1))
+    (picklist,) = picklists_of(order.order_id)
+    first, second = _lines(picklist.id)
+    with transaction():
+        picking.pick(first.id, 1)
+        orders.take_off(order.order_id, first.order_line_id, 2, who="ann")
+        orders.take_off(order.order_id, second.order_line_id, 1, who="ann")
+    assert [(line.picked, line.quantity) for line in _lines(picklist.id)] == [(1, 1)]
+    assert (stock_of(product), stock_of(other)) == ((10, 1, 1), (10, 0, 0))
+    pick_and_close(picklist.id)
+    with reading() as session:
+        assert session.get_one(Order, order.order_id).state == "completed"
+    assert len(picklists_of(order.order_id)) == 1
+
+
+def test_what_waits_for_stock_is_taken_off_before_what_is_on_a_picklist(warehouse: int) -> None:
+    product = add_product("A", 2)
+    order = accept("1", (product, 5))
+    (picklist,) = picklists_of(order.order_id)
+    (line,) = _lines(picklist.id)
+    with transaction():
+        orders.take_off(order.order_id, line.order_line_id, 3, who="ann")
+    assert [line.quantity for line in _lines(picklist.id)] == [2]
+    assert stock_of(product) == (2, 2, 2)
+    with transaction():
+        orders.take_off(order.order_id, line.order_line_id, 1, who="ann")
+    assert [line.quantity for line in _lines(picklist.id)] == [1]
+    assert stock_of(product) == (2, 1, 1)
+
+
+def test_an_order_of_which_nothing_is_left_is_cancelled_or_completed(warehouse: int) -> None:
+    product, other = add_product("A", 10), add_product("B", 0)
+    untouched, shipped = accept("1", (product, 2)), accept("2", (product, 1), (other, 1))
+    with reading() as session:
+        (line,) = session.scalars(select(OrderLine).where(OrderLine.order_id == untouched.order_id)).all()
+        waiting = session.scalars(select(OrderLine).where(OrderLine.product_id == other)).one()
+    pick_and_close(picklists_of(shipped.order_id)[0].id)
+    with transaction():
+        orders.take_off(untouched.order_id, line.id, 2, who="ann")
+        orders.take_off(shipped.order_id, waiting.id, 1, who="ann")
+    with reading() as session:
+        states = [session.get_one(Order, one.order_id).state for one in (untouched, shipped)]
+    assert states == ["cancelled", "completed"]
+    assert [picklist.state for picklist in picklists_of(untouched.order_id)] == ["cancelled"]
+
+
+def test_a_picklist_of_which_everything_was_taken_off_is_withdrawn(warehouse: int) -> None:
+    product, other = add_product("A", 10), add_product("B", 0)
+    order = accept("1", (product, 1), (other, 1))
+    (picklist,) = picklists_of(order.order_id)
+    (line,) = _lines(picklist.id)
+    with transaction():
+        orders.take_off(order.order_id, line.order_line_id, 1, who="ann")
+    assert [one.state for one in picklists_of(order.order_id)] == ["cancelled"]
+
+
+def test_what_is_picked_or_not_there_is_not_taken_off(warehouse: int) -> None:
+    product = add_product("A", 10)
+    order, another = accept("1", (product, 2)), accept("2", (product, 2))
+    (picklist,) = picklists_of(order.order_id)
+    (line,) = _lines(picklist.id)
+    with transaction():
+        picking.pick(line.id, 1)
+    refused = {(order.order_id, 2): "put them back first", (another.order_id, 1): "not of this order"}
+    for (order_id, pieces), reason in refused.items():
+        with pytest.raises(HostError, match=reason), transaction():
+            orders.take_off(order_id, line.order_line_id, pieces, who="ann")
+    for pieces in (0, -1):
+        with pytest.raises(HostError), transaction():
+            orders.take_off(order.order_id, line.order_line_id, pieces, who="ann")
+    assert stock_of(product) == (10, 4, 4)
 
 
 def test_a_withdrawn_picklist_can_not_be_picked(warehouse: int) -> None:

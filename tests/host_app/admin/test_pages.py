@@ -172,6 +172,19 @@ def test_an_order_that_was_picked_can_not_be_cancelled(chief: Person, do: Do, st
     assert "alert-danger" in chief.post("/admin/orders/1/cancel", reason="too late").text
 
 
+def test_pieces_are_taken_off_an_order_by_an_administrator(
+    chief: Person, packer: Person, do: Do, stocked: None
+) -> None:
+    do(factories.accept, "R-1", (1, 3))
+    assert "Take off the order" in chief.get("/admin/orders/1").text
+    assert "Take off the order" not in packer.get("/admin/orders/1").text
+    page = chief.post("/admin/orders/1/lines/1/take-off", pieces="2")
+    assert "Taken off." in page.text
+    assert "Write pieces as whole numbers." in chief.post("/admin/orders/1/lines/1/take-off", pieces="x").text
+    assert "can be taken off this line" in chief.post("/admin/orders/1/lines/1/take-off", pieces="2").text
+    assert "0 of 1 picked" in page.text
+
+
 def test_panels_of_plugins_are_shown_escaped(chief: Person, do: Do, stocked: None) -> None:
     do(factories.accept, "R-1", (1, 2))
     page = chief.get("/admin/orders/1").text
