@@ -13,6 +13,7 @@ from host_app.plugin_api import (
     Integration,
     OrderCancelled,
     OrderImport,
+    OrderReduced,
     Panel,
     PicklistClosed,
     PluginInfo,
@@ -69,7 +70,7 @@ def product_changed(host: HostPort, event: ProductChanged) -> list[Wake]:
 @hookimpl
 def picklist_closed(host: HostPort, event: PicklistClosed) -> list[Wake]:
     store_id = shipments.owe(host, event)
-    return [] if store_id is None else [wake_for(SHIPMENTS, store_id)]
+    return [] if store_id is None else [wake_for(SHIPMENTS, store_id), wake_for(ORDERS, store_id)]
 
 
 @hookimpl
@@ -84,6 +85,14 @@ def order_cancelled(host: HostPort, event: OrderCancelled) -> list[Wake]:
     if store_id is not None and event.reason != CANCELLED_AT_BOL:
         cancelling.offer_to_cancel(host, store_id, event.reference, event.order_id)
     return []
+
+
+@hookimpl
+def order_reduced(host: HostPort, event: OrderReduced) -> list[Wake]:
+    store_id = store_of(event.source)
+    if store_id is None or not orders.reduced(host, store_id, event.reference, event.order_id):
+        return []
+    return [wake_for(ORDERS, store_id)]
 
 
 @hookimpl

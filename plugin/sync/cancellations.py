@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import select
 
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
@@ -25,6 +27,7 @@ def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
     if view is None:
         return
     _apply_cancellation(ctx, row, view)
+    _apply_taken_off(ctx, row, view)
     if not any(item.imported and item.open for item in row.items):
         ctx.settle(f"deadline:{row.order_id}")
     _apply_request(ctx, row, view)
@@ -43,21 +46,78 @@ def _apply_cancellation(ctx: Context, row: BolOrder, view: OrderView) -> None:
     if all(cancelled.get(item.order_item_id, 0) >= item.imported for item in imported):
         _cancel_all(ctx, row, view)
         return
+    _tell_of_part(ctx, row, view, cancelled)
+
+
+def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mapping[str, int]) -> None:
+    """Tell people what must not be shipped; what they took off the order here by hand is done with."""
+    lines = {line.external_ref: line for line in view.lines}
+    taken_off = {item_id: line.cancelled for item_id in cancelled if (line := lines.get(item_id)) is not None}
+    if all(taken_off.get(item_id, 0) >= count for item_id, count in cancelled.items()):
+        ctx.host.mark_order(view.order_id, CANCELLED_MARK, None)
+        ctx.settle(f"partly-cancelled:{row.order_id}")
+        return
     pieces = ", ".join(
         f"{cancelled[item.order_item_id]} of {item.imported} × {item.title or item.ean}"
-        for item in imported
+        for item in row.items
         if item.order_item_id in cancelled
     )
     note_once(ctx.host, row.id, f"Partly cancelled at bol: {pieces}")
     fact = ",".join(f"{item_id}={count}" for item_id, count in sorted(cancelled.items()))
     ctx.host.mark_order(view.order_id, CANCELLED_MARK, f"bol cancelled a part: {pieces}. Do not ship it.")
+    left = any(
+        line is not None and line.shipped + count > line.quantity
+        for item_id, count in cancelled.items()
+        for line in [lines.get(item_id)]
+    )
+    if left:
+        ctx.notify(
+            f"partly-cancelled:{row.order_id}:{fact}:shipped",
+            "cancellation",
+            Level.DANGER,
+            f"order {row.order_id} was partly cancelled at bol: stop the parcel",
+            f"Cancelled: {pieces}. It was shipped already: if the parcel is still in the house, take these pieces out, "
+            "and withdraw the shipment.",
+            ctx.host.order_url(view.order_id),
+        )
+        return
     ctx.notify(
         f"partly-cancelled:{row.order_id}:{fact}",
         "cancellation",
         Level.WARNING,
         f"order {row.order_id} was partly cancelled at bol",
-        f"Cancelled: {pieces}. Order {view.number} was not changed: adjust it by hand and do not ship these pieces.",
+        f"Cancelled: {pieces}. Order {view.number} was not changed: take these pieces off it there, and do not ship "
+        "them.",
         ctx.host.order_url(view.order_id),
+    )
+
+
+def _apply_taken_off(ctx: Context, row: BolOrder, view: OrderView) -> None:
+    """Tell people where bol still counts on pieces that somebody took off the order here."""
+    if view.state == OrderState.CANCELLED:
+        # That is told when it happens.
+        return
+    lines = {line.external_ref: line for line in view.lines}
+    pieces, fact = [], []
+    for item in row.items:
+        line = lines.get(item.order_item_id)
+        if line is None or not item.imported or not item.open:
+            continue
+        count = min(item.open, line.cancelled - (item.cancelled - item.cancelled_before_import))
+        if count > 0:
+            pieces.append(f"{count} × {item.title or item.ean}")
+            fact.append(f"{item.order_item_id}={line.cancelled}")
+    if not pieces:
+        ctx.settle(f"taken-off:{row.order_id}")
+        return
+    ctx.notify(
+        f"taken-off:{row.order_id}:{','.join(fact)}",
+        "cancellation",
+        Level.WARNING,
+        f"pieces of order {row.order_id} were taken off here, but bol still counts on them",
+        f"{', '.join(pieces)}. bol cancels what is open of a whole item: where nothing of it is left to ship from here, "
+        "cancel it at bol with a reason.",
+        order_url(ctx.store_id, row.id),
     )
 
 
@@ -77,13 +137,20 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
         row.id,
         f"Cancelled at bol; order {view.number} was not, because of what is picked or refused",
     )
-    shipped = any(line.shipped for line in view.lines)
-    todo = (
-        "It was shipped already: stop the parcel if it is still in the house."
-        if shipped
-        else "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."
-    )
     ctx.host.mark_order(view.order_id, CANCELLED_MARK, "Cancelled at bol. Do not ship it.")
+    if any(line.shipped for line in view.lines):
+        # Another fact than a cancellation of what is still on the picklist: the parcel may be leaving.
+        ctx.notify(
+            f"cancelled:{row.order_id}:shipped",
+            "cancellation",
+            Level.DANGER,
+            f"order {row.order_id} was cancelled at bol: stop the parcel",
+            f"Order {view.number} was shipped already: stop the parcel if it is still in the house, and withdraw the "
+            "shipment.",
+            ctx.host.order_url(view.order_id),
+        )
+        return
+    todo = "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."
     ctx.notify(
         f"cancelled:{row.order_id}",
         "cancellation",

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, select, update
 
-from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState
+from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
 from plugin.models.effects import UNSETTLED
@@ -81,14 +81,33 @@ def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> 
     if reason_code not in REASONS:
         raise HostError("Choose a reason.")
     view = host.order(row.host_order_id) if row.host_order_id is not None else None
-    if view is None or view.state != OrderState.CANCELLED:
-        raise HostError("Only an order that is cancelled in the warehouse can be cancelled at bol from here.")
-    items = [item for item in row.items if item.imported and item.open]
+    if view is None or not any(line.cancelled for line in view.lines):
+        raise HostError("Only what is cancelled in the warehouse can be cancelled at bol from here.")
+    items = cancelled_here(row, view)
     if not items:
-        raise HostError("Nothing of this order is open at bol any more.")
+        raise HostError("Nothing that was cancelled here is open at bol any more.")
     _want(host, row, items, reason_code, who)
     host.settle_notices(f"bol:{row.store_id}:cancelled-here:{row.order_id}")
     note(host, row.id, f"Cancellation at bol asked by {who}: {REASONS[reason_code]}")
+
+
+def cancelled_here(row: BolOrder, view: OrderView) -> list[BolOrderItem]:
+    """Return the items of which nothing will be shipped from here any more, although bol still counts on it.
+
+    bol cancels all of an item that is open: what is still to be picked here, or left and bol does not show it as
+    shipped yet, keeps an item from it.
+    """
+    lines = {line.external_ref: line for line in view.lines}
+    found = []
+    for item in row.items:
+        line = lines.get(item.order_item_id)
+        if line is None or not line.cancelled or not item.imported or not item.open:
+            continue
+        shipped_before = item.quantity - item.imported - item.cancelled_before_import
+        picked_over = line.shipped + line.cancelled >= line.quantity
+        if picked_over and item.shipped - shipped_before >= line.shipped:
+            found.append(item)
+    return found
 
 
 def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int) -> None:

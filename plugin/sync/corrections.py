@@ -16,7 +16,7 @@ from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context, store_url
 from plugin.sync.failures import line_is_down
 from plugin.sync.mapping import clean_tracking_code
-from plugin.sync.shipments import due_at
+from plugin.sync.shipments import WITHDRAWN, due_at
 from plugin.sync.timeline import note
 
 MAX_PAGES = 20
@@ -37,15 +37,18 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
         return None
     store = session.get(Store, rows[0].store_id)
     settings = StoreSettings.load(store.settings)
-    waiting = [row for row in rows if row.state == EffectState.WANTED]
+    # What bol refused is not there: once the parcel is withdrawn there is nothing left to decide.
+    open_states = (EffectState.WANTED, EffectState.REFUSED) if event.withdrawn else (EffectState.WANTED,)
+    waiting = [row for row in rows if row.state in open_states]
     told = [
         row for row in rows if row.state in (EffectState.SENT, EffectState.UNKNOWN, EffectState.CONFIRMED)
     ]
     for row in waiting:
         if event.withdrawn:
             row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, host.now()
-            row.error = "The parcel was withdrawn before it was confirmed."
+            row.error = WITHDRAWN
             note(host, row.order_id, f"Shipment {row.reference} was withdrawn before it was confirmed")
+            host.settle_notices(f"bol:{row.store_id}:shipment-refused:{row.host_shipment_id}")
         else:
             row.due_at = due_at(settings, row.created_at, host.now(), event.tracking_code)
     if told and event.withdrawn:

@@ -61,10 +61,38 @@ def locked(host: HostPort, store_id: int, order_row_id: int) -> BolOrder:
     return row
 
 
+def lock_row(ctx: Context, order_row_id: int) -> BolOrder:
+    """Return an order of this store, locked. In a transaction."""
+    row: BolOrder = ctx.host.session.scalars(
+        select(BolOrder).where(BolOrder.id == order_row_id).with_for_update(key_share=True)
+    ).one()
+    return row
+
+
 def read_again(host: HostPort, row: BolOrder) -> None:
     """Read an order from bol at once. In a transaction."""
     row.read_due_at, row.attempts = host.now(), 0
     host.session.flush()
+
+
+def reduced(host: HostPort, store_id: int, reference: str, order_id: int) -> bool:
+    """A person took pieces off an order here: compare it with bol again; False where it is not known. In a transaction."""
+    row = host.session.scalar(
+        select(BolOrder)
+        .where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
+        .with_for_update(key_share=True)
+    )
+    if row is None:
+        return False
+    read_again(host, row)
+    view = host.order_views([order_id]).get(order_id)
+    pieces = ", ".join(
+        f"{line.cancelled} of {line.quantity} × item {line.external_ref}"
+        for line in (view.lines if view else ())
+        if line.cancelled and line.external_ref
+    )
+    note(host, row.id, f"Taken off here by hand, in all: {pieces}")
+    return True
 
 
 def keep(host: HostPort, row: BolOrder, who: str) -> None:
@@ -214,12 +242,10 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
     """Make the host agree with one order of bol, in one transaction. An order that can't be is set aside."""
     try:
         offers = _missing_offers(ctx, order)
-        with ctx.host.transaction() as session:
+        with ctx.host.transaction():
             if ctx.settings.import_products:
                 lock_products(ctx)
-            row = session.scalars(
-                select(BolOrder).where(BolOrder.id == row_id).with_for_update(key_share=True)
-            ).one()
+            row = lock_row(ctx, row_id)
             _check_complete(row, order)
             _done_reading(row, claimed_at, ctx.now())
             _apply(ctx, row, order, offers)
@@ -272,12 +298,12 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
         row.expires = _first_day(order, "expiry_date")
         row.cancels_on = cancel_day(row.latest_delivery, row.expires)
         row.warn_at = warn_moment(row.cancels_on)
-    _update_items(ctx, row, order)
     mark_order_items(ctx, [item.ean for item in order.items])
-    ctx.host.session.flush()
     if row.host_order_id is not None:
-        apply_changes(ctx, row, order)
+        take_changes(ctx, row, order)
         return
+    _update_items(ctx, row, order)
+    ctx.host.session.flush()
     wanted = items_to_pick(order)
     if not wanted:
         row.state = BolOrderState.NOTHING_TO_SHIP
@@ -326,6 +352,13 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
     link_chosen(ctx, {ean: product for ean, product in chosen.items() if product != found.get(ean)})
     if requested(row):
         apply_changes(ctx, row, order)
+
+
+def take_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
+    """Act on what bol shows of an order that came in before. In a transaction, with the row locked."""
+    _update_items(ctx, row, order)
+    ctx.host.session.flush()
+    apply_changes(ctx, row, order)
 
 
 def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:

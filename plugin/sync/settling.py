@@ -15,6 +15,7 @@ from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
+from plugin.sync.orders import lock_row, take_changes
 from plugin.sync.shipments import after_confirmation, record_accepted, tell_refused
 from plugin.sync.timeline import note
 
@@ -50,6 +51,8 @@ def check_due(ctx: Context) -> bool:
                 _postpone(session, rows, max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2)))
             return False
         with ctx.host.transaction() as session:
+            # The order first, as everywhere: what is settled may change it.
+            lock_row(ctx, rows[0].order_id)
             for row in rows:
                 _settle(ctx, session, row, found)
     return True
@@ -132,7 +135,7 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
         )
         return
     if now - since >= effects.DECIDE_AFTER:
-        _ask_a_person(ctx, session, row)
+        _ask_a_person(ctx, session, row, found)
         return
     _postpone(session, [row], effects.next_check(since, now))
 
@@ -159,19 +162,11 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
         ),
         None,
     )
-    order = session.get(BolOrder, row.order_id)
-    cancelled = item.quantity_cancelled - _cancelled_before(session, row) if item is not None else 0
-    if item is not None and cancelled > 0:
+    cancelled = item is not None and item.quantity_cancelled > _cancelled_before(session, row)
+    if found.order is not None and cancelled:
+        # The parcel must not leave: told as what it is, a cancellation, and so not a second time by the import.
         _end(session, row, EffectState.REFUSED, ctx.now(), f"Cancelled at bol. {message}".strip())
-        ctx.notify(
-            f"stop-parcel:{row.host_shipment_id}:{row.order_item_id}",
-            "shipment",
-            Level.DANGER,
-            f"cancelled at bol, stop the parcel of order {order.order_id}",
-            f"{cancelled} × {item.title or item.ean} was cancelled at bol. Take it out if the parcel is "
-            "still in the house.",
-            ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
-        )
+        take_changes(ctx, lock_row(ctx, row.order_id), found.order)
         return
     _end(session, row, EffectState.REFUSED, ctx.now(), message or "bol refused it without a reason.")
     tell_refused(ctx, session, [row.id], f"bol says: {message}." if message else "bol gave no reason.")
@@ -189,16 +184,28 @@ def _cancelled_before(session: Any, row: ShipmentEffect) -> int:
     )
 
 
-def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect) -> None:
+def _shown(row: ShipmentEffect, found: Found) -> str:
+    """Say what bol shows of an item whose shipment it does not show."""
+    items = found.order.items if found.order is not None else ()
+    item = next((item for item in items if item.order_item_id == row.order_item_id), None)
+    if item is None:
+        return "bol does not show this order item any more."
+    return (
+        f"Looked for during three hours and not found. bol shows of {item.quantity} pieces: {item.quantity_shipped} "
+        f"shipped, {item.quantity_cancelled} cancelled, {item.open_quantity} open; this parcel holds {row.quantity}."
+    )
+
+
+def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> None:
     order = session.get(BolOrder, row.order_id)
-    session.execute(_still(row).values(state=EffectState.DECISION, due_at=None))
+    shown = _shown(row, found)
+    session.execute(_still(row).values(state=EffectState.DECISION, due_at=None, error=shown))
     ctx.notify(
         f"shipment-unknown:{row.host_shipment_id}:{row.order_item_id}:{row.attempts}",
         "shipment",
         Level.DANGER,
         f"it is not known if bol has the shipment of order {order.order_id}",
-        "It was looked for during three hours and not found. Look in bol's seller portal, then press “Try again” or "
-        "“Handled elsewhere”.",
+        f"{shown} Look in bol's seller portal, then press “Try again” or “Handled elsewhere”.",
         ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
     )
 

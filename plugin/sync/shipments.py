@@ -29,6 +29,7 @@ from plugin.sync.timeline import note
 
 #: bol takes 1 to 100 items of one order in a request (Retailer API v10, create-shipment).
 MAX_ITEMS = 100
+WITHDRAWN = "The parcel was withdrawn before it was confirmed."
 
 
 def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
@@ -49,6 +50,9 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
     if order_row is None:
         raise LookupError(f"order {picklist.reference} of store {store_id} is not known")
     settings = StoreSettings.load(session.get(Store, store_id).settings)
+    if settings.check_at_closing:
+        # Nobody can tell here if bol answered at the packing table. Where it did not, people hear now.
+        session.execute(update(BolOrder).where(BolOrder.id == order_row).values(read_due_at=now))
     known = set(
         session.execute(
             select(ShipmentEffect.host_shipment_id, ShipmentEffect.order_item_id).where(
@@ -202,7 +206,7 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
         if parcel.withdrawn:
             for row in rows:
                 row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, ctx.now()
-                row.error = "The parcel was withdrawn before it was confirmed."
+                row.error = WITHDRAWN
             return None, []
         tracking = clean_tracking_code(parcel.tracking_code)
         code = "" if parcel.label_ref else ctx.settings.transporter_code(parcel.carrier, tracking)

@@ -18,7 +18,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
-from plugin.sync.cancelling import REASONS, requested
+from plugin.sync.cancelling import REASONS, cancelled_here, requested
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.overview import order_state
@@ -44,6 +44,7 @@ class OrderPage(BolView):
                 abort(404)
             row, word = found
             here = self.host.order_views([row.host_order_id]).get(row.host_order_id)
+            cancellable = cancelled_here(row, here) if here else []
             known = find_products(
                 self.host, StoreSettings.load(store.settings), [item.ean for item in row.items]
             )
@@ -57,7 +58,7 @@ class OrderPage(BolView):
             events = session.scalars(
                 select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
             ).all()
-        cancelled_here = here is not None and here.state == OrderState.CANCELLED
+        gone = here is not None and here.state == OrderState.CANCELLED
         return self.page(
             "order",
             store=store,
@@ -68,8 +69,8 @@ class OrderPage(BolView):
             known=known,
             products=products,
             linking=row.state == BolOrderState.WAITING_FOR_PRODUCT,
-            asked=[] if cancelled_here else requested(row),
-            cancellable=cancelled_here and any(item.imported and item.open for item in row.items),
+            asked=[] if gone else requested(row),
+            cancellable=cancellable,
             reasons=REASONS,
             threatened=threatened(row),
             last_soon=last_soon(self.host.now()),

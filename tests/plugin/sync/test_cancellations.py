@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from host_app.db import transaction
+import pytest
+from sqlalchemy import select
+
+from host_app.db import reading, transaction
+from host_app.models import Notification, OrderLine
+from host_app.plugin_api import HostError
 from host_app.services import orders, picking
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -11,10 +16,32 @@ def item_ids(shop: Shop, order_id: str) -> list[str]:
     return [item.order_item_id for item in shop.bol_order_items(order_id)]
 
 
+def read_often(shop: Shop, order_id: str) -> None:
+    """Import, and read the order again and again."""
+    shop.import_orders()
+    for _ in range(3):
+        shop.runtime.read_again(shop.store_id, shop.bol_order(order_id).id)
+        shop.work()
+
+
 def cancel_here(shop: Shop, order_id: str) -> None:
     host_order_id = shop.host_order(order_id).id
     with transaction():
         orders.cancel_order(host_order_id, "by hand")
+    shop.work()
+
+
+def take_off(shop: Shop, order_id: str, ean: str, pieces: int) -> None:
+    """Somebody takes pieces off the order here."""
+    host_order_id, product_id = shop.host_order(order_id).id, shop.offer(ean).product_id
+    with reading() as session:
+        line_id = session.scalars(
+            select(OrderLine.id).where(
+                OrderLine.order_id == host_order_id, OrderLine.product_id == product_id
+            )
+        ).one()
+    with transaction():
+        orders.take_off(host_order_id, line_id, pieces, who="ann")
     shop.work()
 
 
@@ -38,8 +65,7 @@ def test_a_picked_order_is_left_alone_and_people_are_told_once(shop: Shop) -> No
     with transaction():
         picking.pick_all(picklist_id)
     shop.sandbox.cancel(order_id)
-    for _ in range(3):
-        shop.import_orders()
+    read_often(shop, order_id)
     assert shop.host_order(order_id).state == "processing"
     assert [title for title in shop.notices() if "was cancelled at bol" in title] != []
     assert len(shop.notices()) == 1
@@ -51,11 +77,54 @@ def test_a_part_cancelled_is_told_with_what_to_do(shop: Shop) -> None:
     order_id = shop.order((KETTLE, 2), (TOASTER, 1))
     shop.work()
     shop.sandbox.cancel(order_id, item_ids(shop, order_id)[:1])
-    for _ in range(2):
-        shop.import_orders()
+    read_often(shop, order_id)
     assert shop.host_order(order_id).state == "processing"
     assert len(shop.notices()) == 1
     assert "partly cancelled" in shop.notices()[0]
+
+
+def test_a_part_that_was_cancelled_is_done_with_once_somebody_took_it_off_the_order(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    shop.sandbox.cancel(order_id, item_ids(shop, order_id)[:1], quantity=1)
+    shop.import_orders()
+    assert "bol cancelled a part" in shop.marks()[0]
+    take_off(shop, order_id, KETTLE, 1)
+    assert shop.marks() == []
+    assert [told.read_at is not None for told in shop.all(Notification)] == [True]
+    shop.close(order_id)
+    shop.pass_time(20, steps=4)
+    assert shop.host_order(order_id).state == "completed"
+    assert [effect.state for effect in shop.effects()] == ["confirmed"] * 2
+    assert len(shop.notices()) == 1
+
+
+def test_pieces_taken_off_here_that_bol_still_counts_on_are_told_and_can_be_cancelled_there(
+    shop: Shop,
+) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    row_id = shop.bol_order(order_id).id
+    take_off(shop, order_id, KETTLE, 1)
+    assert shop.notices() == [
+        f"Shop: pieces of order {order_id} were taken off here, but bol still counts on them"
+    ]
+    # bol would cancel the other one, too, which is still to be shipped.
+    with pytest.raises(HostError, match="Nothing that was cancelled here"):
+        shop.runtime.cancel_at_bol(shop.store_id, row_id, "OUT_OF_STOCK", "ann")
+    shop.close(order_id)
+    with pytest.raises(HostError, match="Nothing that was cancelled here"):
+        shop.runtime.cancel_at_bol(shop.store_id, row_id, "OUT_OF_STOCK", "ann")
+    shop.pass_time(20, steps=4)
+    shop.import_orders()
+    shop.runtime.cancel_at_bol(shop.store_id, row_id, "OUT_OF_STOCK", "ann")
+    shop.pass_time(20, steps=4)
+    kettles, toaster = shop.bol_order_items(order_id)
+    assert (kettles.shipped, kettles.cancelled) == (1, 1)
+    assert (toaster.shipped, toaster.cancelled) == (1, 0)
+    assert [told.read_at is not None for told in shop.all(Notification)] == [True]
 
 
 def test_a_part_and_later_the_rest_cancels_the_order(shop: Shop) -> None:
@@ -75,8 +144,7 @@ def test_a_request_is_shown_on_the_order_and_told_once(shop: Shop) -> None:
     order_id = shop.order((KETTLE, 2))
     shop.work()
     shop.sandbox.request_cancellation(order_id)
-    for _ in range(2):
-        shop.import_orders()
+    read_often(shop, order_id)
     assert shop.host_order(order_id).state == "processing"
     assert len(shop.notices()) == 1
     assert "asks bol to cancel" in shop.marks()[0]
@@ -115,6 +183,61 @@ def test_the_packer_is_stopped_at_closing_by_what_bol_cancelled_meanwhile(shop: 
     answer = shop.runtime.closing_answer(picklist, 2.0)
     assert answer is not None
     assert "Cancelled at bol" in answer.objections[0]
+
+
+def test_what_bol_could_not_be_asked_at_closing_is_looked_at_in_a_job(shop: Shop) -> None:
+    # No import finds it, and no shipment is refused.
+    shop.connect(import_orders=True, send_shipments=False)
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.settings(import_orders=False, send_shipments=False)
+    shop.work()
+    shop.sandbox.cancel(order_id)
+    shop.sandbox.faults([{"path": "/retailer/orders/*", "when": "before", "status": 503}])
+    assert shop.runtime.closing_answer(shop.picklist_id(order_id), 2.0).warnings  # type: ignore[union-attr]
+    shop.close(order_id)
+    shop.work()
+    assert shop.notices() == []
+    shop.sandbox.faults([])
+    shop.pass_time(120, steps=3)
+    assert shop.notices() == [f"Shop: order {order_id} was cancelled at bol: stop the parcel"]
+
+
+def test_a_cancellation_is_told_once_by_the_refused_shipment_and_the_import(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.settings(import_orders=False, send_shipments=True, check_at_closing=False)
+    shop.sandbox.cancel(order_id)
+    shop.close(order_id)
+    shop.pass_time(10, steps=3)
+    assert shop.notices() == [f"Shop: order {order_id} was cancelled at bol: stop the parcel"]
+    shop.settings(send_shipments=True)
+    read_often(shop, order_id)
+    assert len(shop.notices()) == 1
+    assert shop.effects()[0].error.startswith("Cancelled at bol.")
+
+
+def test_a_packer_who_closes_in_spite_of_a_cancellation_is_told_that_the_parcel_must_be_stopped(
+    shop: Shop,
+) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    shop.sandbox.cancel(order_id, item_ids(shop, order_id)[:1])
+    shop.import_orders()
+    assert [title.endswith("was partly cancelled at bol") for title in shop.notices()] == [True]
+    shop.close(order_id)
+    shop.pass_time(20, steps=4)
+    # bol takes a parcel as a whole: what of it was not cancelled is refused, too, and can be sent again.
+    assert sorted(shop.notices()[1:]) == [
+        f"Shop: bol refused the shipment of order {order_id}",
+        f"Shop: order {order_id} was partly cancelled at bol: stop the parcel",
+    ]
+    _kettles, toaster = shop.effects()
+    assert shop.runtime.try_shipment_again(shop.store_id, toaster.id)
+    shop.pass_time(20, steps=4)
+    assert [effect.state for effect in shop.effects()] == ["refused", "confirmed"]
 
 
 def test_the_packer_goes_on_with_a_warning_where_bol_does_not_answer(shop: Shop) -> None:

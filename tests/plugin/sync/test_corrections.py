@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from host_app.db import transaction
+from host_app.models import Notification
 from host_app.services import picking
 from plugin.models import EffectState, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
@@ -102,6 +103,21 @@ def test_a_parcel_withdrawn_too_late_is_told(packed: Shop) -> None:
         picking.withdraw_shipment(shipment_id, who="ann")
     packed.work()
     assert any("bol knows it as shipped" in title for title in packed.notices())
+
+
+def test_a_parcel_that_bol_refused_needs_nobody_once_it_is_withdrawn(packed: Shop) -> None:
+    packed.sandbox.faults(
+        [{"method": "POST", "path": "/retailer/shipments", "when": "before", "status": 400}]
+    )
+    packed.close(packed.order_id)
+    packed.pass_time(10)
+    assert [effect.state for effect in packed.effects()] == [EffectState.REFUSED]
+    shipment_id = packed.effects()[0].host_shipment_id
+    with transaction():
+        picking.withdraw_shipment(shipment_id, who="ann")
+    packed.work()
+    assert [effect.state for effect in packed.effects()] == [EffectState.CLOSED]
+    assert [told.read_at is not None for told in packed.all(Notification)] == [True]
 
 
 def test_a_shipment_waits_for_its_tracking_code_as_long_as_the_store_says(packed: Shop) -> None:

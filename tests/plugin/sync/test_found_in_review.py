@@ -365,6 +365,8 @@ def test_a_refusal_that_comes_minutes_later_is_told_within_ten_seconds(shop: Sho
     shop.connect(send_shipments=True)
     order_id = shop.order((KETTLE, 2))
     shop.work()
+    # Nothing but the end of the status can tell.
+    shop.settings(send_shipments=True, import_orders=False, check_at_closing=False)
     shop.sandbox.settings(processStatusDelayMs=240_000)
     shop.sandbox.cancel(order_id)
     shop.close(order_id)

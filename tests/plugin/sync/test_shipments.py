@@ -160,6 +160,9 @@ def test_a_partial_quantity_whose_answer_is_lost_is_never_sent_again_by_itself(p
     assert len(packed.writes(SHIPMENTS)) == 1
     assert states(packed) == [EffectState.DECISION]
     assert any("not known if bol has the shipment" in title for title in packed.notices())
+    shown = "bol shows of 2 pieces: 0 shipped, 0 cancelled, 2 open; this parcel holds 1."
+    assert shown in packed.effects()[0].error
+    assert any(shown in body for body in packed.notice_bodies())
     assert packed.runtime.try_shipment_again(packed.store_id, packed.effects()[0].id)
     packed.pass_time(5)
     assert shipped(packed) == 1
