@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import html
 
+from sqlalchemy import update
+
+from host_app.db import transaction
 from plugin.models import Run, Store
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE
@@ -31,7 +34,8 @@ def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) ->
     summary = html.unescape(
         chief.post(path, page=path, import_products="on", import_orders="on", import_minutes="15").text
     )
-    assert "every 15 minutes" in summary
+    # A store on the sandbox is for practice: nobody waits minutes for an order there.
+    assert "every 10 seconds" in summary
     assert "Nothing is written to bol" in summary
     assert "“" not in summary.split("What stays off")[1].split("Activate store")[0]
     assert "2" in summary.split("Without a product")[1][:40]
@@ -45,6 +49,14 @@ def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) ->
         assert [order.source for order in shop.host_orders()] == [f"bol:{shop.store_id}"]
         assert shop.writes() == []
     assert "All is well" in chief.get(f"/admin/bol/{shop.store_id}/").text
+
+
+def test_the_summary_tells_how_often_the_real_bol_is_asked(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(import_minutes=15)
+        with transaction() as session:
+            session.execute(update(Store).values(environment="production"))
+    assert "every 15 minutes" in chief.get(f"/admin/bol/{store}/summary").text
 
 
 def test_wrong_credentials_are_told_and_nothing_is_kept(site: Site, chief: Person) -> None:
