@@ -9,6 +9,7 @@ from bol_sandbox.gateway import Gateway
 from bol_sandbox.login import LoginPage
 from bol_sandbox.login_controls import LoginControls
 from bol_sandbox.page import page_routes
+from bol_sandbox.push_controls import PushControls
 from bol_sandbox.world import World
 
 # A seller may be made with very many offers at once.
@@ -29,6 +30,7 @@ def create_app(world: World) -> web.Application:
     app = web.Application(middlewares=[count_changes, explain_errors], client_max_size=LARGEST_BODY)
     app.add_routes(Controls(world).routes())
     app.add_routes(LoginControls(world).routes())
+    app.add_routes(PushControls(world).routes())
     app.add_routes(LoginPage(world).routes())
     app.add_routes(page_routes())
     for path in ("/token", "/retailer{rest:/.*}", "/shared{rest:/.*}"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bol_sandbox import faults, generate, limits, orders, snapshot, statuses, trade
+from bol_sandbox import faults, generate, limits, orders, push, snapshot, statuses, trade
 from bol_sandbox.answers import dump
 from bol_sandbox.model import Order, OrderItem
 from bol_sandbox.world import Seller, World
@@ -27,8 +27,18 @@ SETTINGS = {
     "noLabelOptions": ("no_label_options", (str,)),
     "refuseUnknownLabelOffers": ("refuse_unknown_label_offers", (bool,)),
     "vvbNeedsLabel": ("vvb_needs_label", (bool,)),
+    "orderEventId": ("order_event_id", (str,)),
+    "webhooks": ("webhooks", (dict,)),
 }
-CHOICES = {"shipmentEntityId": ("orderItemId", "shipmentId"), "noLabelOptions": ("404", "empty")}
+CHOICES = {
+    "shipmentEntityId": ("orderItemId", "shipmentId"),
+    "noLabelOptions": ("404", "empty"),
+    "orderEventId": ("byEvent", "orderId", "orderItemId"),
+}
+READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "processStatusEnd": statuses.forced_ends_from_json,
+    "webhooks": push.options_from_json,
+}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -191,15 +201,15 @@ class Controls:
                 raise ControlError(f"{name} cannot be {value!r}")
             if name in CHOICES and value not in CHOICES[name]:
                 raise ControlError(f"{name} is one of {', '.join(CHOICES[name])}")
-            if isinstance(value, dict):
-                value = {kind: statuses.forced_end_from_json(kind, end) for kind, end in value.items()}
-            setattr(self.world.settings, attribute, value)
+            read = READERS.get(name)
+            setattr(self.world.settings, attribute, read(value) if read else value)
         now = {name: getattr(self.world.settings, attribute) for name, (attribute, _) in SETTINGS.items()}
         return answer(now)
 
     async def advance(self, request: web.Request) -> web.Response:
         self.world.clock.advance(float((await read_json(request))["advanceSeconds"]))
         self.world.settle()
+        self.world.outbox.stirred.set()
         return answer({"now": self.world.now()})
 
     async def state(self, request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from itertools import chain
 from typing import Any
 
-from bol_sandbox import consents, labels, statuses, tokens, trade
+from bol_sandbox import consents, labels, statuses, subscriptions, tokens, trade
 from bol_sandbox.labels import Purchase
 from bol_sandbox.model import (
     Consent,
@@ -26,10 +26,12 @@ from bol_sandbox.model import (
     Product,
     Settings,
     Shipment,
+    Subscription,
     Work,
 )
 from bol_sandbox.orders import Cancellation
 from bol_sandbox.shipments import Wanted
+from bol_sandbox.subscriptions import Subscribing, Testing, Unsubscribing
 from bol_sandbox.transports import TransportChange
 from bol_sandbox.world import Seller, World
 
@@ -40,6 +42,9 @@ WORKS: dict[str, type[Any]] = {
     "cancellation": Cancellation,
     "label": Purchase,
     "transport": TransportChange,
+    "subscribing": Subscribing,
+    "unsubscribing": Unsubscribing,
+    "test message": Testing,
 }
 
 
@@ -60,6 +65,7 @@ SHIPMENT = _names(Shipment, "order", "items")
 LABEL_OFFER = _names(LabelOffer)
 LABEL = _names(Label)
 STATUS = _names(ProcessStatus, "work")
+SUBSCRIPTION = _names(Subscription)
 
 
 def write(world: World) -> Row:
@@ -80,6 +86,8 @@ def write(world: World) -> Row:
         "labelOffers": [_row(offer, LABEL_OFFER) for offer in world.label_offers.values()],
         "labels": [_row(label, LABEL) for label in world.labels.values()],
         "statuses": [_write_status(status) for status in world.statuses.values()],
+        "subscriptions": [_row(one, SUBSCRIPTION) for one in world.subscriptions.values()],
+        "keys": world.keys.write(),
         "intermediaries": [_row(one, INTERMEDIARY) for one in world.intermediaries.values()],
         "codes": [_row(code, CODE) for code in world.codes.values()],
         "consents": [_row(consent, CONSENT) for consent in world.consents.values()],
@@ -105,12 +113,15 @@ def read(world: World, document: Row) -> None:
         _read_order(world, row, offers)
     for row in document["shipments"]:
         _read_shipment(world, row)
-    # Files from before there were labels, and intermediaries, lack these.
+    # Files from before there were labels, intermediaries and subscriptions lack these.
     for row in document.get("labelOffers", ()):
         labels.remember(world, LabelOffer(**row))
     world.labels = {row["label_id"]: Label(**row) for row in document.get("labels", ())}
     for row in document["statuses"]:
         statuses.remember(world, _read_status(row))
+    for row in document.get("subscriptions", ()):
+        subscriptions.remember(world, Subscription(**row | {"resources": tuple(row["resources"])}))
+    world.keys.read(document.get("keys", []))
     for row in document.get("intermediaries", ()):
         made = Intermediary(**row | {"redirect_uris": tuple(row["redirect_uris"])})
         world.intermediaries[made.client_id] = made
@@ -215,5 +226,7 @@ def _read_work(row: Row) -> Work:
     ((name, values),) = row.items()
     if "lines" in values:
         values = values | {"lines": tuple((item, quantity) for item, quantity in values["lines"])}
+    if "resources" in values:
+        values = values | {"resources": tuple(values["resources"])}
     work: Work = WORKS[name](**values)
     return work

@@ -92,7 +92,7 @@ def _check_media_types(call: Call, media_type: str) -> None:
     if accept and media_type not in accept and "*/*" not in accept and "application/*" not in accept:
         hint = " Offers are served in version 11 only." if media_type == V11 and V10 in accept else ""
         raise not_acceptable(f"Acceptable representations: [{media_type}].{hint}")
-    if call.method in BODY_METHODS and call.media_type != media_type:
+    if call.method in BODY_METHODS and call.body and call.media_type != media_type:
         raise bad_request(
             [("Content-Type", f"Content type '{call.media_type}' not supported, use {media_type}.")]
         )

@@ -40,7 +40,21 @@ PUBLISHED = (
     Rule("PUT", "/retailer/offers/*", 50, 1),
     Rule("PATCH", "/retailer/offers/*", 50, 1),
     Rule("DELETE", "/retailer/offers/*", 50, 1),
+    Rule("POST", "/retailer/offers/export", 9, 3600),
+    Rule("GET", "/retailer/offers/export/*", 9, 3600),
+    Rule("*", "/retailer/returns", 20, 60),
+    Rule("*", "/retailer/returns/*", 20, 60),
+    Rule("GET", "/retailer/inventory", 20, 60),
+    Rule("GET", "/retailer/invoices", 24, 60),
+    Rule("GET", "/retailer/invoices/*", 24, 60),
+    Rule("GET", "/retailer/commission/*", 28, 1),
+    Rule("POST", "/retailer/commissions", 28, 1),
+    Rule("*", "/retailer/products/*", 50, 60),
+    Rule("GET", "/retailer/products/*/offers", 900, 60),
     Rule("*", "/retailer/content/*", 10, 1),
+    Rule("*", "/retailer/subscriptions", 10, 1),
+    Rule("*", "/retailer/subscriptions/*", 10, 1),
+    Rule("GET", "/retailer/subscriptions/signature-keys", 10, 3600),
     Rule("POST", "/shared/process-status", 2, 1),
     Rule("GET", "/shared/process-status/*", 100, 1),
     Rule("*", "/retailer/*", 25, 1),
@@ -94,11 +108,19 @@ class Limits:
                 "path": rule.path,
                 "methods": [rule.method] if rule.method != "*" else ["GET", "POST", "PUT", "PATCH", "DELETE"],
                 "maxCapacity": rule.capacity,
-                "timeToLive": int(rule.seconds // 60) if rule.seconds % 60 == 0 else rule.seconds,
-                "timeUnit": "MINUTES" if rule.seconds % 60 == 0 else "SECONDS",
+                "timeToLive": units,
+                "timeUnit": unit,
             }
             for rule in self.rules
+            for units, unit in [_in_units(rule.seconds)]
         ]
+
+
+def _in_units(seconds: float) -> tuple[float, str]:
+    for length, unit in ((3600, "HOURS"), (60, "MINUTES")):
+        if seconds % length == 0:
+            return int(seconds // length), unit
+    return seconds, "SECONDS"
 
 
 def rule_from_json(value: dict[str, Any]) -> Rule:

@@ -28,6 +28,9 @@ class Settings:
     no_label_options: str = "404"
     refuse_unknown_label_offers: bool = False
     vvb_needs_label: bool = False
+    # Of events about orders: which id they carry.
+    order_event_id: str = "byEvent"
+    webhooks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,7 @@ class Shipment:
     transporter_code: str | None
     track_and_trace: str | None
     shipping_label_id: str | None
+    transport_events: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +249,19 @@ class Label:
     track_and_trace: str
     bought_at: float
     shipment_id: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """A seller's wish to be told what happens to these resources, at an address of its own."""
+
+    subscription_id: str
+    client_id: str
+    resources: tuple[str, ...]
+    url: str
+    kind: str
+    enabled: bool = True
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

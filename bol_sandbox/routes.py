@@ -6,7 +6,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bol_sandbox import catalog, labels, offers, orders, retailers, shipments, statuses, tokens, transports
+from bol_sandbox import (
+    catalog,
+    labels,
+    offers,
+    orders,
+    retailers,
+    shipments,
+    statuses,
+    subscriptions,
+    tokens,
+    transports,
+)
 from bol_sandbox.answers import JSON, V10, V10_PDF, V11, Answer, reply
 from bol_sandbox.call import Call
 
@@ -51,6 +62,13 @@ ROUTES = (
     Route("GET", "/retailer/offers/{offer-id}/not-for-sale-reasons", offers.not_for_sale_reasons, V11),
     Route("GET", "/retailer/content/catalog-products/{ean}", catalog.get_product, V10),
     Route("GET", "/retailer/retailers/{retailer-id}", retailers.get_retailer, V10),
+    Route("GET", "/retailer/subscriptions", subscriptions.list_subscriptions, V10),
+    Route("POST", "/retailer/subscriptions", subscriptions.create_subscription, V10),
+    Route("GET", "/retailer/subscriptions/signature-keys", subscriptions.signature_keys, V10),
+    Route("POST", "/retailer/subscriptions/test/{subscription-id}", subscriptions.send_test, V10),
+    Route("GET", "/retailer/subscriptions/{subscription-id}", subscriptions.get_subscription, V10),
+    Route("PUT", "/retailer/subscriptions/{subscription-id}", subscriptions.update_subscription, V10),
+    Route("DELETE", "/retailer/subscriptions/{subscription-id}", subscriptions.delete_subscription, V10),
     Route("GET", "/shared/process-status", statuses.find_statuses, V10),
     Route("POST", "/shared/process-status", statuses.get_statuses, V10),
     Route("GET", "/shared/process-status/{process-status-id}", statuses.get_status, V10),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bol_sandbox.app import create_app
+from bol_sandbox.courier import delivering
 from bol_sandbox.keeper import Keeper
 from bol_sandbox.world import World
 
@@ -27,7 +28,8 @@ async def listening(world: World, host: str, port: int) -> AsyncIterator[int]:
     try:
         site = web.TCPSite(runner, host, port)
         await site.start()
-        yield runner.addresses[0][1]
+        async with delivering(world):
+            yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 

@@ -19,6 +19,10 @@ PAGE_SIZE = 50
 MOST_ITEMS = 100
 LONGEST_REFERENCE = 90
 KEPT_SECONDS = 92 * 24 * 3600
+EVENT_CODES = (
+    "PRE_ANNOUNCED", "AT_TRANSPORTER", "IN_TRANSIT", "DELIVERED_AT_NEIGHBOURS", "DELIVERED_AT_CUSTOMER",
+    "PICKED_UP_AT_PICK_UP_POINT", "AT_PICK_UP_POINT", "RETURNED_TO_SENDER", "INBOUND_COLLECT",
+)  # fmt: skip
 BOTH = (
     "Conflicting transport method: Either provide Transport or ShippingLabelId. "
     "The current request contains both."
@@ -149,12 +153,14 @@ def get_shipment(call: Call) -> Answer:
     return reply(as_json(shipment), V10)
 
 
-def transport_json(shipment: Shipment) -> dict[str, str]:
+def transport_json(shipment: Shipment) -> dict[str, Any]:
     transport = {
         "transportId": shipment.transport_id,
         "transporterCode": shipment.transporter_code,
         "trackAndTrace": shipment.track_and_trace,
         "shippingLabelId": shipment.shipping_label_id,
+        # Empty arrays are omitted.
+        "transportEvents": shipment.transport_events or None,
     }
     return {name: value for name, value in transport.items() if value is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from bol_sandbox import labels, orders, shipments, statuses
+from bol_sandbox import labels, orders, shipments, statuses, subscriptions
 from bol_sandbox.clock import stamp
 from bol_sandbox.model import Offer
 from bol_sandbox.world import Seller, World
@@ -60,7 +60,17 @@ def state(world: World, client_id: str | None = None, latest: int | None = None)
             for consent in world.consents.values()
             if consent.client_id in mine
         ],
-        "subscriptions": [],
+        "subscriptions": [
+            {"clientId": one.client_id, **subscriptions.as_json(one)}
+            for one in world.subscriptions.values()
+            if one.client_id in mine
+        ],
+        "deliveries": [
+            delivery.as_json()
+            for delivery in _tail(
+                [one for one in world.outbox.log if one.subscription.client_id in mine], latest
+            )
+        ],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from bol_sandbox import push
 from bol_sandbox.answers import V10, Answer, reply
 from bol_sandbox.call import Call
 from bol_sandbox.clock import stamp
@@ -71,6 +72,7 @@ def _finish(world: World, status: ProcessStatus, work: Work, at: float) -> None:
     status.entity_id = status.known_as or made
     _index(world, status, _keys(status) - known)
     _forget_later(world, status)
+    push.tell(world, status.client_id, "PROCESS_STATUS", status.status, status.process_status_id)
 
 
 def _forced_end(world: World, event_type: str) -> dict[str, Any] | None:
@@ -84,8 +86,12 @@ def _forced_end(world: World, event_type: str) -> dict[str, Any] | None:
     return end
 
 
-def forced_end_from_json(event_type: str, value: Any) -> dict[str, Any]:
-    """Read one entry of the setting `processStatusEnd`: a status, or {status, workDone?, times?}."""
+def forced_ends_from_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Read the setting `processStatusEnd`: by event type a status, or {status, workDone?, times?}."""
+    return {event_type: _forced_end_from_json(event_type, end) for event_type, end in value.items()}
+
+
+def _forced_end_from_json(event_type: str, value: Any) -> dict[str, Any]:
     given = {"status": value} if isinstance(value, str) else dict(value)
     end = {"workDone": given.get("status") == "SUCCESS", "times": None, **given}
     if event_type not in EVENT_TYPES:

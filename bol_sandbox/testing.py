@@ -61,6 +61,32 @@ class SandboxControls:
         """End a seller's access tokens ("access"), refresh tokens ("refresh") or both; returns how many."""
         return self._send("POST", f"/sandbox/sellers/{client_id}/revoke", {"tokens": tokens})
 
+    def deliveries(self, since: int = 0) -> list[Json]:
+        """The push messages after this index, each with its `state` and `tries`."""
+        return list(self._send("GET", "/sandbox/deliveries", params={"since": since})["deliveries"])
+
+    def undelivered(self) -> int:
+        """How many push messages are still on their way, or will be tried again."""
+        return int(self._send("GET", "/sandbox/deliveries", params={"since": 2**31})["waiting"])
+
+    def send_event(
+        self, client_id: str, resource: str, kind: str, resource_id: str, *, forged: bool = False
+    ) -> int:
+        """Send any message to a seller's webhooks; returns to how many."""
+        body = {
+            "clientId": client_id, "resource": resource, "type": kind, "resourceId": resource_id,
+            "forged": forged,
+        }  # fmt: skip
+        return int(self._send("POST", "/sandbox/events", body)["sent"])
+
+    def rotate_key(self, *, keep_old: bool = True) -> str:
+        """Sign push messages with a new key; returns its id."""
+        return str(self._send("POST", "/sandbox/signature-keys/rotate", {"keepOld": keep_old})["keyId"])
+
+    def transport_event(self, shipment_id: str, code: str) -> None:
+        """Let the carrier say where a parcel is, such as DELIVERED_AT_CUSTOMER."""
+        self._send("POST", f"/sandbox/shipments/{shipment_id}/transport-event", {"eventCode": code})
+
     def generate_offers(
         self, client_id: str, count: int, seed: int = 0, stock: int | None = None
     ) -> list[Json]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from bol_sandbox import customers
+from bol_sandbox import customers, push
 from bol_sandbox.clock import days_later, dutch_date, start_of_dutch_day
 from bol_sandbox.model import Offer, Order, OrderItem, Shipment
 from bol_sandbox.order_book import VISIBLE_SECONDS
@@ -62,6 +62,8 @@ def place_order(
     seller.all_orders.append(order)
     seller.orders.add(order)
     expire_later(world, order)
+    item_ids = [item.order_item_id for item in order.items]
+    push.tell_of_order(world, order.client_id, "ORDER_CREATED", order.order_id, item_ids)
     return order
 
 
@@ -131,6 +133,8 @@ def request_cancellation(world: World, item: OrderItem, at: float) -> bool:
         return False
     item.cancellation_request = True
     _changed(world, item, at)
+    kind, order = "ORDER_ITEM_CANCELLATION_REQUEST", item.order
+    push.tell_of_order(world, order.client_id, kind, order.order_id, [item.order_item_id])
     return True
 
 

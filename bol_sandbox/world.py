@@ -21,9 +21,12 @@ from bol_sandbox.model import (
     Product,
     Settings,
     Shipment,
+    Subscription,
 )
 from bol_sandbox.offer_book import OfferBook
 from bol_sandbox.order_book import OrderBook
+from bol_sandbox.push import Outbox
+from bol_sandbox.signing import KeyRing
 from bol_sandbox.timers import Timers
 
 
@@ -51,6 +54,8 @@ class World:
         self.limits = Limits()
         self.faults = Faults()
         self.calls = CallLog()
+        self.outbox = Outbox()
+        self.keys = KeyRing()
         # Grows with everything that may have changed something, so that it is known what was kept already.
         self.changes = 0
         self.reset()
@@ -60,6 +65,7 @@ class World:
         self.limits.restore()
         self.faults.replace([])
         self.calls.clear()
+        self.keys.restore()
         self.settings = Settings()
         self.timers = Timers()
         # Seeded, so that the same calls invent the same customers.
@@ -78,7 +84,9 @@ class World:
         self.label_offers: dict[str, LabelOffer] = {}
         self.labels: dict[str, Label] = {}
         self.statuses: dict[str, ProcessStatus] = {}
+        self.subscriptions: dict[str, Subscription] = {}
         self.numbers: dict[str, int] = {}
+        self.outbox.clear()
 
     def number(self, kind: str, start: int = 1) -> int:
         """Hand out the next number of a kind: order items, transports, modifications."""

@@ -288,6 +288,8 @@ def test_each_call_to_the_sandbox_works_in_turn(sandbox: SandboxControls) -> Non
     assert len(calls) > 10
     order_id = ""
     for method, path, body in calls:
+        if "SHIPMENT_ID" in path:
+            path = path.replace("SHIPMENT_ID", parcel_of(sandbox, order_id))
         answer = requests.request(
             method,
             sandbox.url + path.replace("ORDER_ID", order_id),
@@ -297,6 +299,25 @@ def test_each_call_to_the_sandbox_works_in_turn(sandbox: SandboxControls) -> Non
         )
         assert answer.status_code == 200, f"{method} {path}: {answer.text}"
         order_id = answer.json().get("orderId", order_id)
+
+
+def parcel_of(sandbox: SandboxControls, order_id: str) -> str:
+    """Ship a piece of the order of the page, and return the shipment's id."""
+    orders = {order["orderId"]: order for order in sandbox.state()["orders"]}
+    item = orders[order_id]["orderItems"][0]["orderItemId"]
+    token = requests.post(
+        f"{sandbox.url}/token", auth=("shop", "secret"), data={"grant_type": "client_credentials"}, timeout=30
+    ).json()["access_token"]
+    media = "application/vnd.retailer.v10+json"
+    shipped = requests.post(
+        f"{sandbox.url}/retailer/shipments",
+        json={"orderItems": [{"orderItemId": item, "quantity": 1}], "transport": {"transporterCode": "TNT"}},
+        headers={"Authorization": f"Bearer {token}", "Accept": media, "Content-Type": media},
+        timeout=30,
+    )
+    assert shipped.status_code == 202, shipped.text
+    sandbox.advance(60)
+    return str(sandbox.state()["shipments"][-1]["shipmentId"])
 
 
 def test_each_control_of_the_sandbox_is_on_the_page() -> None:

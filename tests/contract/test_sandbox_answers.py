@@ -31,6 +31,15 @@ NEW_OFFER = {
     "fulfilment": {"method": "FBR"},
 }
 
+# Disabled, so that nothing is sent to it.
+WISH = {
+    "resources": ["PROCESS_STATUS", "SHIPMENT", "ORDER"],
+    "url": "https://wms.example/hook",
+    "subscriptionType": "WEBHOOK",
+    "enabled": False,
+}
+QUEUE = {"subscriptionType": "AWS_SQS", "identity": "arn:aws:iam::123456789012:role/push"}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -105,6 +114,9 @@ DEVIATIONS = {
     "link with method": Deviation(
         "bol's demo scenarios, v10 shipments, 2025-08-06",
         lambda answer: replace(answer, extras=answer.extras | {"method"}),
+    ),
+    "empty subscriptions": Deviation(
+        "picqer client, README: empty arrays are omitted", _with_body(subscriptions=[])
     ),
     "empty label options": Deviation(
         "picqer client, README: empty arrays are omitted", _with_body(deliveryOptions=[])
@@ -288,6 +300,18 @@ def _faulted(world: World) -> Answer:
     return world.send("GET", "/retailer/offers")
 
 
+def _subscription(world: World, method: str, tail: str = "", body: Any = None) -> Answer:
+    """Subscribe, and do something with what was made."""
+    status = world.send("POST", "/retailer/subscriptions", WISH).body["processStatusId"]
+    number = world.send("GET", f"/shared/process-status/{status}").body["entityId"]
+    return world.send(method, f"/retailer/subscriptions/{tail}{number}", body)
+
+
+def _subscriptions(world: World, **more: Any) -> Answer:
+    world.send("POST", "/retailer/subscriptions", WISH | more)
+    return world.send("GET", "/retailer/subscriptions")
+
+
 def _not_for_sale(world: World) -> Answer:
     _offer(world, "PATCH", {"stock": {"amount": 0}})
     return _offer(world, "GET", tail="/not-for-sale-reasons")
@@ -379,6 +403,23 @@ CASES: list[tuple[str, Run, int, tuple[str, ...]]] = [
         406,
         ("problem without violations",),
     ),
+    ("subscriptions", _subscriptions, 200, ()),
+    ("subscription of a queue", lambda w: _subscriptions(w, **QUEUE), 200, ()),
+    ("no subscriptions", lambda w: w.send("GET", "/retailer/subscriptions"), 200, ("empty subscriptions",)),
+    ("new subscription", lambda w: w.send("POST", "/retailer/subscriptions", WISH), 202, ("link with method",)),
+    ("new subscription refused", lambda w: w.send("POST", "/retailer/subscriptions", {}), 400, ()),
+    ("subscription", lambda w: _subscription(w, "GET"), 200, ()),
+    (
+        "unknown subscription",
+        lambda w: w.send("GET", "/retailer/subscriptions/1"),
+        404,
+        ("problem without violations",),
+    ),
+    ("changed subscription", lambda w: _subscription(w, "PUT", body=WISH), 202, ("link with method",)),
+    ("changed subscription refused", lambda w: _subscription(w, "PUT", body={"url": ""}), 400, ()),
+    ("deleted subscription", lambda w: _subscription(w, "DELETE"), 202, ("link with method",)),
+    ("test of a subscription", lambda w: _subscription(w, "POST", "test/"), 202, ("link with method",)),
+    ("signature keys", lambda w: w.send("GET", "/retailer/subscriptions/signature-keys"), 200, ()),
     ("retailer", lambda w: w.send("GET", "/retailer/retailers/current"), 200, ()),
     (
         "unknown retailer",
