@@ -21,8 +21,8 @@ CHUNK = 500
 
 
 def empties(offer: Offer, amount: int | None) -> bool:
-    """Tell if sending this amount takes an offer from something to nothing."""
-    return amount == 0 and bool(offer.confirmed_amount)
+    """Tell if sending this amount takes an offer from something to nothing; after a lost answer bol may have what was sent."""
+    return amount == 0 and bool(offer.confirmed_amount or (offer.in_doubt and offer.sent_amount))
 
 
 class Guard:

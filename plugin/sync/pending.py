@@ -53,7 +53,8 @@ def all_pending(session: Any, store_id: int) -> dict[str, int]:
 def reserved_and_open(host: HostPort, store_id: int, eans: Iterable[str]) -> dict[str, int]:
     """Return, by EAN, the pieces that the host holds or has sent for orders and bol still counts as open.
 
-    What bol confirmed since an order was read is not open any more. Orders cancelled in the host hold nothing.
+    What bol confirmed is not open any more, also where the order was not read since. Orders cancelled in the host hold
+    nothing.
     """
     session = host.session
     found: dict[str, int] = {}
@@ -64,13 +65,18 @@ def reserved_and_open(host: HostPort, store_id: int, eans: Iterable[str]) -> dic
                 ShipmentEffect.store_id == store_id,
                 ShipmentEffect.order_item_id == BolOrderItem.order_item_id,
                 ShipmentEffect.state == EffectState.CONFIRMED,
-                ShipmentEffect.settled_at > BolOrder.read_at,
             )
             .scalar_subquery()
         )
         at_bol = BolOrderItem.quantity - BolOrderItem.shipped - BolOrderItem.cancelled
         rows = session.execute(
-            select(BolOrder.host_order_id, BolOrderItem.ean, at_bol - confirmed, BolOrderItem.imported)
+            select(
+                BolOrder.host_order_id,
+                BolOrderItem.ean,
+                at_bol,
+                BolOrderItem.quantity - BolOrderItem.cancelled - confirmed,
+                BolOrderItem.imported,
+            )
             .join(BolOrder)
             .where(
                 BolOrder.store_id == store_id,
@@ -81,10 +87,10 @@ def reserved_and_open(host: HostPort, store_id: int, eans: Iterable[str]) -> dic
             )
         ).all()
         orders = host.order_views({row[0] for row in rows})
-        for order_id, ean, still_open, imported in rows:
+        for order_id, ean, as_read, as_confirmed, imported in rows:
             order = orders.get(order_id)
             if order is not None and order.state != OrderState.CANCELLED:
-                found[ean] = found.get(ean, 0) + max(0, min(int(still_open), imported))
+                found[ean] = found.get(ean, 0) + max(0, min(as_read, int(as_confirmed), imported))
     return found
 
 

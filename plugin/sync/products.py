@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from host_app.plugin_api import HostPort, NewProduct
 from plugin import connector
-from plugin.connector import BolError
+from plugin.connector import BadRequest, BolError, routes
 from plugin.models import Offer, OfferLink, OfferState, Run, RunState, Store
 from plugin.settings import StoreSettings
 from plugin.sync.context import CALL_SECONDS, Context
@@ -23,6 +23,7 @@ from plugin.sync.links import kept_by_hand, link_offers
 from plugin.sync.mapping import FBR
 from plugin.sync.matching import Match, find_look_alikes, find_matches, find_products
 from plugin.sync.offers import record_offers
+from plugin.sync.order_list import is_fresh, read_fresh
 from plugin.sync.pending import all_pending, pending_quantities
 
 KIND = "product import"
@@ -151,8 +152,8 @@ def _expected(session: Any, store_id: int) -> int | None:
 def import_products(ctx: Context) -> bool:
     """Walk over the store's offers where the last slice ended. True when pages are left.
 
-    Before products are created the order list must have been read once: the open pieces of orders that the host
-    does not have yet belong to the stock of a new product.
+    The open pieces of orders that the host does not have yet belong to the stock of a new product. So the order list
+    must have been read once before the walk, and where products are made it is read again and again on the way.
     """
     with ThreadPoolExecutor(1) as pool:
         pages = _Pages(ctx, pool)
@@ -177,16 +178,21 @@ def import_products(ctx: Context) -> bool:
             except BolError as error:
                 _postpone(ctx, run, error)
                 return False
-            _take_in(ctx, run, page)
+            if not _take_in(ctx, run, page):
+                pages.read_orders_first = True
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """What was known before a page was asked for: the time, and the open pieces of orders by EAN."""
+    """What was known before a page was asked for: the time, and the open pieces of orders by EAN.
+
+    fresh: orders were read just before, or are not imported at all.
+    """
 
     at: datetime
     pending: Mapping[str, int]
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +205,13 @@ class _Page:
 
 
 class _Pages:
-    """The offers list, page by page; the next one is under way while one is worked on."""
+    """The offers list, page by page; the next one is under way while one is worked on.
+
+    read_orders_first: products are being made from this list, so orders are read anew before a page is asked for.
+    """
 
     def __init__(self, ctx: Context, pool: ThreadPoolExecutor) -> None:
+        self.read_orders_first = False
         self._ctx = ctx
         self._pool = pool
         self._next: _Page | None = None
@@ -221,12 +231,21 @@ class _Pages:
 
     def _moment(self) -> _Moment:
         ctx = self._ctx
-        pending: Mapping[str, int] = {}
-        at = ctx.now()
-        if ctx.active and ctx.settings.import_products:
-            with ctx.host.reading() as session:
-                pending = all_pending(session, ctx.store_id)
-        return _Moment(at, pending)
+        if not (ctx.active and ctx.settings.import_products):
+            return _Moment(ctx.now(), {}, fresh=True)
+        at, fresh = ctx.now(), self._orders_are_fresh()
+        if self.read_orders_first and not fresh:
+            fresh = read_fresh(ctx, at)
+        with ctx.host.reading() as session:
+            return _Moment(ctx.now(), all_pending(session, ctx.store_id), fresh)
+
+    def _orders_are_fresh(self) -> bool:
+        ctx = self._ctx
+        if not ctx.settings.import_orders:
+            return True
+        with ctx.host.reading() as session:
+            store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
+        return is_fresh(store, ctx.now())
 
     def _ask(self, cursor: str, known: _Moment) -> _Page:
         ctx = self._ctx
@@ -235,8 +254,11 @@ class _Pages:
         return _Page(cursor, known, answer)
 
 
-def _take_in(ctx: Context, run: Run, page: _Page) -> None:
-    """Keep one page of offers, link them, create the products that are missing, and move on, in one transaction."""
+def _take_in(ctx: Context, run: Run, page: _Page) -> bool:
+    """Keep one page of offers, link them, create the products that are missing, and move on, in one transaction.
+
+    False where products are missing and orders were not read just before the page was asked for: it must be had anew.
+    """
     listed = page.answer.result()
     mine = [offer for offer in listed.offers if offer.method == FBR]
     ours = {offer.ean: offer for offer in mine if offer.ean}
@@ -250,6 +272,8 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> None:
         created: dict[str, int] = {}
         similar: Mapping[str, object] = {}
         if creating and unknown:
+            if not page.asked.fresh:
+                return False
             # A product whose number was mistyped is for a person to link: a second one would share its stock.
             similar = find_look_alikes(ctx.host, [ean for ean in sorted(unknown) if not problem(ean)])
             wanted = [wanted_for(ours[ean]) for ean in ours if ean in unknown and ean not in similar]
@@ -275,6 +299,7 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> None:
                 error="",
             )
         )
+    return True
 
 
 def _may_create(ctx: Context) -> bool:
@@ -296,11 +321,16 @@ def _come_back(ctx: Context, run: Run, when: datetime) -> None:
 
 
 def _postpone(ctx: Context, run: Run, error: BolError) -> None:
+    """Leave a walk for later; where bol does not accept its cursor any more, it begins anew."""
     attempts = int(run.counts.get("failures", 0))
     when: datetime = max(come_back(error, ctx.now(), attempts), ctx.now() + timedelta(seconds=5))
+    begins_anew = isinstance(error, BadRequest) and error.route == routes.OFFERS.template and run.cursor
+    values: dict[str, Any] = {"counts": {**run.counts, "failures": attempts + 1}}
+    if begins_anew:
+        values = {"counts": {"failures": attempts + 1}, "cursor": ""}
     with ctx.host.transaction() as session:
         session.execute(
             update(Run)
-            .where(Run.id == run.id, Run.state == RunState.RUNNING)
-            .values(due_at=when, error=error.operator_text(), counts={**run.counts, "failures": attempts + 1})
+            .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
+            .values(due_at=when, error=error.operator_text(), **values)
         )

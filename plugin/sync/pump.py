@@ -20,7 +20,7 @@ from plugin.sync.context import CALL_SECONDS, Context, is_active
 from plugin.sync.dirty import change_offers, in_need, lock_offers, ready
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.guard import Guard, empties, hold
-from plugin.sync.order_list import put_off, read_fresh
+from plugin.sync.order_list import is_fresh, put_off, read_fresh, spacing
 from plugin.sync.parallel import in_flight
 
 #: Offers looked at together; more are claimed when fewer than LOW_WATER wait for their call.
@@ -34,11 +34,7 @@ LOOK_AGAIN = 0.25
 BEGIN_WITHIN = 4.0
 #: After this many failures in a row a person is told; it goes on being tried.
 TELL_AFTER = 5
-#: The order list is read again before a push when the last read began longer ago. At 5 s a list of one page takes
-#: 12 of bol's 25 calls a minute; longer lists are read accordingly more seldom.
-FRESH = timedelta(seconds=5)
-SELDOMEST = timedelta(minutes=1)
-#: After an update it is read again a little sooner, so that the next update need not wait for it.
+#: After an update the order list is read again a little sooner, so that the next update need not wait for it.
 SOONER = 0.8
 #: After a gap of this length orders are taken over before stock is sent.
 GAP = timedelta(minutes=10)
@@ -97,11 +93,6 @@ def look_after_due(store: Store, settings: StoreSettings, now: datetime) -> bool
         return False
     read_at = store.orders_read_at
     return read_at is None or (read_at <= store.stock_sent_at and read_at + spacing(store) * SOONER <= now)
-
-
-def spacing(store: Store) -> timedelta:
-    """Return the least time between two reads of the order list, by the pages that the last one had."""
-    return min(FRESH * max(1, store.list_page * store.list_pass), SELDOMEST)
 
 
 class _Pump:
@@ -170,7 +161,7 @@ class _Pump:
         if not minds_orders(ctx.settings):
             return True
         store = self._store()
-        if store.orders_read_at is None or store.orders_read_at + spacing(store) <= ctx.now():
+        if not is_fresh(store, ctx.now()):
             try:
                 if not read_fresh(ctx, ctx.now()):
                     return False

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from host_app import jobs
-from host_app.db import db, reading, transaction
+from host_app.db import reading, transaction
 from host_app.models import Product, Stock
 from host_app.plugin_api import HostError
 from host_app.services import catalog
@@ -19,13 +17,18 @@ from plugin.jobs.wakes import wake_for
 from plugin.models import Offer, Run, RunState, Store
 from plugin.sync.due import PRODUCTS
 from plugin.sync.offers import record_offers
+from plugin.sync.order_list import FRESH
 from plugin.sync.products import KIND, _Pages
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
+from tests.plugin.portal import add_at_bol
+from tests.plugin.queries import counted_queries
+from tests.plugin.sync.test_pump import list_reads
 
 CATALOGUE = "/retailer/content/catalog-products/*"
 #: A right EAN with zeros in front, and how a till shows it.
 ZEROS, UPC = "0012345678905", "012345678905"
+MUG = "8710103934509"
 
 
 def runs(shop: Shop) -> list[Run]:
@@ -61,21 +64,6 @@ class Killed(BaseException):
 def work_one_slice(shop: Shop, store_id: int | None = None) -> None:
     wake = wake_for(PRODUCTS, store_id or shop.store_id)
     jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
-
-
-@contextmanager
-def counted_queries() -> Iterator[list[str]]:
-    """Yield the statements that are run meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        seen.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 # what a product is made of
@@ -128,6 +116,50 @@ def test_pieces_of_orders_that_are_not_here_yet_are_not_subtracted_twice(shop: S
     shop.work()
     assert (stock_of(shop.offer(KETTLE).product_id), shop.free(KETTLE)) == (20, 16)
     assert shop.sandbox.offer("seller", KETTLE)["stock"]["correctedStock"] == 16
+
+
+def test_pieces_that_were_ordered_since_the_last_read_of_orders_are_not_subtracted_twice(shop: Shop) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    add_at_bol(shop, MUG, 9)
+    shop.order((MUG, 4))
+    shop.clock.ahead += 2 * FRESH
+    shop.runtime.import_products(shop.store_id)
+    work_one_slice(shop)
+    assert stock_of(shop.offer(MUG).product_id) == 9
+    shop.pass_time(60)
+    assert shop.free(MUG) == 5
+    assert shop.sandbox.offer("seller", MUG)["stock"]["correctedStock"] == 5
+
+
+def test_orders_are_read_anew_only_where_products_are_made(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    reads = list_reads(shop)
+    shop.clock.ahead += 2 * FRESH
+    shop.runtime.import_products(shop.store_id)
+    work_one_slice(shop)
+    assert list_reads(shop) == reads
+    add_at_bol(shop, MUG, 9)
+    shop.runtime.import_products(shop.store_id)
+    work_one_slice(shop)
+    assert list_reads(shop) == reads + 1
+    assert runs(shop)[-1].counts["created"] == 1
+
+
+def test_products_are_not_made_while_the_order_list_cannot_be_read(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    add_at_bol(shop, MUG, 9)
+    shop.clock.ahead += 2 * FRESH
+    shop.sandbox.faults([{"method": "GET", "path": "/retailer/orders", "when": "before", "status": 503}])
+    shop.runtime.import_products(shop.store_id)
+    work_one_slice(shop)
+    assert MUG not in products(shop)
+    assert runs(shop)[-1].error
+    shop.sandbox.faults([])
+    shop.pass_time(600)
+    assert stock_of(shop.offer(MUG).product_id) == 9
 
 
 def test_stock_that_was_imported_is_not_echoed_where_bol_has_subtracted_orders(shop: Shop) -> None:
@@ -294,6 +326,18 @@ def test_a_walk_goes_on_where_bol_stopped_answering(large: Shop) -> None:
     large.pass_time(7200, steps=40)
     assert len(large.all(Product)) == 250
     assert len({product.code for product in large.all(Product)}) == 250
+
+
+def test_a_cursor_that_bol_does_not_take_any_more_begins_the_walk_anew(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    shop.runtime.import_products(shop.store_id)
+    with transaction() as session:
+        session.execute(update(Run).where(Run.state == RunState.RUNNING).values(cursor="stale"))
+    shop.work()
+    assert (runs(shop)[-1].state, runs(shop)[-1].cursor) == (RunState.RUNNING, "")
+    shop.pass_time(600)
+    assert (runs(shop)[-1].state, runs(shop)[-1].counts["offers"]) == (RunState.DONE, 3)
 
 
 def test_a_walk_that_is_killed_goes_on_where_it_was(large: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

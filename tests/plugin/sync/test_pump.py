@@ -19,6 +19,8 @@ from plugin.models import Offer
 from plugin.settings import StoreSettings
 from plugin.sync import pump
 from plugin.sync.due import STOCK
+from plugin.sync.guard import empties
+from plugin.sync.order_list import FRESH
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Shop
 
@@ -41,7 +43,7 @@ def deliver(shop: Shop) -> None:
 def let_the_list_age(shop: Shop) -> None:
     """The last read of the order list is so old that the pump reads it anew."""
     shop.pass_time(60)
-    shop.clock.ahead += 2 * pump.FRESH
+    shop.clock.ahead += 2 * FRESH
 
 
 def push(shop: Shop) -> None:
@@ -110,7 +112,7 @@ def test_an_order_placed_between_reading_and_sending_is_made_good_by_the_read_af
     stock(shop, KETTLE, 19)
     push(shop)
     assert corrected(shop, KETTLE) == 19
-    shop.clock.ahead += pump.FRESH
+    shop.clock.ahead += FRESH
     push(shop)
     assert corrected(shop, KETTLE) == 15
 
@@ -216,6 +218,28 @@ def test_an_order_that_waits_for_a_product_lowers_what_another_store_offers(shop
     shop.import_orders()
     assert shop.sandbox.offer("second", KETTLE)["stock"]["amount"] == 16
     assert product
+
+
+def test_an_order_that_one_store_has_only_found_lowers_what_another_store_offers(shop: Shop) -> None:
+    """Two stores sell one EAN: the pieces of an order that is not here yet are missing from both."""
+    first = shop.connect(send_stock=True)
+    shop.work()
+    shop.sandbox.add_seller("second", "secret", offers=[{"ean": KETTLE, "title": "Kettle", "stock": 3}])
+    second = shop.runtime.connect_store(
+        name="Second", environment="sandbox", client_id="second", client_secret="secret"
+    )
+    shop.runtime.save_settings(second, StoreSettings(send_stock=True))
+    shop.runtime.activate(second)
+    shop.work()
+    shop.order((KETTLE, 4))
+    shop.clock.ahead += 2 * FRESH
+    # The first store's pump reads of the order; nobody imports it.
+    shop.runtime.push_offer(first, shop.all(Offer, Offer.store_id == first, Offer.ean == KETTLE)[0].id)
+    for shop.store_id in (first, second):
+        push(shop)
+    assert shop.host_orders() == []
+    assert shop.amount_at_bol(KETTLE) == 16
+    assert shop.sandbox.offer("second", KETTLE)["stock"]["amount"] == 16
 
 
 # what goes first, and what is in doubt
@@ -374,6 +398,25 @@ def test_a_second_mistake_is_told_again(big_shop: Shop) -> None:
             stock(big_shop, ean, 50)
         big_shop.pass_time(60)
     assert sum("about to go to 0" in title for title in big_shop.notices()) == 2
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "sent", "in_doubt", "amount", "expected"),
+    [
+        (3, 3, False, 0, True),
+        (3, 3, False, 1, False),
+        (0, 0, False, 0, False),
+        (None, None, False, 0, False),
+        # The answer to a 5 was lost: bol may have it.
+        (0, 5, True, 0, True),
+        (0, 0, True, 0, False),
+    ],
+)
+def test_what_goes_from_something_to_nothing_counts(
+    confirmed: int | None, sent: int | None, in_doubt: bool, amount: int, expected: bool
+) -> None:
+    offer = Offer(confirmed_amount=confirmed, sent_amount=sent, in_doubt=in_doubt)
+    assert empties(offer, amount) == expected
 
 
 def test_offers_of_bols_own_warehouse_neither_count_nor_change(big_shop: Shop) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from host_app.db import transaction
+from host_app.services import picking
+from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amount_to_send
@@ -190,6 +192,28 @@ def test_where_bol_subtracts_open_orders_itself_it_is_sent_what_is_there_before_
     shop.close(order_id)
     shop.pass_time(60, steps=6)
     assert corrected(shop) == (15, 15)
+
+
+def test_a_part_that_bol_has_as_shipped_before_it_says_so_is_put_back_once(shop: Shop) -> None:
+    shop.connect(send_stock=True, send_shipments=True, managed_by_retailer=False)
+    shop.work()
+    order_id = shop.order((KETTLE, 5))
+    shop.import_orders()
+    picklist_id = shop.picklist_id(order_id)
+    (line,) = shop.picklist_lines(picklist_id)
+    with transaction():
+        picking.pick(line.id, 2)
+        picking.close_picklist(picklist_id, [NewParcel("postnl", "3S1")], who="ann")
+    shop.work()
+    # The order is read again before the process status is.
+    shop.import_orders()
+    assert [item.shipped for item in shop.bol_order_items(order_id)] == [2]
+    shop.pass_time(60, steps=6)
+    assert [effect.state for effect in shop.effects()] == ["confirmed"]
+    adjust(shop, shop.offer(KETTLE).product_id, 1)
+    shop.work()
+    # 15 are free, and bol subtracts the 3 that are still to be shipped.
+    assert corrected(shop) == (19, 16)
 
 
 def corrected(shop: Shop) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from plugin.models import BolOrder, Offer, Run, RunState
 from plugin.settings import StoreSettings
 from plugin.sync import order_list, pump
 from plugin.sync.due import STOCK, due
+from plugin.sync.order_list import FRESH
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Shop
 from tests.plugin.portal import remove_at_bol
@@ -142,7 +143,7 @@ def test_a_list_that_cannot_be_read_after_the_last_update_is_not_asked_for_each_
     stock(sending, KETTLE, 19)
     push(sending)
     sending.sandbox.faults([{"method": "GET", "path": "/retailer/orders", "when": "before", "status": 500}])
-    sending.clock.ahead += 2 * pump.FRESH
+    sending.clock.ahead += 2 * FRESH
     push(sending)
     before = list_reads(sending)
     for _ in range(5):
