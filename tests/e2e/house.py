@@ -92,6 +92,10 @@ class House:
         parents = {_parent(pid) for pid in self.processes()}
         return [pid for pid in self.program("flask", " worker") if str(pid) not in parents]
 
+    def workers_and_jobs(self) -> list[int]:
+        """Return the workers, and the jobs that they run in children."""
+        return [pid for pid in self.processes() if _says(pid, ("flask", " worker"))]
+
     def processes(self) -> list[int]:
         """Return the ids of all processes of this installation."""
         return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if self._is_mine(folder)]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.house import House, eventually
-from tests.e2e.visitor import Page, Visitor
+from tests.e2e.steps import (
+    SELLER,
+    adjust,
+    amount_at_bol,
+    close,
+    confirmed,
+    kill,
+    order,
+    order_page,
+    picked,
+    shipments,
+)
+from tests.e2e.visitor import Visitor
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of the installation in /proc"),
     pytest.mark.timeout(300),
 ]
-SELLER = "demo-seller"
 PAN, LAMP = "8712345000011", "8712345000059"
-#: An import every ten seconds, and a machine that may be busy.
-COMES_IN = 30
-#: Room for a lease whose holder was killed all the same.
-ENDS = 120
 
 
 @pytest.fixture
@@ -83,71 +87,7 @@ def test_an_order_goes_round_through_kills_and_a_restart(tmp_path: Path, visitor
         assert house.processes() == []
 
 
-def order(house: House, ean: str, quantity: int) -> str:
-    """Order at bol as a customer; return bol's order id."""
-    placed = house.sandbox.place_order(SELLER, [{"ean": ean, "quantity": quantity}])
-    return str(placed["orderId"])
-
-
-def order_page(visitor: Visitor, order_id: str) -> Page:
-    """Find the order by bol's id."""
-    return visitor.open(visitor.open("/admin/orders/", q=order_id).link(r"/admin/orders/\d+$"))
-
-
-def picked(visitor: Visitor, order_id: str) -> Page:
-    """Wait for the order to come in by itself, and pick all of it."""
-    page = eventually(lambda: order_page(visitor, order_id), COMES_IN)
-    picklist = visitor.open(page.link(r"/admin/picklists/\d+$"))
-    return visitor.submit(picklist, "/pick-all$")
-
-
-def close(visitor: Visitor, picklist: Page, tracking: str) -> None:
-    values = {"carrier-0": "postnl", "tracking-0": tracking}
-    closed = visitor.submit(picklist, "/close(#|$)", **values)
-    assert "Closed by admin" in closed.text, closed.text
-
-
-def confirmed(visitor: Visitor, order_id: str) -> None:
-    """Wait until the order's page says that bol has confirmed its shipment."""
-
-    def seen() -> bool:
-        text = order_page(visitor, order_id).text
-        assert " confirmed" in text.lower(), text
-        return True
-
-    eventually(seen, ENDS)
-
-
-def adjust(visitor: Visitor, code: str, counted: int) -> None:
-    found = visitor.open("/admin/products/", q=code)
-    product = visitor.open(found.link(r"/admin/products/\d+$"))
-    adjusted = visitor.submit(product, "/adjust$", how="counted", amount=str(counted), reason="Counted")
-    assert "The stock is adjusted." in adjusted.text
-
-
-def amount_at_bol(house: House, ean: str) -> int:
-    return int(house.sandbox.offer(SELLER, ean)["stock"]["amount"])
-
-
-def shipments(house: House) -> dict[str, list[Any]]:
-    """Return (carrier, tracking code, quantities) of every shipment at bol, by order id."""
-    found: dict[str, list[Any]] = {}
-    for parcel in house.sandbox.state(SELLER)["shipments"]:
-        transport = parcel["transport"]
-        quantities = [item["quantityShipped"] for item in parcel["shipmentItems"]]
-        found.setdefault(parcel["order"]["orderId"], []).append(
-            (transport["transporterCode"], transport["trackAndTrace"], quantities)
-        )
-    return found
-
-
 def asked_for(house: House) -> int:
     """Count the shipments that bol was asked for, done or not."""
     asked = house.sandbox.state(SELLER)["processStatuses"]
     return sum(status["eventType"] == "CREATE_SHIPMENT" for status in asked)
-
-
-def kill(pids: list[int]) -> None:
-    assert pids
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
