@@ -51,6 +51,7 @@ from plugin.connector.models.shipments import (
     TransportEvent,
 )
 from plugin.connector.models.statuses import ProcessStatus
+from plugin.connector.models.subscriptions import WEBHOOK_RESOURCES, SignatureKey, Subscription
 from plugin.connector.resources.orders import CANCEL_REASONS
 from plugin.connector.sign_in import ClientCredentialsTokens, SignIn, TokenAnswer
 from plugin.connector.tokens import MemoryTokenStore, StoredToken, TokenSource, TokenStore
@@ -60,6 +61,7 @@ __all__ = [
     "DEMO",
     "PRODUCTION",
     "PUBLISHED_LIMITS",
+    "WEBHOOK_RESOURCES",
     "Address",
     "AddressBlocked",
     "BadRequest",
@@ -107,8 +109,10 @@ __all__ = [
     "SignIn",
     "SignInRefused",
     "SignInUnavailable",
+    "SignatureKey",
     "StoreUnavailable",
     "StoredToken",
+    "Subscription",
     "TimedOut",
     "TokenAnswer",
     "TokenSource",

@@ -24,6 +24,7 @@ from plugin.connector.resources.rate_limits import RateLimits
 from plugin.connector.resources.retailers import Retailers
 from plugin.connector.resources.shipments import Shipments
 from plugin.connector.resources.statuses import Statuses
+from plugin.connector.resources.subscriptions import Subscriptions
 from plugin.connector.resources.transports import Transports
 from plugin.connector.routes import Route
 from plugin.connector.tokens import TokenSource
@@ -68,6 +69,7 @@ class BolClient:
         self.statuses = Statuses(self)
         self.offers = Offers(self)
         self.catalog = Catalog(self)
+        self.subscriptions = Subscriptions(self)
         self.retailers = Retailers(self)
         self.rate_limits = RateLimits(self)
 

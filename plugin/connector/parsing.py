@@ -119,6 +119,14 @@ class Fields:
         where = f"{self._where}.{name}"
         return tuple(Fields(entry, f"{where}[{i}]") for i, entry in enumerate(value) if entry is not None)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; what is no text in it, or no list, is left out."""
+        value = self._data.get(name)
+        if not isinstance(value, list):
+            return ()
+        each = ({"entry": entry} for entry in value)
+        return tuple(text for one in each if (text := Fields(one).text("entry")) is not None)
+
     def _number(self, name: str) -> Decimal | None:
         value = self._data.get(name)
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):

@@ -10,6 +10,7 @@ import pytest
 
 from plugin.connector import (
     CANCEL_REASONS,
+    WEBHOOK_RESOURCES,
     BolClient,
     Deadline,
     ShipmentItem,
@@ -29,6 +30,7 @@ STATUS = {
     "status": "PENDING",
     "createTimestamp": "2018-11-14T09:34:41+01:00",
 }
+HOOK = "https://wms.example/bol/webhook/7"
 ITEM = ShipmentItem("2012345678", 2)
 
 
@@ -86,6 +88,16 @@ CALLS: dict[str, tuple[Callable[[BolClient], object], object]] = {
     ),
     "offer": (lambda c: c.offers.get(OFFER_ID), {"offerId": OFFER_ID}),
     "stock": (lambda c: c.offers.set_stock(OFFER_ID, 999, True), None),
+    "subscriptions": (lambda c: c.subscriptions.list(), {}),
+    "subscription": (lambda c: c.subscriptions.get("1234"), {"id": "1234"}),
+    "new subscription": (lambda c: c.subscriptions.create(WEBHOOK_RESOURCES, HOOK), STATUS),
+    "changed subscription": (
+        lambda c: c.subscriptions.update("1234", ["ORDER"], HOOK, enabled=False),
+        STATUS,
+    ),
+    "deleted subscription": (lambda c: c.subscriptions.delete("1234"), STATUS),
+    "test of a subscription": (lambda c: c.subscriptions.test("1234"), STATUS),
+    "signature keys": (lambda c: c.subscriptions.signature_keys(), {}),
     "retailer": (lambda c: c.retailers.current(), {"retailerId": "1234567"}),
     "title": (lambda c: c.catalog.title("0000007740404", "fr-BE"), {}),
 }

@@ -31,18 +31,22 @@ def test_every_sample_runs(local_bol: Rogue, redis_url: str) -> None:
         answers(202, STATUS),
         answers(200, {"deliveryOptions": [{"shippingLabelOfferId": "1", "recommended": True}]}),
         answers(202, STATUS),
+        answers(200, {"signatureKeys": [{"id": "0", "type": "RSA", "publicKey": "x"}]}),
         answers(200, {}),
         answers(204),
     )
     samples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(samples) == 6
+    assert len(samples) == 7
     names: dict[str, object] = {}
     for sample in samples:
         exec(sample.replace("redis://127.0.0.1:6379", redis_url), names)  # noqa: S102 - our own page
+    on_message = names["on_message"]
+    assert callable(on_message)
+    assert (on_message(b"{}", None), on_message(b"{}", "keyId=1, signature=AAAA")) == (401, 503)
     client = names["client"]
     assert isinstance(client, BolClient)
     assert client.orders.page is not None
-    assert len(local_bol.received) == 7
+    assert len(local_bol.received) == 8
 
 
 def test_every_call_is_named() -> None:

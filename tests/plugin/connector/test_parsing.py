@@ -20,8 +20,10 @@ from plugin.connector.parsers.labels import MAX_PDF_BYTES, read_label, read_opti
 from plugin.connector.parsers.limits import read_rules
 from plugin.connector.parsers.offers import read_offer, read_offer_page
 from plugin.connector.parsers.orders import read_order, read_order_page
+from plugin.connector.parsers.retailers import read_retailer
 from plugin.connector.parsers.shipments import read_shipment, read_shipment_page
 from plugin.connector.parsers.statuses import read_status, read_statuses
+from plugin.connector.parsers.subscriptions import read_keys, read_subscriptions
 
 ADDRESS: dict[str, Any] = {
     "pickupPointName": "Albert Heijn: UTRECHT",
@@ -128,6 +130,14 @@ STATUS: dict[str, Any] = {
     "createTimestamp": "2018-11-14T09:34:41+01:00",
     "links": [],
 }
+SUBSCRIPTION: dict[str, Any] = {
+    "id": "1234",
+    "resources": ["PROCESS_STATUS", "ORDER"],
+    "url": "https://wms.example/hook",
+    "subscriptionType": "WEBHOOK",
+    "enabled": False,
+    "identity": None,
+}
 OFFER: dict[str, Any] = {
     "offerId": "6ff736b5-cdd0-4150-8c67-78269ee986f5",
     "ean": "0000007740404",
@@ -163,6 +173,9 @@ READERS: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ("shipment", read_shipment, SHIPMENT),
     ("status", read_status, STATUS),
     ("statuses", read_statuses, {"processStatuses": [STATUS]}),
+    ("subscriptions", read_subscriptions, {"subscriptions": [SUBSCRIPTION]}),
+    ("keys", read_keys, {"signatureKeys": [{"id": "0", "type": "RSA", "publicKey": "MIIB"}]}),
+    ("retailer", read_retailer, {"retailerId": 1055479, "displayName": "Fietsentuin", "companyName": "F"}),
     ("offers", read_offer_page, {"offers": [OFFER], "page": {"pageSize": 100, "nextCursor": "abc"}}),
     ("offer", read_offer, OFFER),
     ("label options", read_options, {"deliveryOptions": [OPTION]}),
@@ -426,3 +439,23 @@ def test_rate_limits_are_read_and_nonsense_is_left_out() -> None:
 @given(data=st.recursive(JUNK, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner)))
 def test_rate_limits_of_any_shape_do_no_harm(data: object) -> None:
     assert isinstance(read_rules(data), tuple)
+
+
+def test_a_subscription_is_enabled_unless_bol_says_otherwise() -> None:
+    (one,) = answer({"subscriptions": [SUBSCRIPTION]}).read(read_subscriptions)
+    assert (one.id, one.resources, one.enabled) == ("1234", ("PROCESS_STATUS", "ORDER"), False)
+    unsaid: tuple[dict[str, Any], ...] = ({"enabled": None}, {})
+    for more in unsaid:
+        short = {"id": 1234, "resources": ["ORDER", None, 7, {}], **more}
+        (one,) = answer({"subscriptions": [short]}).read(read_subscriptions)
+        assert (one.id, one.resources, one.url, one.enabled) == ("1234", ("ORDER", "7"), "", True)
+    assert answer({}).read(read_subscriptions) == ()
+
+
+def test_a_subscription_without_id_and_a_key_without_itself_are_malformed() -> None:
+    for read, body in (
+        (read_subscriptions, {"subscriptions": [{"url": "https://wms.example"}]}),
+        (read_keys, {"signatureKeys": [{"id": "0"}]}),
+    ):
+        with pytest.raises(MalformedAnswer):
+            answer(body).read(read)

@@ -21,6 +21,8 @@ from plugin.connector import (
     SignInRefused,
     routes,
 )
+from plugin.connector.webhooks import WrongSignature, receive
+from tests.bol_sandbox.receiver import receiving, wait_for
 from tests.plugin.connector.conftest import EAN, OTHER_EAN, Bol
 
 UNKNOWN_OFFER = "00000000-0000-4000-8000-000000000000"
@@ -56,6 +58,53 @@ def test_orders_are_listed_and_read(bol: Bol) -> None:
     assert kettle.latest_delivery_date is not None
     assert not order.delivery.is_empty
     assert order.placed_at is not None and order.placed_at.tzinfo == UTC
+
+
+def test_a_webhook_is_subscribed_tested_changed_and_ended(bol: Bol) -> None:
+    with receiving() as receiver:
+        made = end_of(bol, bol.client.subscriptions.create({"ORDER"}, receiver.url))
+        assert made.succeeded and made.entity_id is not None
+        (found,) = bol.client.subscriptions.list()
+        assert found == bol.client.subscriptions.get(made.entity_id)
+        assert (found.id, found.resources, found.url) == (made.entity_id, ("ORDER",), receiver.url)
+        assert (found.kind, found.enabled) == ("WEBHOOK", True)
+        assert end_of(bol, bol.client.subscriptions.test(found.id)).succeeded
+        order_id, _ = place(bol, (EAN, 1))
+        wait_for(lambda: len(receiver.messages) == 2)
+        keys = {key.id: key.public_key for key in bol.client.subscriptions.signature_keys()}
+        events = [receive(one.body, one.headers["Signature"], keys) for one in receiver.messages]
+        assert {(event.resource, event.resource_id) for event in events} == {
+            ("TEST", found.id),
+            ("ORDER", order_id),
+        }
+        assert {event.retailer_id for event in events} == {bol.client.retailers.current().retailer_id}
+        update = bol.client.subscriptions.update
+        assert end_of(bol, update(found.id, ["SHIPMENT"], receiver.url, enabled=False)).succeeded
+        changed = bol.client.subscriptions.get(found.id)
+        assert (changed.resources, changed.enabled) == (("SHIPMENT",), False)
+        assert end_of(bol, bol.client.subscriptions.delete(found.id)).succeeded
+        assert bol.client.subscriptions.list() == ()
+        with pytest.raises(NotFound):
+            bol.client.subscriptions.get(found.id)
+        assert not end_of(bol, bol.client.subscriptions.delete(found.id)).succeeded
+
+
+@pytest.mark.parametrize("form", ["x509", "pem", "private"])
+def test_a_message_is_checked_whatever_form_the_key_is_published_in(bol: Bol, form: str) -> None:
+    bol.sandbox.settings(webhooks={"keyForm": form, "forge": 1})
+    with receiving() as receiver:
+        end_of(bol, bol.client.subscriptions.create({"ORDER"}, receiver.url))
+        place(bol, (EAN, 1))
+        wait_for(lambda: len(receiver.messages) == 2)
+    keys = {key.id: key.public_key for key in bol.client.subscriptions.signature_keys()}
+    good = 0
+    for message in receiver.messages:
+        try:
+            receive(message.body, message.headers["Signature"], keys)
+            good += 1
+        except WrongSignature:
+            assert message.event[2].endswith("0")
+    assert good == 1
 
 
 def test_the_account_is_named_by_its_number(bol: Bol) -> None:
@@ -327,6 +376,12 @@ def test_a_server_error_is_told_with_its_status(bol: Bol) -> None:
         lambda c: c.shipments.page(order_id="1", fulfilment_method="FBR"),
         lambda c: c.transports.change("../orders", "TNT", "3S1"),
         lambda c: c.transports.change("1", "TNT", ""),
+        lambda c: c.subscriptions.create([], "https://wms.example/"),
+        lambda c: c.subscriptions.create(["COMPETING_OFFER"], "https://wms.example/"),
+        lambda c: c.subscriptions.create(["ORDER"], "http://wms.example/"),
+        lambda c: c.subscriptions.create(["ORDER"], "wms.example"),
+        lambda c: c.subscriptions.update("1", ["ORDER"], ""),
+        lambda c: c.subscriptions.get("../offers"),
         lambda c: c.labels.options([]),
         lambda c: c.labels.options([ShipmentItem("1", 0)]),
         lambda c: c.labels.create([ShipmentItem("1", 1), ShipmentItem("1", 1)], "offer"),
