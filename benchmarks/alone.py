@@ -66,6 +66,7 @@ def walk(store_id: int) -> None:
         while more:
             page = ctx.client.offers.page(cursor=cursor)
             cursor, more = page.next_cursor, bool(page.offers and page.next_cursor)
+    lease.release()
 
 
 def work(kind: str, store_id: int) -> None:

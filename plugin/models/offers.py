@@ -48,7 +48,8 @@ class Offer(Base):
     __tablename__ = "bol_offer"
     __table_args__ = (
         UniqueConstraint("store_id", "offer_id"),
-        Index("ix_bol_offer_ean", "ean"),
+        # With the store: else a look for some EANs of one store would go through all of its offers.
+        Index("ix_bol_offer_ean", "ean", "store_id"),
         Index("ix_bol_offer_product", "product_id"),
         Index(
             "ix_bol_offer_due",

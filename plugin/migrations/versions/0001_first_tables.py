@@ -116,7 +116,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('bol_offer', schema=None) as batch_op:
         batch_op.create_index('ix_bol_offer_due', ['store_id', 'urgent', 'next_try_at'], unique=False, sqlite_where=sa.text('dirty_version > done_version AND held_at IS NULL'), postgresql_where=sa.text('dirty_version > done_version AND held_at IS NULL'))
-        batch_op.create_index('ix_bol_offer_ean', ['ean'], unique=False)
+        batch_op.create_index('ix_bol_offer_ean', ['ean', 'store_id'], unique=False)
         batch_op.create_index('ix_bol_offer_held_at', ['store_id', 'held_at'], unique=False, sqlite_where=sa.text('held_at IS NOT NULL'), postgresql_where=sa.text('held_at IS NOT NULL'))
         batch_op.create_index('ix_bol_offer_product', ['product_id'], unique=False)
         batch_op.create_index('ix_bol_offer_read_back_at', ['store_id', 'read_back_at'], unique=False, sqlite_where=sa.text('read_back_at IS NOT NULL'), postgresql_where=sa.text('read_back_at IS NOT NULL'))

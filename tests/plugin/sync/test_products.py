@@ -22,7 +22,7 @@ from plugin.sync.products import KIND, _Pages
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
 from tests.plugin.portal import add_at_bol
-from tests.plugin.queries import counted_queries
+from tests.plugin.queries import counted_queries, walks_through
 from tests.plugin.sync.test_pump import list_reads
 
 CATALOGUE = "/retailer/content/catalog-products/*"
@@ -395,6 +395,24 @@ def test_a_page_that_is_known_costs_the_same_few_queries_whatever_is_on_it(large
             work_one_slice(large, store_id)
         counts.append(len(seen))
     assert counts[0] == counts[1] < 40
+
+
+def test_no_page_of_an_import_or_a_check_looks_through_the_whole_store(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each page costing more than the one before, a large store would take hours."""
+    monkeypatch.setattr("plugin.sync.products.PAGE_SIZE", 30)
+    monkeypatch.setattr("plugin.sync.stock_check.PAGE_SIZE", 30)
+    shop.sandbox.generate_offers("seller", 90)
+    shop.connect(send_stock=True)
+    with counted_queries() as imported:
+        shop.work()
+    shop.runtime.check_stock(shop.store_id, False, "ann")
+    with counted_queries() as checked:
+        shop.work()
+    assert len(lists(shop)) >= 6
+    assert walks_through("bol_offer", imported, least=3) == []
+    assert walks_through("bol_offer", checked, least=3) == []
 
 
 def test_the_next_page_is_under_way_while_one_is_worked_on(
