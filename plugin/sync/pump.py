@@ -498,4 +498,4 @@ def _take_back(ctx: Context, session: Any, row: Offer, shown: Any) -> None:
                 dirty_version=Offer.dirty_version + 1,
             )
         )
-    session.execute(mine.values(corrected_stock=shown.corrected_stock))
+    session.execute(mine.values(corrected_stock=shown.corrected_stock, seen_at=ctx.now()))

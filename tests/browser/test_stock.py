@@ -62,7 +62,9 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
     page.locator("label[for=send_stock]").click()
     page.get_by_label("Stop when many products sell out at once").fill("2")
     page.get_by_role("button", name="Save").click()
-    page.get_by_role("button", name="Send stock updates").click(timeout=SOON)
+    expect(page.get_by_role("button", name="Send stock updates")).to_be_visible(timeout=SOON)
+    chief.look("plan")
+    page.get_by_role("button", name="Send stock updates").click()
 
     # Somebody changes an offer at bol; a dry run finds it, a check has it corrected.
     set_at_bol(house, EANS[0], 7)
@@ -89,6 +91,14 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
     chief.open(store)
     expect(page.get_by_role("heading", name="would go to 0 at bol")).to_be_visible(timeout=SOON)
     chief.look("guard")
+    for name in ("offers", "offers?state=held", "eans", "checks"):
+        chief.open(f"{store}{name}")
+        chief.look(name.replace("?state=", "-"))
+    chief.open(f"{store}offers?q={EANS[0]}")
+    page.locator("td[data-label=EAN] a").first.click()
+    expect(page.get_by_role("button", name="Push now")).to_be_visible()
+    chief.look("offer")
+    chief.open(store)
     held = [ean for ean in EANS if at_bol(house, ean) == 50]
     page.get_by_role("button", name="Send anyway").click()
     expect(page.get_by_role("heading", name="would go to 0 at bol")).to_have_count(0)

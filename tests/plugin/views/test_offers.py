@@ -54,8 +54,17 @@ def test_an_offer_is_shown_with_all_its_amounts(site: Site, sending: int, packer
         adjust(shop, shop.offer(KETTLE).product_id, -3)
         shop.work()
         adjust(shop, shop.offer(KETTLE).product_id, -2)
-    # Our stock 15, wanted 15, sent 17, confirmed 17, and what was left at bol when it was read.
-    assert f"{KETTLE} Kettle KETTLE-1 15 15 17 17 20 up to date" in text(packer, f"{sending}/offers")
+        row_id = shop.offer(KETTLE).id
+    # Our stock 15, wanted 15, sent 17, confirmed 17; the 20 that were left at bol before are not shown any more.
+    assert f"{KETTLE} Kettle KETTLE-1 15 15 17 17 up to date" in text(packer, f"{sending}/offers")
+    assert ", before the last update" in text(packer, f"{sending}/offers/{row_id}")
+    with site.shop() as shop:
+        shop.work()
+        shop.order((KETTLE, 2))
+        shop.runtime.import_products(sending)
+        shop.work()
+    assert f"{KETTLE} Kettle KETTLE-1 15 15 15 15 13 up to date" in text(packer, f"{sending}/offers")
+    assert ", before the last update" not in text(packer, f"{sending}/offers/{row_id}")
 
 
 @pytest.mark.parametrize(
