@@ -48,8 +48,7 @@ class Courier:
                 await asyncio.wait_for(outbox.stirred.wait(), None if idle else TICK_SECONDS)
             outbox.stirred.clear()
             # What ends by itself is otherwise noticed when the next request comes in.
-            if world.subscriptions:
-                world.settle()
+            world.settle()
             for delivery in outbox.take(world.now()):
                 self._begin(delivery)
 

@@ -108,6 +108,7 @@ def get_subscription(call: Call) -> Answer:
 def create_subscription(call: Call) -> Answer:
     """bol Retailer API v10, post-push-notification-subscription."""
     work = _wish(call.json_object(), None)
+    call.world.outbox.stirred.set()
     return _accept(call, "CREATE_SUBSCRIPTION", "Create subscription.", work, None)
 
 

@@ -138,6 +138,25 @@ function shipmentCard(shipment) {
     el("h3", {}, how), el("p", { class: "who" }, `Order ${shipment.order.orderId} · ${time}${reference}`), ...lines);
 }
 
+function subscriptionCard(one) {
+  return el("article", { class: "card" },
+    el("h3", {}, `Subscription ${one.id}`,
+      el("span", { class: "tag " + (one.enabled ? "done" : "gone") }, one.enabled ? "enabled" : "disabled")),
+    el("p", { class: "who" }, `${one.resources.join(", ")} · to ${one.url}`));
+}
+
+function deliveryLine(one) {
+  const look = { waiting: "open", delivered: "done" }[one.state] || "gone";
+  const last = one.tries.at(-1);
+  const tried = last ? ` · ${count(one.tries.length, "try").replace("trys", "tries")}, the last: ${last.outcome}` : "";
+  return el("div", { class: "line" },
+    el("div", { class: "what" }, `${one.resource} ${one.type}`,
+      el("div", { class: "sub" }, `${timeOf(one.at)} · ${one.resourceId}${tried}`)),
+    el("span", { class: "state" },
+      ...(one.forged ? [el("span", { class: "tag asked" }, "forged"), " "] : []),
+      el("span", { class: "tag " + look }, one.state)));
+}
+
 function offerRow(offer) {
   const byBol = offer.method === "FBB";
   const amount = byBol ? "at bol" : String(offer.amount);
@@ -208,6 +227,9 @@ function show() {
   draw("offers", state.offers, offerRow, el("tr", {}, el("td", { colspan: 5 }, "No offers.")));
   draw("shipments", shipments, shipmentCard,
     el("p", { class: "empty" }, "Nothing shipped yet. Shipments appear when the seller confirms them."));
+  draw("subscriptions", state.subscriptions, subscriptionCard,
+    el("p", { class: "empty" }, "The seller's system has not asked to be told. It can, with POST /retailer/subscriptions."));
+  draw("deliveries", [...state.deliveries].reverse(), deliveryLine, "");
   known = new Set([...orders.map((one) => one.orderId), ...shipments.map((one) => one.shipmentId)]);
 }
 

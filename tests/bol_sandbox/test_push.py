@@ -82,6 +82,12 @@ def test_a_message_says_whose_it_is_what_happened_and_when(
     assert check(message, public_keys(api)) == "0"
 
 
+def test_the_first_subscription_is_made_without_anybody_asking(api: Api, receiver: Receiver) -> None:
+    body = {"resources": ALL, "url": receiver.url, "subscriptionType": "WEBHOOK"}
+    accepted = api.send("POST", PATH, body).json()["processStatusId"]
+    wait_for(lambda: receiver.events() == [("PROCESS_STATUS", "SUCCESS", accepted)])
+
+
 def test_a_process_status_is_told_when_it_ends_without_anybody_asking(
     sandbox: SandboxControls, api: Api, receiver: Receiver
 ) -> None:
