@@ -289,6 +289,13 @@ def test_a_rotating_refresh_token_dies_when_it_is_used(sandbox: SandboxControls,
     assert agent.refresh(second["refresh_token"]).status_code == 200
 
 
+def test_a_refresh_token_is_for_the_client_that_got_it(sandbox: SandboxControls, agent: Agent) -> None:
+    sandbox.add_intermediary("other", "other-secret")
+    token = agent.sign_in()["refresh_token"]
+    assert refused(agent.refresh(token, auth=("other", "other-secret"))) == (400, "invalid_grant")
+    assert agent.refresh(token).status_code == 200
+
+
 @pytest.mark.parametrize("rotates", [True, False])
 def test_an_intermediary_of_its_own_method_does_not_follow_the_setting(
     sandbox: SandboxControls, agent: Agent, rotates: bool

@@ -6,6 +6,7 @@ import base64
 import re
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from bol_sandbox.push import wait_before
 from bol_sandbox.testing import SandboxControls, SandboxRefused
+from bol_sandbox.world import World
 from tests.bol_sandbox.conftest import LAMP, MUG, Api, item_ids
 from tests.bol_sandbox.receiver import Message, Receiver, receiving, wait_for
 
@@ -217,9 +220,18 @@ def test_what_is_not_taken_is_tried_ten_times_and_then_the_subscription_is_disab
     assert len(sandbox.deliveries()) == 1
 
 
+def test_each_wait_for_the_next_try_is_twice_the_one_before() -> None:
+    world = World()
+    waits = [wait_before(world, tries) for tries in range(1, 10)]
+    assert sum(waits) == pytest.approx(600)
+    assert [later / earlier for earlier, later in pairwise(waits)] == pytest.approx([2] * 8)
+    world.settings.webhooks = {"retrySeconds": 6}
+    assert wait_before(world, 9) == pytest.approx(waits[-1] / 100)
+
+
 def test_a_later_try_that_is_taken_is_enough(sandbox: SandboxControls, api: Api, receiver: Receiver) -> None:
     number = subscribe(api, receiver, "ORDER")
-    sandbox.settings(webhooks={"retrySeconds": 1})
+    sandbox.settings(webhooks={"retrySeconds": 30})
     receiver.status = 503
     order(sandbox)
     wait_for(lambda: len(receiver.messages) >= 3)
