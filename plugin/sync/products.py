@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
 from host_app.plugin_api import HostPort, NewProduct
 from plugin import connector
 from plugin.connector import BadRequest, BolError, routes
 from plugin.models import Offer, OfferLink, OfferState, Run, RunState, Store
 from plugin.settings import StoreSettings
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.context import CALL_SECONDS, Context, is_active
+from plugin.sync.dirty import change_offers
 from plugin.sync.eans import problem
 from plugin.sync.failures import come_back
 from plugin.sync.links import kept_by_hand, link_offers
@@ -90,8 +91,27 @@ def create_products(
     if created:
         made_from = {item.offer_id for item in wanted if item.ean in created and item.stock is not None}
         link_offers(ctx, {ean: Match((product_id,)) for ean, product_id in created.items()}, made_from)
+        _apply_settings(ctx, made_from)
         _ask_for_names(ctx, [item.ean for item in wanted if item.ean in created and not item.name])
     return found | created
+
+
+def _apply_settings(ctx: Context, offer_ids: Iterable[str]) -> None:
+    """A product has the stock that bol has, so bol need not be told; unless the store's settings keep some of it back
+    or call for another flag."""
+    deviates = [
+        Offer.confirmed_managed.is_distinct_from(ctx.settings.managed_by_retailer),
+        Offer.confirmed_amount > ctx.settings.max_stock,
+    ]
+    if ctx.settings.safety_stock:
+        deviates.append(Offer.confirmed_amount > 0)
+    change_offers(
+        ctx.host.session,
+        Offer.store_id == ctx.store_id,
+        Offer.offer_id.in_(list(offer_ids)),
+        or_(*deviates),
+        dirty_version=Offer.dirty_version + 1,
+    )
 
 
 def _ask_for_names(ctx: Context, eans: Iterable[str]) -> None:
@@ -154,7 +174,9 @@ def import_products(ctx: Context) -> bool:
 
     The open pieces of orders that the host does not have yet belong to the stock of a new product. So the order list
     must have been read once before the walk, and where products are made it is read again and again on the way.
+    A walk that begins anew meanwhile, and a store that is activated or paused, are for a job that knows of it.
     """
+    began: datetime | None = None
     with ThreadPoolExecutor(1) as pool:
         pages = _Pages(ctx, pool)
         while not ctx.lease.slice_over():
@@ -167,10 +189,13 @@ def import_products(ctx: Context) -> bool:
                         Run.due_at <= ctx.now(),
                     )
                 )
-                orders_read = session.scalar(select(Store.orders_read_at).where(Store.id == ctx.store_id))
+                store = session.get_one(Store, ctx.store_id)
             if run is None:
                 return False
-            if orders_read is None and ctx.active and ctx.settings.import_orders:
+            began = began or run.started_at
+            if run.started_at != began or is_active(store) != ctx.active:
+                return True
+            if store.orders_read_at is None and ctx.active and ctx.settings.import_orders:
                 _come_back(ctx, run, ctx.now() + ORDERS_FIRST)
                 return False
             try:
@@ -290,7 +315,12 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> bool:
         done = listed.next_cursor is None or not listed.offers
         session.execute(
             update(Run)
-            .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
+            .where(
+                Run.id == run.id,
+                Run.started_at == run.started_at,
+                Run.cursor == run.cursor,
+                Run.state == RunState.RUNNING,
+            )
             .values(
                 cursor=listed.next_cursor or "",
                 counts=counts,

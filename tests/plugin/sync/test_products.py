@@ -13,8 +13,10 @@ from host_app.db import reading, transaction
 from host_app.models import Product, Stock
 from host_app.plugin_api import HostError
 from host_app.services import catalog
+from plugin.jobs import tasks
 from plugin.jobs.wakes import wake_for
 from plugin.models import Offer, Run, RunState, Store
+from plugin.sync.context import Context
 from plugin.sync.due import PRODUCTS
 from plugin.sync.offers import record_offers
 from plugin.sync.order_list import FRESH
@@ -168,6 +170,23 @@ def test_stock_that_was_imported_is_not_echoed_where_bol_has_subtracted_orders(s
     shop.work()
     assert shop.free(KETTLE) == 16
     assert shop.writes("/offers/") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "amount", "managed"),
+    [
+        ({"safety_stock": 2}, 18, True),
+        ({"max_stock": 5}, 5, True),
+        ({"managed_by_retailer": False}, 20, False),
+    ],
+)
+def test_bol_is_told_the_stock_of_a_new_product_where_settings_call_for_another_amount_or_flag(
+    shop: Shop, changes: dict[str, Any], amount: int, managed: bool
+) -> None:
+    shop.connect(send_stock=True, **changes)
+    shop.work()
+    stock = shop.sandbox.offer("seller", KETTLE)["stock"]
+    assert (stock["amount"], stock["managedByRetailer"]) == (amount, managed)
 
 
 def test_a_second_offer_of_the_same_ean_is_told_the_stock_of_the_product(shop: Shop) -> None:
@@ -446,6 +465,32 @@ def test_zeros_in_front_make_no_second_product(shop: Shop) -> None:
     shop.work()
     assert [product.id for product in shop.all(Product)] == [product_id]
     assert shop.offer(ZEROS).product_id == product_id
+
+
+@pytest.mark.parametrize("moment", ["before the first page", "after the first page"])
+def test_products_are_made_where_the_store_is_activated_while_its_offers_are_read(
+    shop: Shop, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.store_id = shop.runtime.connect_store(
+        name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
+    )
+    walk, get = tasks.import_products, _Pages.get
+
+    def activated_before(ctx: Context) -> bool:
+        shop.runtime.activate(shop.store_id)
+        return walk(ctx)
+
+    def activated_after(pages: _Pages, cursor: str) -> Any:
+        page = get(pages, cursor)
+        shop.runtime.activate(shop.store_id)
+        return page
+
+    if moment == "before the first page":
+        monkeypatch.setattr(tasks, "import_products", activated_before)
+    else:
+        monkeypatch.setattr(_Pages, "get", activated_after)
+    shop.work()
+    assert None not in {shop.offer(ean).product_id for ean in (KETTLE, TOASTER)}
 
 
 def test_a_product_whose_number_was_mistyped_gets_no_double(shop: Shop) -> None:
