@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH ?=
+RUNS ?= 4
+SEED ?= 1
 # A PostgreSQL address needs its driver.
 RUN_EXTRAS := $(if $(findstring postgres,$(DATABASE_URL)),[postgres])
 RUN_STAMP := $(VENV)/installed-$(if $(RUN_EXTRAS),postgres,run)
 TEST_STAMP := $(VENV)/installed-test
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run test check bench clean
+.PHONY: help run test check bench chaos clean
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -30,6 +32,9 @@ check: $(TEST_STAMP) ## Look for style, type and structure errors
 
 bench: $(TEST_STAMP) ## Measure; BENCH=name for one benchmark only
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+chaos: $(TEST_STAMP) ## Do harm to a house that works, and judge; RUNS=200 SEED=1, the same seed asks for the same things
+	@$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED) $(ARGS)
 
 clean: ## Remove the virtual environment and what tools left behind; the data in instance/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
