@@ -120,8 +120,11 @@ class StoreSettings:
                 return code.strip()
         return self.carriers.get(carrier, "").strip()
 
-    def problems(self) -> dict[str, str]:
-        """Return what is wrong, by field, in words that say what to do."""
+    def problems(self, first_warehouse: int | None = None) -> dict[str, str]:
+        """Return what is wrong, by field, in words that say what to do.
+
+        :param first_warehouse: of the host, which delivers where no other is chosen.
+        """
         found: dict[str, str] = {}
         if self.lookup not in (CODE_FIRST, BARCODE_FIRST):
             found["lookup"] = "Choose how products are found."
@@ -135,6 +138,12 @@ class StoreSettings:
             found["max_stock"] = f"bol takes 0 to {MAX_AMOUNT} pieces."
         if not 0 <= self.safety_stock <= MAX_AMOUNT:
             found["safety_stock"] = f"Choose 0 to {MAX_AMOUNT} pieces."
+        delivers = first_warehouse if self.warehouse_id is None else self.warehouse_id
+        if self.stock_warehouses and delivers is not None and delivers not in self.stock_warehouses:
+            # Orders would reserve nothing of what is offered, and it would be sold again and again.
+            found["stock_warehouses"] = (
+                "Choose the warehouse that delivers the orders, too: what is sold is taken from its stock."
+            )
         if not 1 <= self.guard_least <= MAX_GUARD_LEAST:
             found["guard_least"] = f"Choose 1 to {MAX_GUARD_LEAST} offers."
         if not 0 <= self.guard_share <= 100:

@@ -97,7 +97,8 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
 
     :raises HostError: it does not exist, or a setting can't be used.
     """
-    if problems := settings.problems():
+    first = next((int(choice.key) for choice in host.warehouses()), None)
+    if problems := settings.problems(first):
         raise HostError(" ".join(problems.values()))
     store = _locked(host, store_id)
     before = StoreSettings.load(store.settings)

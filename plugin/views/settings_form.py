@@ -75,7 +75,8 @@ class SettingsForm:
             if f"carrier:{carrier.key}" in typed
         }
         self.settings = replace(self.settings, **changes)
-        self.errors = self.settings.problems() | self.errors
+        first = int(self.warehouses[0].key) if self.warehouses else None
+        self.errors = self.settings.problems(first) | self.errors
         return not self.errors
 
     def text(self, name: str) -> str:

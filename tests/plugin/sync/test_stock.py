@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from host_app.db import transaction
+from host_app.plugin_api import HostError
 from host_app.services import picking
 from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amount_to_send
-from tests.host_app.factories import add_product
+from tests.host_app.factories import add_product, add_warehouse
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
 
 
@@ -98,6 +99,31 @@ def test_the_product_modified_last_gives_the_stock_of_a_shared_ean(shop: Shop) -
     adjust(shop, second, 1)
     shop.work()
     assert shop.amount_at_bol(KETTLE) == 4
+
+
+def test_only_the_stock_of_the_chosen_warehouses_is_offered(shop: Shop) -> None:
+    cellar, shed = add_warehouse("Cellar"), add_warehouse("Shed")
+    shop.connect(send_stock=True, stock_warehouses=(shop.warehouse, cellar))
+    shop.work()
+    product_id = shop.offer(KETTLE).product_id
+    for warehouse, change in ((cellar, 5), (shed, 7)):
+        with transaction():
+            adjust_stock(product_id, warehouse, change=change, reason="test", who="ann")
+    shop.work()
+    assert shop.amount_at_bol(KETTLE) == 25
+    shop.settings(send_stock=True)
+    shop.work()
+    assert shop.amount_at_bol(KETTLE) == 32
+
+
+def test_what_is_offered_must_be_what_orders_are_taken_from(shop: Shop) -> None:
+    """Orders reserve stock where they are delivered from: what is offered elsewhere would be sold for ever."""
+    cellar = add_warehouse("Cellar")
+    shop.connect()
+    for chosen in ({}, {"warehouse_id": shop.warehouse}):
+        with pytest.raises(HostError, match="delivers the orders"):
+            shop.settings(stock_warehouses=(cellar,), **chosen)
+    shop.settings(stock_warehouses=(cellar,), warehouse_id=cellar)
 
 
 def test_offers_of_bols_own_warehouse_are_never_touched(shop: Shop) -> None:
