@@ -31,7 +31,16 @@ from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
 from plugin.runtime import Runtime
-from plugin.sync import cancelling, corrections, labels, links, orders, panels, shipments
+from plugin.sync import (
+    cancel_decisions,
+    corrections,
+    label_options,
+    links,
+    order_decisions,
+    orders,
+    panels,
+    shipments,
+)
 from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.names import store_of
@@ -83,14 +92,14 @@ def shipment_changed(host: HostPort, event: ShipmentChanged) -> list[Wake]:
 def order_cancelled(host: HostPort, event: OrderCancelled) -> list[Wake]:
     store_id = store_of(event.source)
     if store_id is not None and event.reason != CANCELLED_AT_BOL:
-        cancelling.offer_to_cancel(host, store_id, event.reference, event.order_id)
+        cancel_decisions.offer_to_cancel(host, store_id, event.reference, event.order_id)
     return []
 
 
 @hookimpl
 def order_reduced(host: HostPort, event: OrderReduced) -> list[Wake]:
     store_id = store_of(event.source)
-    if store_id is None or not orders.reduced(host, store_id, event.reference, event.order_id):
+    if store_id is None or not order_decisions.reduced(host, store_id, event.reference, event.order_id):
         return []
     return [wake_for(ORDERS, store_id)]
 
@@ -117,7 +126,7 @@ def shipping_options(
 def request_label(
     host: HostPort, picklist_id: int, pieces: Mapping[int, int], option_key: str, who: str
 ) -> list[Wake]:
-    return [wake_for(SHIPMENTS, labels.request(host, picklist_id, pieces, option_key, who))]
+    return [wake_for(SHIPMENTS, label_options.request(host, picklist_id, pieces, option_key, who))]
 
 
 @hookimpl

@@ -35,14 +35,15 @@ from plugin.models import Store
 from plugin.secrets import SecretUnreadable, load_secrets
 from plugin.settings import StoreSettings
 from plugin.sync import (
-    cancelling,
+    cancel_decisions,
     closing,
     corrections,
     doctor,
     guard,
+    label_options,
     labels,
     offer_decisions,
-    orders,
+    order_decisions,
     runs,
     shipments,
     stock_check,
@@ -219,31 +220,35 @@ class Runtime:
     def accept_request(self, store_id: int, order_row_id: int, who: str) -> None:
         """:raises HostError: nothing is asked for any more, or the packer was first."""
         with self.host.transaction():
-            cancelling.accept_request(self.host, orders.locked(self.host, store_id, order_row_id), who)
+            cancel_decisions.accept_request(
+                self.host, order_decisions.locked(self.host, store_id, order_row_id), who
+            )
             self.host.wake(wake_for(SHIPMENTS, store_id), wake_for(ORDERS, store_id))
 
     def keep_order(self, store_id: int, order_row_id: int, who: str) -> None:
         """:raises HostError: the order does not exist."""
         with self.host.transaction():
-            orders.keep(self.host, orders.locked(self.host, store_id, order_row_id), who)
+            order_decisions.keep(self.host, order_decisions.locked(self.host, store_id, order_row_id), who)
 
     def cancel_at_bol(self, store_id: int, order_row_id: int, reason_code: str, who: str) -> None:
         """:raises HostError: the order is not cancelled here, nothing of it is open at bol, or the reason is unknown."""
         with self.host.transaction():
-            row = orders.locked(self.host, store_id, order_row_id)
-            cancelling.cancel_at_bol(self.host, row, reason_code, who)
+            row = order_decisions.locked(self.host, store_id, order_row_id)
+            cancel_decisions.cancel_at_bol(self.host, row, reason_code, who)
             self.host.wake(wake_for(SHIPMENTS, store_id))
 
     def read_again(self, store_id: int, order_row_id: int) -> None:
         """Read an order from bol at once. :raises HostError: the order does not exist."""
         with self.host.transaction():
-            orders.read_again(self.host, orders.locked(self.host, store_id, order_row_id))
+            order_decisions.read_again(self.host, order_decisions.locked(self.host, store_id, order_row_id))
             self.host.wake(wake_for(ORDERS, store_id))
 
     def link_item(self, store_id: int, order_row_id: int, item_row_id: int, code: str) -> None:
         """:raises HostError: no product has this code or barcode, or the order does not wait for one."""
         with self.host.transaction():
-            orders.link_item(self.host, orders.locked(self.host, store_id, order_row_id), item_row_id, code)
+            order_decisions.link_item(
+                self.host, order_decisions.locked(self.host, store_id, order_row_id), item_row_id, code
+            )
             self.host.wake(wake_for(ORDERS, store_id))
 
     def import_products(self, store_id: int) -> None:
@@ -361,15 +366,15 @@ class Runtime:
     ) -> ShippingOptions | None:
         """Ask bol what labels it sells for goods on a picklist."""
         with self.host.reading() as session:
-            goods = labels.goods_of(self.host, picklist_id, pieces)
+            goods = label_options.goods_of(self.host, picklist_id, pieces)
             store = session.get(Store, goods.store_id) if goods else None
         if goods is None or store is None:
             return None
         if StoreSettings.load(store.settings).label_automatic:
-            return labels.RECOMMENDED_ONLY
+            return label_options.RECOMMENDED_ONLY
         client = self._client(store)
         try:
-            return labels.options(goods, client, seconds)
+            return label_options.options(goods, client, seconds)
         finally:
             client.close()
 

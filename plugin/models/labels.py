@@ -17,6 +17,7 @@ class LabelEffect(Base):
 
     pieces: bol's order item id -> pieces. lines: the host's order line id -> pieces, the same goods.
     option_id: bol's shippingLabelOfferId; "" takes what bol recommends when it is bought.
+    hand_over_by: until when bol takes the parcel, as the option said.
     label_id: bol's number of the label, once it is known; confirmed: the label lies with the picklist.
     A purchase whose number is not known is never repeated by itself: it waits in ``decision`` for a person.
     """
@@ -35,6 +36,7 @@ class LabelEffect(Base):
     pieces: Mapped[dict[str, int]] = mapped_column(JSON)
     lines: Mapped[dict[str, int]] = mapped_column(JSON)
     option_id: Mapped[str] = mapped_column(String(60))
+    hand_over_by: Mapped[datetime | None]
     who: Mapped[str] = mapped_column(String(80), default="")
     label_id: Mapped[str | None] = mapped_column(String(60))
     state: Mapped[str] = mapped_column(String(20), default=EffectState.WANTED)

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
 from plugin import connector
 from plugin.models import BolOrder, CancellationEffect, EffectState
-from plugin.sync.cancelling import ACTIVE, accept_request, release_if_decided, requested
+from plugin.sync.cancel_decisions import ACTIVE, accept_request, requested
+from plugin.sync.cancelling import release_if_decided
 from plugin.sync.context import Context, order_url
 from plugin.sync.timeline import note, note_once
 

@@ -1,201 +1,24 @@
-"""Cancelling at bol, because a person or a setting said so: each item once, followed until bol has decided."""
+"""Cancelling at bol what was decided to be: each item once, followed until bol has decided."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, select, update
+from sqlalchemy import Select, exists, select, update
 
-from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView
+from host_app.plugin_api import Level
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
-from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
+from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect
 from plugin.models.effects import UNSETTLED
 from plugin.sync import effects
-from plugin.sync.context import CALL_SECONDS, Context, order_url
+from plugin.sync.cancel_decisions import ACTIVE, HOLD
+from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import line_is_down
 from plugin.sync.timeline import note
 
-REQUESTED = "REQUESTED_BY_CUSTOMER"
-#: bol's reasons (Retailer API v10, cancel-order-item), in words for people.
-REASONS: Mapping[str, str] = {
-    REQUESTED: "The customer asked for it",
-    "OUT_OF_STOCK": "Out of stock",
-    "BAD_CONDITION": "Damaged",
-    "HIGHER_SHIPCOST": "Shipping costs too much",
-    "INCORRECT_PRICE": "The price was wrong",
-    "NOT_AVAIL_IN_TIME": "Not available in time",
-    "NO_BOL_GUARANTEE": "No bol guarantee",
-    "ORDERED_TWICE": "Ordered twice",
-    "RETAIN_ITEM": "The item is kept",
-    "TECH_ISSUE": "Technical problem",
-    "UNFINDABLE_ITEM": "Can't be found",
-    "OTHER": "Other",
-}
 EVENT_TYPE = "CANCEL_ORDER"
-HOLD = "bol-cancelling"
-#: States in which bol may still be asked, or be at work.
-ACTIVE = (EffectState.WANTED, *UNSETTLED)
-
-
-# what people decide
-
-
-def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
-    """Accept a customer's request: hold the order here and ask bol to cancel the items. In a transaction.
-
-    :raises HostError: nothing is asked for any more, or the packer was first.
-    """
-    items = requested(row)
-    if row.host_order_id is None or not items:
-        raise HostError("The customer does not ask to cancel anything of this order any more.")
-    view = host.order(row.host_order_id)
-    if view is None or view.state != OrderState.CANCELLED:
-        held = host.hold_order(
-            row.host_order_id, HOLD, "The cancellation is being accepted at bol. Do not pick this order."
-        )
-        if not held:
-            raise HostError(
-                "Something of this order was picked or shipped, so the request is not accepted: the packer was first."
-            )
-    _want(host, row, items, REQUESTED, who)
-    _settle_request(host, row)
-    note(host, row.id, f"Cancellation accepted by {who}; bol is asked to cancel")
-
-
-def keep_order(host: HostPort, row: BolOrder, who: str) -> None:
-    """Keep an order although the customer asks to cancel it: shipping it is the answer. In a transaction."""
-    for item in requested(row):
-        item.request_kept = True
-    host.session.flush()
-    _settle_request(host, row)
-    note(host, row.id, f"Kept by {who}: the order is shipped although the customer asked to cancel")
-
-
-def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> None:
-    """Cancel at bol what was cancelled in the warehouse. In a transaction.
-
-    :raises HostError: the reason is not bol's, the order is not cancelled here, or nothing is open at bol.
-    """
-    if reason_code not in REASONS:
-        raise HostError("Choose a reason.")
-    view = host.order(row.host_order_id) if row.host_order_id is not None else None
-    if view is None or not any(line.cancelled for line in view.lines):
-        raise HostError("Only what is cancelled in the warehouse can be cancelled at bol from here.")
-    items = cancelled_here(row, view)
-    if not items:
-        raise HostError("Nothing that was cancelled here is open at bol any more.")
-    _want(host, row, items, reason_code, who)
-    host.settle_notices(f"bol:{row.store_id}:cancelled-here:{row.order_id}")
-    note(host, row.id, f"Cancellation at bol asked by {who}: {REASONS[reason_code]}")
-
-
-def cancelled_here(row: BolOrder, view: OrderView) -> list[BolOrderItem]:
-    """Return the items of which nothing will be shipped from here any more, although bol still counts on it.
-
-    bol cancels all of an item that is open: what is still to be picked here, or left and bol does not show it as
-    shipped yet, keeps an item from it.
-    """
-    lines = {line.external_ref: line for line in view.lines}
-    found = []
-    for item in row.items:
-        line = lines.get(item.order_item_id)
-        if line is None or not line.cancelled or not item.imported or not item.open:
-            continue
-        shipped_before = item.quantity - item.imported - item.cancelled_before_import
-        picked_over = line.shipped + line.cancelled >= line.quantity
-        if picked_over and item.shipped - shipped_before >= line.shipped:
-            found.append(item)
-    return found
-
-
-def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int) -> None:
-    """An order was cancelled in the warehouse: where bol still counts on it, ask people what to do. In a transaction.
-
-    Nothing is cancelled at bol by itself: a cancellation by the seller counts against him.
-    """
-    session = host.session
-    host.settle_notices(f"bol:{store_id}:cancelled:{reference}")
-    row = session.scalar(
-        select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
-    )
-    store = session.get(Store, store_id)
-    if row is None or store is None or not any(item.imported and item.open for item in row.items):
-        return
-    note(host, row.id, "Cancelled in the warehouse, still open at bol")
-    host.notify(
-        Notice(
-            key=f"bol:{store_id}:cancelled-here:{reference}",
-            kind="bol.cancellation",
-            level=Level.WARNING,
-            title=f"{store.name}: order {reference} was cancelled here, but bol still counts on it",
-            body="Cancel it at bol with a reason, or undo the cancellation by making a new order.",
-            url=order_url(store_id, row.id),
-        )
-    )
-
-
-def requested(row: BolOrder) -> list[BolOrderItem]:
-    """Return the items that the customer asks to cancel and nobody has decided to keep."""
-    return [
-        item
-        for item in row.items
-        if item.imported and item.cancellation_request and item.open and not item.request_kept
-    ]
-
-
-def unanswered() -> ColumnElement[bool]:
-    """Return the condition of orders of which the customer asks to cancel something, and nobody has answered."""
-    asked = select(BolOrderItem.order_id).where(
-        BolOrderItem.cancellation_request,
-        ~BolOrderItem.request_kept,
-        BolOrderItem.imported > 0,
-        BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
-    )
-    answered = exists().where(
-        CancellationEffect.order_id == BolOrder.id, CancellationEffect.state.in_(ACTIVE)
-    )
-    return and_(BolOrder.id.in_(asked), ~answered)
-
-
-def _settle_request(host: HostPort, row: BolOrder) -> None:
-    """A person has decided on the customer's request."""
-    host.settle_notices(f"bol:{row.store_id}:cancellation-request:{row.order_id}")
-
-
-def _want(host: HostPort, row: BolOrder, items: Iterable[BolOrderItem], reason_code: str, who: str) -> None:
-    session, now = host.session, host.now()
-    known = {
-        effect.order_item_id: effect
-        for effect in session.scalars(select(CancellationEffect).where(CancellationEffect.order_id == row.id))
-    }
-    for item in items:
-        effect = known.get(item.order_item_id)
-        if effect is None:
-            effect = CancellationEffect(
-                store_id=row.store_id,
-                order_id=row.id,
-                order_item_id=item.order_item_id,
-                token="",
-                attempts=0,
-                error="",
-                created_at=now,
-            )
-            session.add(effect)
-        elif effect.state in ACTIVE:
-            continue
-        effect.reason_code, effect.who, effect.state, effect.due_at = (
-            reason_code,
-            who,
-            EffectState.WANTED,
-            now,
-        )
-        effect.process_status_id, effect.unknown_since, effect.settled_at, effect.error = None, None, None, ""
-    session.flush()
-
-
-# telling bol
 
 
 def cancel_due(ctx: Context) -> bool:
@@ -218,23 +41,6 @@ def cancel_due(ctx: Context) -> bool:
             with ctx.host.transaction() as session:
                 _accepted(ctx, session, claimed.id, status)
     return True
-
-
-def find_abandoned(ctx: Context) -> None:
-    """Rows claimed by a job that died before it noted an answer: nobody can tell if bol has them."""
-    with ctx.host.transaction() as session:
-        session.execute(
-            update(CancellationEffect)
-            .where(
-                CancellationEffect.store_id == ctx.store_id,
-                CancellationEffect.state == EffectState.SENT,
-                CancellationEffect.process_status_id.is_(None),
-                CancellationEffect.token != ctx.lease.token,
-            )
-            .values(
-                state=EffectState.UNKNOWN, unknown_since=ctx.now(), due_at=ctx.now() + effects.FIRST_CHECK
-            )
-        )
 
 
 def next_cancellation(store_id: int, now: datetime) -> Select[CancellationEffect]:

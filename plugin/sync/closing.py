@@ -10,7 +10,7 @@ from host_app.plugin_api import ClosingAnswer, HostPort
 from plugin.connector import BolClient, BolError, Deadline
 from plugin.models import BolOrder, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync.labels import missing_label
+from plugin.sync.label_options import missing_label
 from plugin.sync.names import store_of
 
 #: Left of the host's time limit for everything but the call itself.

@@ -184,21 +184,6 @@ def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) ->
         effect.state, effect.due_at, effect.process_status_id = EffectState.WANTED, ctx.now() + WAIT, None
 
 
-def find_abandoned(ctx: Context) -> None:
-    """A correction claimed by a job that died is simply sent again: it is absolute."""
-    with ctx.host.transaction() as session:
-        session.execute(
-            update(TransportEffect)
-            .where(
-                TransportEffect.store_id == ctx.store_id,
-                TransportEffect.state == EffectState.SENT,
-                TransportEffect.process_status_id.is_(None),
-                TransportEffect.token != ctx.lease.token,
-            )
-            .values(state=EffectState.WANTED, due_at=ctx.now())
-        )
-
-
 def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
     """Select the correction that waits longest and whose shipment is confirmed."""
     unconfirmed = exists().where(

@@ -1,204 +1,25 @@
-"""Shipping via bol: label options at the packing table, and buying a label once and only once."""
+"""Shipping via bol: buying a label once and only once, fetching it, and what a person decides about a lost one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 
-from host_app.plugin_api import HostError, HostPort, Level, NewLabel, ShippingOption, ShippingOptions
-from plugin.connector import (
-    BolClient,
-    BolError,
-    Deadline,
-    LabelOption,
-    NotExecuted,
-    NotFound,
-    ProcessStatus,
-    ShipmentItem,
-)
-from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, Store, StoreState
+from host_app.plugin_api import HostError, HostPort, Level, NewLabel
+from plugin.connector import BolError, LabelOption, NotExecuted, NotFound, ProcessStatus, ShipmentItem
+from plugin.models import BolOrder, EffectState, LabelEffect
 from plugin.models.effects import UNSETTLED
-from plugin.settings import StoreSettings
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.mapping import AMSTERDAM
-from plugin.sync.names import store_of
+from plugin.sync.label_options import NO_OPTIONS
 from plugin.sync.timeline import note
 from plugin.sync.transporters import title
 
-#: bol's value of distributionParty for items that travel on a label of bol's (Retailer API v10, get-order).
-VIA_BOL = "BOL"
-#: Left of the host's time limit for everything but the call itself.
-MARGIN = 0.3
-RECOMMENDED = "recommended"
-#: Where the store wants no choice: bol is asked for its recommendation when the label is bought.
-RECOMMENDED_ONLY = ShippingOptions(
-    (ShippingOption(RECOMMENDED, "The label that bol recommends", "", None, recommended=True),)
-)
 LONGEST_FETCH = 60
-#: States of a purchase that may still cost money, or has.
-COUNTED = (EffectState.WANTED, *UNSETTLED, EffectState.CONFIRMED)
-NO_OPTIONS = (
-    "bol offers no label for these goods together. Try fewer pieces on one label; goods that are too large or too "
-    "heavy for every label go with another carrier."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Goods:
-    """What a label is to cover: an order of bol and pieces of its items."""
-
-    store_id: int
-    order_row_id: int
-    pieces: dict[str, int]
-
-    def items(self) -> tuple[ShipmentItem, ...]:
-        """Return the goods as bol wants them named."""
-        return tuple(ShipmentItem(item_id, quantity) for item_id, quantity in sorted(self.pieces.items()))
-
-
-# at the packing table
-
-
-def goods_of(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> Goods | None:
-    """Return what labels can be bought for, or None where the goods are not bol's or need no label of bol.
-
-    In a transaction.
-    """
-    picklist = host.picklist(picklist_id)
-    store_id = store_of(picklist.source) if picklist else None
-    if picklist is None or store_id is None:
-        return None
-    session = host.session
-    store = session.get(Store, store_id)
-    row = session.scalar(
-        select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == picklist.reference)
-    )
-    view = host.order_views([picklist.order_id]).get(picklist.order_id)
-    if store is None or store.state != StoreState.ACTIVE or row is None or view is None:
-        return None
-    refs = {line.order_line_id: line.external_ref for line in view.lines}
-    wanted = {
-        ref: count
-        for line_id, count in pieces.items()
-        if (ref := refs.get(line_id)) is not None and count > 0
-    }
-    items = [item for item in row.items if item.order_item_id in wanted]
-    every = StoreSettings.load(store.settings).labels_for_all
-    if not items or not all(every or item.distribution_party == VIA_BOL for item in items):
-        return None
-    return Goods(store_id, row.id, {item.order_item_id: wanted[item.order_item_id] for item in items})
-
-
-def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
-    """Ask bol what labels it sells for these goods, the recommended one first."""
-    try:
-        found = client.labels.options(goods.items(), deadline=Deadline.after(max(0.1, seconds - MARGIN)))
-    except BolError as error:
-        return ShippingOptions(reason=error.operator_text())
-    if not found:
-        return ShippingOptions(reason=NO_OPTIONS)
-    ordered = sorted(found, key=lambda option: not option.recommended)
-    return ShippingOptions(tuple(_shown(option) for option in ordered))
-
-
-def _shown(option: LabelOption) -> ShippingOption:
-    details = []
-    if option.max_weight or option.max_dimensions:
-        details.append(
-            "at most " + ", ".join(part for part in (option.max_weight, option.max_dimensions) if part)
-        )
-    if option.latest_handover is not None:
-        details.append(f"hand over by {option.latest_handover.astimezone(AMSTERDAM):%d-%m-%Y %H:%M}")
-    if option.meets_expectation is False:
-        details.append("does not reach the customer as promised")
-    return ShippingOption(
-        key=option.offer_id,
-        title=option.name or option.label_type,
-        carrier=title(option.transporter_code),
-        price=option.price,
-        details=tuple(details),
-        recommended=option.recommended,
-    )
-
-
-def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], option_id: str, who: str) -> int:
-    """Write down that a label is wanted; return the store. In a transaction.
-
-    :raises HostError: the goods need no label, or more pieces than there are would have one: it was bought already,
-        or is being bought.
-    """
-    picklist = host.picklist(picklist_id)
-    view = host.order(picklist.order_id) if picklist else None
-    goods = goods_of(host, picklist_id, pieces)
-    if picklist is None or view is None or goods is None:
-        raise HostError("No label of bol can be bought for these goods.")
-    if picklist.state != "new":
-        raise HostError("Labels are bought for open picklists only.")
-    session = host.session
-    bought = session.scalars(
-        select(LabelEffect).where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state.in_(COUNTED))
-    ).all()
-    for line_id, count in pieces.items():
-        covered = sum(effect.lines.get(str(line_id), 0) for effect in bought)
-        if count + covered > picklist.pieces.get(line_id, 0):
-            raise HostError(
-                "A label for these goods was bought already, or is being bought. See the panel of bol.com."
-            )
-    session.add(
-        LabelEffect(
-            store_id=goods.store_id,
-            order_id=goods.order_row_id,
-            host_picklist_id=picklist_id,
-            pieces=goods.pieces,
-            lines={str(line_id): count for line_id, count in pieces.items() if count > 0},
-            option_id="" if option_id == RECOMMENDED else option_id,
-            who=who,
-            state=EffectState.WANTED,
-            due_at=host.now(),
-            token="",
-            attempts=0,
-            error="",
-            created_at=host.now(),
-        )
-    )
-    session.flush()
-    note(host, goods.order_row_id, f"Label asked for by {who}")
-    return goods.store_id
-
-
-def missing_label(host: HostPort, picklist_id: int) -> bool:
-    """Tell if a picklist holds goods that must travel on a label of bol's and none was bought. In a transaction."""
-    picklist = host.picklist(picklist_id)
-    store_id = store_of(picklist.source) if picklist else None
-    if picklist is None or store_id is None:
-        return False
-    session = host.session
-    via_bol = session.scalar(
-        select(BolOrderItem.id)
-        .join(BolOrder)
-        .where(
-            BolOrder.store_id == store_id,
-            BolOrder.order_id == picklist.reference,
-            BolOrderItem.imported > 0,
-            BolOrderItem.distribution_party == VIA_BOL,
-        )
-        .limit(1)
-    )
-    bought = session.scalar(
-        select(LabelEffect.id)
-        .where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state == EffectState.CONFIRMED)
-        .limit(1)
-    )
-    return via_bol is not None and bought is None
-
-
-# the purchase
 
 
 def next_label(store_id: int, now: datetime) -> Select[LabelEffect]:
@@ -242,31 +63,20 @@ def buy_due(ctx: Context) -> bool:
     return True
 
 
-def find_abandoned(ctx: Context) -> None:
-    """A purchase whose job died before it noted bol's number may have cost money: a person decides."""
-    with ctx.host.transaction() as session:
-        rows = session.scalars(
-            select(LabelEffect)
-            .where(*abandoned_label(ctx.store_id, ctx.now()), LabelEffect.token != ctx.lease.token)
-            .with_for_update()
-        ).all()
-        for row in rows:
-            ask_a_person(ctx, row, "The purchase was interrupted.")
-
-
 def _buy(ctx: Context, effect: LabelEffect) -> bool:
     """Buy one label. False where the line to bol is down."""
     items = tuple(ShipmentItem(item_id, count) for item_id, count in sorted(effect.pieces.items()))
-    option_id = effect.option_id
+    option_id, hand_over_by = effect.option_id, effect.hand_over_by
     if not option_id:
         try:
-            option_id = _recommended(ctx, items)
+            best = _recommended(ctx, items)
         except BolError as error:
             _not_bought(ctx, effect, error)
             return False
-        if not option_id:
+        if best is None:
             _refuse(ctx, effect, NO_OPTIONS)
             return True
+        option_id, hand_over_by = best.offer_id, best.latest_handover
     ctx.lease.ensure(CALL_SECONDS)
     with ctx.host.transaction() as session:
         if not _still_packed(ctx, effect):
@@ -280,6 +90,7 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
                 sent_at=ctx.now(),
                 due_at=None,
                 error="",
+                hand_over_by=hand_over_by,
                 attempts=LabelEffect.attempts + 1,
             )
         )
@@ -323,11 +134,10 @@ def _still_packed(ctx: Context, effect: LabelEffect) -> bool:
     return False
 
 
-def _recommended(ctx: Context, items: Sequence[ShipmentItem]) -> str:
+def _recommended(ctx: Context, items: Sequence[ShipmentItem]) -> LabelOption | None:
     ctx.lease.ensure(CALL_SECONDS)
     found = ctx.client.labels.options(items)
-    best = next((option for option in found if option.recommended), found[0] if found else None)
-    return best.offer_id if best else ""
+    return next((option for option in found if option.recommended), found[0] if found else None)
 
 
 def _not_bought(ctx: Context, effect: LabelEffect, error: BolError) -> None:
@@ -420,8 +230,21 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
                     pieces={int(line_id): count for line_id, count in effect.lines.items()},
                 )
             )
+            _set_deadline(ctx, effect.order_id)
             note(ctx.host, effect.order_id, f"Label {label.label_id} bought by {effect.who}")
     return True
+
+
+def _set_deadline(ctx: Context, order_row_id: int) -> None:
+    """A label says itself until when its parcel must be handed over; of several the first one counts. In a transaction."""
+    hand_over_by = ctx.host.session.scalar(
+        select(func.min(LabelEffect.hand_over_by)).where(
+            LabelEffect.order_id == order_row_id, LabelEffect.state == EffectState.CONFIRMED
+        )
+    )
+    row = ctx.host.session.get(BolOrder, order_row_id)
+    if hand_over_by is not None and row is not None and row.host_order_id is not None:
+        ctx.host.set_deadline(row.host_order_id, hand_over_by)
 
 
 def _refuse(ctx: Context, effect: LabelEffect, reason: str) -> None:

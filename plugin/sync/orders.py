@@ -13,11 +13,11 @@ from host_app.plugin_api import HostError, HostPort, LeaseLost, Level
 from plugin import connector
 from plugin.connector import BolError, MalformedAnswer
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
-from plugin.sync.cancellations import REQUEST_MARK, apply_changes
-from plugin.sync.cancelling import keep_order, requested
+from plugin.sync.cancel_decisions import requested
+from plugin.sync.cancellations import apply_changes
 from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
-from plugin.sync.dirty import mark_order_items, mark_pending, mark_product_sold
+from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.links import hand_links, link_chosen
 from plugin.sync.mapping import host_order, items_to_pick
@@ -44,83 +44,12 @@ def import_orders(ctx: Context) -> bool:
     return read_due_orders(ctx) or (importing and list_is_due(ctx))
 
 
-def want_import(host: HostPort, store_id: int) -> None:
-    """Ask for an import at once. In a transaction."""
-    host.session.execute(update(Store).where(Store.id == store_id).values(import_wanted_at=host.now()))
-
-
-def locked(host: HostPort, store_id: int, order_row_id: int) -> BolOrder:
-    """Return an order of bol, locked. In a transaction. :raises HostError: the store has no such order."""
-    row: BolOrder | None = host.session.scalar(
-        select(BolOrder)
-        .where(BolOrder.id == order_row_id, BolOrder.store_id == store_id)
-        .with_for_update(key_share=True)
-    )
-    if row is None:
-        raise HostError("This order does not exist.")
-    return row
-
-
 def lock_row(ctx: Context, order_row_id: int) -> BolOrder:
     """Return an order of this store, locked. In a transaction."""
     row: BolOrder = ctx.host.session.scalars(
         select(BolOrder).where(BolOrder.id == order_row_id).with_for_update(key_share=True)
     ).one()
     return row
-
-
-def read_again(host: HostPort, row: BolOrder) -> None:
-    """Read an order from bol at once. In a transaction."""
-    row.read_due_at, row.attempts = host.now(), 0
-    host.session.flush()
-
-
-def reduced(host: HostPort, store_id: int, reference: str, order_id: int) -> bool:
-    """A person took pieces off an order here: compare it with bol again; False where it is not known. In a transaction."""
-    row = host.session.scalar(
-        select(BolOrder)
-        .where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
-        .with_for_update(key_share=True)
-    )
-    if row is None:
-        return False
-    read_again(host, row)
-    view = host.order_views([order_id]).get(order_id)
-    pieces = ", ".join(
-        f"{line.cancelled} of {line.quantity} × item {line.external_ref}"
-        for line in (view.lines if view else ())
-        if line.cancelled and line.external_ref
-    )
-    note(host, row.id, f"Taken off here by hand, in all: {pieces}")
-    return True
-
-
-def keep(host: HostPort, row: BolOrder, who: str) -> None:
-    """Ship an order although the customer asks to cancel it. In a transaction."""
-    keep_order(host, row, who)
-    if row.host_order_id is not None:
-        host.mark_order(row.host_order_id, REQUEST_MARK, None)
-
-
-def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> None:
-    """Choose the product of an item that waits for one; the order goes on. In a transaction.
-
-    :raises HostError: the order does not wait, or no product has this code or barcode.
-    """
-    item = next((item for item in row.items if item.id == item_row_id), None)
-    if row.state != BolOrderState.WAITING_FOR_PRODUCT or item is None:
-        raise HostError("This order does not wait for a product any more.")
-    wanted = code.strip()
-    product_id = host.products_by_code([wanted]).get(wanted)
-    if product_id is None:
-        product_id = next(iter(host.products_by_barcode([wanted]).get(wanted, ())), None)
-    if product_id is None:
-        raise HostError(f"No product has the code or barcode {wanted}.")
-    item.product_id = product_id
-    host.session.flush()
-    mark_product_sold(host, product_id)
-    read_again(host, row)
-    note(host, row.id, f"Item {item.order_item_id} linked to product {wanted} by hand")
 
 
 def due_stores(host: HostPort, only: int | None, *, forced: bool) -> list[int]:

@@ -24,7 +24,7 @@ from plugin.models import (
 )
 from plugin.settings import StoreSettings
 from plugin.sync import runs
-from plugin.sync.cancelling import unanswered
+from plugin.sync.cancel_decisions import unanswered
 from plugin.sync.mapping import AMSTERDAM, start_of_day
 from plugin.sync.offer_states import FAILED, LINKED_STATES, OFFER_STATES, WAITING, count_matches, offer_state
 from plugin.sync.products import KIND

@@ -9,6 +9,8 @@ from sqlalchemy import select
 from host_app.plugin_api import HostPort, Level, Panel, PanelLink, PanelRow
 from plugin.models import BolOrder, EffectState, LabelEffect, ShipmentEffect, Store
 from plugin.sync.context import order_url, store_url
+from plugin.sync.label_options import VIA_BOL
+from plugin.sync.mapping import AMSTERDAM
 
 WORDS = {
     EffectState.WANTED: ("waiting to be sent to bol", Level.INFO),
@@ -73,7 +75,7 @@ def _panel(
     store = host.session.get(Store, row.store_id)
     rows = [PanelRow("bol order", row.order_id), PanelRow("Store", store.name if store else "")]
     labels = _labels(host, row, picklist_id)
-    if any(item.distribution_party == "BOL" for item in row.items if item.imported):
+    if any(item.distribution_party == VIA_BOL for item in row.items if item.imported):
         if any(label.state == EffectState.CONFIRMED for label in labels):
             rows.append(PanelRow("Shipping", "Shipping via bol"))
         else:
@@ -88,6 +90,8 @@ def _panel(
         )
     for effect in effects:
         word, tone = WORDS[EffectState(effect.state)]
+        if effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
+            word += f" since {effect.unknown_since.astimezone(AMSTERDAM):%d-%m %H:%M}"
         label = f"Shipment {effect.host_shipment_id}, {effect.quantity} × item {effect.order_item_id}"
         rows.append(PanelRow(label, f"{word}. {effect.error}" if effect.error else word, tone))
     links = [

@@ -116,23 +116,6 @@ def send_due(ctx: Context) -> bool:
     return True
 
 
-def find_abandoned(ctx: Context) -> None:
-    """Rows that were claimed by a job that died before it noted an answer: nobody can tell if bol has them."""
-    with ctx.host.transaction() as session:
-        session.execute(
-            update(ShipmentEffect)
-            .where(
-                ShipmentEffect.store_id == ctx.store_id,
-                ShipmentEffect.state == EffectState.SENT,
-                ShipmentEffect.process_status_id.is_(None),
-                ShipmentEffect.token != ctx.lease.token,
-            )
-            .values(
-                state=EffectState.UNKNOWN, unknown_since=ctx.now(), due_at=ctx.now() + effects.FIRST_CHECK
-            )
-        )
-
-
 def next_parcel(store_id: int, now: datetime) -> Select[int]:
     """Select the parcel that waits longest of which no item has another effect that is not settled yet."""
     mine, other = aliased(ShipmentEffect), aliased(ShipmentEffect)

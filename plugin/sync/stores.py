@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import BolOrder, BolOrderState, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync import dirty, orders, products, shipments
+from plugin.sync import dirty, order_decisions, products, shipments
 
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
@@ -136,7 +136,7 @@ def start_order_import(host: HostPort, store_id: int) -> None:
         raise HostError("This store is not active: activate it first.")
     if not StoreSettings.load(store.settings).import_orders:
         raise HostError("“Import orders” is off for this store: turn it on in the settings first.")
-    orders.want_import(host, store_id)
+    order_decisions.want_import(host, store_id)
 
 
 def start_product_import(host: HostPort, store_id: int) -> None:

@@ -18,7 +18,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
-from plugin.sync.cancelling import REASONS, cancelled_here, requested
+from plugin.sync.cancel_decisions import REASONS, cancelled_here, requested
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.overview import order_state

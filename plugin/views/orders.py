@@ -7,7 +7,7 @@ from sqlalchemy.orm import selectinload
 
 from plugin.models import BolOrder, BolOrderState
 from plugin.settings import StoreSettings
-from plugin.sync.cancelling import unanswered
+from plugin.sync.cancel_decisions import unanswered
 from plugin.sync.deadlines import cancelled_soon, last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.overview import ORDER_STATES, order_state

@@ -247,6 +247,7 @@ def upgrade() -> None:
     sa.Column('pieces', sa.JSON(), nullable=False),
     sa.Column('lines', sa.JSON(), nullable=False),
     sa.Column('option_id', sa.String(length=60), nullable=False),
+    sa.Column('hand_over_by', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('who', sa.String(length=80), nullable=False),
     sa.Column('label_id', sa.String(length=60), nullable=True),
     sa.Column('state', sa.String(length=20), nullable=False),

@@ -17,7 +17,7 @@ from host_app.services import picking
 from host_app.services.picking import NewParcel
 from plugin.connector import BolClient
 from plugin.models import EffectState, LabelEffect, ShipmentEffect
-from plugin.sync import labels
+from plugin.sync import label_options
 from tests.conftest import address
 from tests.e2e.house import free_ports
 from tests.plugin.conftest import KETTLE, Shop
@@ -220,7 +220,9 @@ def test_whatever_goes_wrong_is_healed_and_told(
     with fault(name, path, shop, monkeypatch, mortal_redis):
         with transaction():
             if what == LABEL:
-                labels.request(shop.host, picklist_id, {line.order_line_id: 3}, labels.RECOMMENDED, "ann")
+                label_options.request(
+                    shop.host, picklist_id, {line.order_line_id: 3}, label_options.RECOMMENDED, "ann"
+                )
             else:
                 picking.pick(line.id, 3 if what == WHOLE else 1)
                 picking.close_picklist(picklist_id, [NewParcel("dhl", "A1")], who="ann")

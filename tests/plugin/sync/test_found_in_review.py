@@ -17,7 +17,7 @@ from host_app.services import orders as host_orders
 from host_app.services import stock as host_stock
 from host_app.services.picking import NewParcel
 from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, ShipmentEffect
-from plugin.sync import labels, pump
+from plugin.sync import label_options, pump
 from plugin.sync.pending import pending_quantities
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -54,7 +54,7 @@ def buy(shop: Shop) -> None:
     picklist_id = shop.picklist_id(shop.order_id)
     pieces = {line.order_line_id: line.quantity for line in shop.picklist_lines(picklist_id)}
     with transaction():
-        labels.request(shop.host, picklist_id, pieces, labels.RECOMMENDED, "ann")
+        label_options.request(shop.host, picklist_id, pieces, label_options.RECOMMENDED, "ann")
 
 
 def label_states(shop: Shop) -> list[str]:

@@ -14,7 +14,8 @@ from host_app.services import picking
 from host_app.services.picking import NewParcel
 from plugin.connector import BolClient
 from plugin.models import EffectState, LabelEffect
-from plugin.sync import labels
+from plugin.sync import label_options
+from plugin.sync.mapping import AMSTERDAM
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 PURCHASE = "/retailer/shipping-labels"
@@ -40,10 +41,10 @@ def ask(shop: Shop) -> Any:
     return shop.runtime.shipping_options(shop.picklist_id(shop.order_id), pieces(shop), 2.0)
 
 
-def buy(shop: Shop, key: str = labels.RECOMMENDED) -> None:
+def buy(shop: Shop, key: str = label_options.RECOMMENDED) -> None:
     picklist_id, wanted = shop.picklist_id(shop.order_id), pieces(shop)
     with transaction():
-        labels.request(shop.host, picklist_id, wanted, key, "ann")
+        label_options.request(shop.host, picklist_id, wanted, key, "ann")
 
 
 def states(shop: Shop) -> list[str]:
@@ -95,6 +96,22 @@ def test_a_label_is_bought_kept_and_sent_with_the_shipment(via_bol: Shop) -> Non
     assert shipment["transport"]["shippingLabelId"] == label.ref
     assert shipment["transport"]["trackAndTrace"] == label.tracking_code
     assert sold(via_bol) == 1
+
+
+@pytest.mark.parametrize("automatic", [False, True])
+def test_a_label_tells_until_when_its_parcel_must_be_handed_over(via_bol: Shop, automatic: bool) -> None:
+    via_bol.settings(send_shipments=True, label_automatic=automatic)
+    before = via_bol.host_order(via_bol.order_id).deadline
+    (option, *_more) = ask(via_bol).options
+    assert ("hand over by" in " ".join(option.details)) != automatic
+    buy(via_bol, option.key)
+    via_bol.pass_time(20, steps=5)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    after = via_bol.host_order(via_bol.order_id).deadline
+    assert before is not None and after is not None
+    assert after < before
+    # Until seven in the evening in Amsterdam, says the sandbox.
+    assert after.astimezone(AMSTERDAM).hour == 19
 
 
 def test_a_double_click_buys_one_label(via_bol: Shop) -> None:

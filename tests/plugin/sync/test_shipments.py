@@ -14,6 +14,7 @@ from host_app.services.picking import NewParcel
 from plugin.connector import BolClient
 from plugin.models import EffectState, ShipmentEffect
 from plugin.settings import DEFAULT_CARRIERS
+from plugin.sync.panels import order_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 SHIPMENTS = "/retailer/shipments"
@@ -31,6 +32,14 @@ def packed(shop: Shop) -> Shop:
 
 def states(shop: Shop) -> list[str]:
     return [effect.state for effect in shop.effects()]
+
+
+def shown_on_the_order(shop: Shop) -> str:
+    """Return what the host's page of the order shows of its newest shipment."""
+    order_id = shop.host_order(shop.order_id).id
+    with shop.host.reading():
+        (panel,) = order_panels(shop.host, order_id)
+    return panel.rows[-1].value
 
 
 def shipped(shop: Shop) -> int:
@@ -129,6 +138,7 @@ def test_a_lost_answer_is_settled_by_finding_the_shipment(packed: Shop) -> None:
     packed.close(packed.order_id)
     packed.work()
     assert states(packed) == [EffectState.UNKNOWN]
+    assert "being checked at bol since " in shown_on_the_order(packed)
     packed.pass_time(30, steps=3)
     assert states(packed) == [EffectState.CONFIRMED]
     assert shipped(packed) == 2
@@ -253,11 +263,6 @@ def test_a_paused_store_still_follows_what_it_has_sent(packed: Shop) -> None:
 
 
 def test_the_order_shows_what_bol_has_confirmed(packed: Shop) -> None:
-    from plugin.sync.panels import order_panels
-
     packed.close(packed.order_id)
     packed.pass_time(5)
-    order_id = packed.host_order(packed.order_id).id
-    with packed.host.reading():
-        (panel,) = order_panels(packed.host, order_id)
-    assert any(row.value == "confirmed" for row in panel.rows)
+    assert shown_on_the_order(packed).endswith("confirmed")

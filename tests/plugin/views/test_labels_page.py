@@ -8,7 +8,7 @@ import pytest
 
 from host_app.db import transaction
 from plugin.models import EffectState, LabelEffect
-from plugin.sync import labels
+from plugin.sync import label_options
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE, Shop
 from tests.plugin.views.conftest import Site
@@ -23,7 +23,7 @@ def asked(shop: Shop) -> str:
     picklist_id = shop.picklist_id(order_id)
     pieces = {line.order_line_id: line.quantity for line in shop.picklist_lines(picklist_id)}
     with transaction():
-        labels.request(shop.host, picklist_id, pieces, labels.RECOMMENDED, "ann")
+        label_options.request(shop.host, picklist_id, pieces, label_options.RECOMMENDED, "ann")
     return order_id
 
 

@@ -1,0 +1,201 @@
+"""Shipping via bol at the packing table: what labels bol sells for goods, and asking for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from host_app.plugin_api import HostError, HostPort, ShippingOption, ShippingOptions
+from plugin.connector import BolClient, BolError, Deadline, LabelOption, ShipmentItem
+from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, Store, StoreState
+from plugin.models.effects import UNSETTLED
+from plugin.settings import StoreSettings
+from plugin.sync.mapping import AMSTERDAM
+from plugin.sync.names import store_of
+from plugin.sync.timeline import note
+from plugin.sync.transporters import title
+
+#: bol's value of distributionParty for items that travel on a label of bol's (Retailer API v10, get-order).
+VIA_BOL = "BOL"
+#: Left of the host's time limit for everything but the call itself.
+MARGIN = 0.3
+RECOMMENDED = "recommended"
+#: Where the store wants no choice: bol is asked for its recommendation when the label is bought.
+RECOMMENDED_ONLY = ShippingOptions(
+    (ShippingOption(RECOMMENDED, "The label that bol recommends", "", None, recommended=True),)
+)
+#: States of a purchase that may still cost money, or has.
+COUNTED = (EffectState.WANTED, *UNSETTLED, EffectState.CONFIRMED)
+NO_OPTIONS = (
+    "bol offers no label for these goods together. Try fewer pieces on one label; goods that are too large or too "
+    "heavy for every label go with another carrier."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What a label is to cover: an order of bol and pieces of its items."""
+
+    store_id: int
+    order_row_id: int
+    pieces: dict[str, int]
+
+    def items(self) -> tuple[ShipmentItem, ...]:
+        """Return the goods as bol wants them named."""
+        return tuple(ShipmentItem(item_id, quantity) for item_id, quantity in sorted(self.pieces.items()))
+
+
+def goods_of(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> Goods | None:
+    """Return what labels can be bought for, or None where the goods are not bol's or need no label of bol.
+
+    In a transaction.
+    """
+    picklist = host.picklist(picklist_id)
+    store_id = store_of(picklist.source) if picklist else None
+    if picklist is None or store_id is None:
+        return None
+    session = host.session
+    store = session.get(Store, store_id)
+    row = session.scalar(
+        select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == picklist.reference)
+    )
+    view = host.order_views([picklist.order_id]).get(picklist.order_id)
+    if store is None or store.state != StoreState.ACTIVE or row is None or view is None:
+        return None
+    refs = {line.order_line_id: line.external_ref for line in view.lines}
+    wanted = {
+        ref: count
+        for line_id, count in pieces.items()
+        if (ref := refs.get(line_id)) is not None and count > 0
+    }
+    items = [item for item in row.items if item.order_item_id in wanted]
+    every = StoreSettings.load(store.settings).labels_for_all
+    if not items or not all(every or item.distribution_party == VIA_BOL for item in items):
+        return None
+    return Goods(store_id, row.id, {item.order_item_id: wanted[item.order_item_id] for item in items})
+
+
+def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
+    """Ask bol what labels it sells for these goods, the recommended one first."""
+    try:
+        found = client.labels.options(goods.items(), deadline=Deadline.after(max(0.1, seconds - MARGIN)))
+    except BolError as error:
+        return ShippingOptions(reason=error.operator_text())
+    if not found:
+        return ShippingOptions(reason=NO_OPTIONS)
+    ordered = sorted(found, key=lambda option: not option.recommended)
+    return ShippingOptions(tuple(_shown(option) for option in ordered))
+
+
+def _shown(option: LabelOption) -> ShippingOption:
+    details = []
+    if option.max_weight or option.max_dimensions:
+        details.append(
+            "at most " + ", ".join(part for part in (option.max_weight, option.max_dimensions) if part)
+        )
+    if option.latest_handover is not None:
+        details.append(f"hand over by {option.latest_handover.astimezone(AMSTERDAM):%d-%m-%Y %H:%M}")
+    if option.meets_expectation is False:
+        details.append("does not reach the customer as promised")
+    return ShippingOption(
+        key=_key(option),
+        title=option.name or option.label_type,
+        carrier=title(option.transporter_code),
+        price=option.price,
+        details=tuple(details),
+        recommended=option.recommended,
+    )
+
+
+def _key(option: LabelOption) -> str:
+    """Name an option together with until when its parcel must be handed over: bol tells it here and nowhere else."""
+    if option.latest_handover is None:
+        return option.offer_id
+    return f"{option.offer_id}@{option.latest_handover.astimezone(UTC).isoformat()}"
+
+
+def _chosen(key: str) -> tuple[str, datetime | None]:
+    """Return bol's id of an option that was chosen, "" for what bol recommends, and until when to hand over."""
+    if key == RECOMMENDED:
+        return "", None
+    offer_id, _, moment = key.partition("@")
+    try:
+        return offer_id, datetime.fromisoformat(moment).astimezone(UTC) if moment else None
+    except ValueError:
+        return offer_id, None
+
+
+def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: str, who: str) -> int:
+    """Write down that a label is wanted; return the store. In a transaction.
+
+    :raises HostError: the goods need no label, or more pieces than there are would have one: it was bought already,
+        or is being bought.
+    """
+    picklist = host.picklist(picklist_id)
+    view = host.order(picklist.order_id) if picklist else None
+    goods = goods_of(host, picklist_id, pieces)
+    if picklist is None or view is None or goods is None:
+        raise HostError("No label of bol can be bought for these goods.")
+    if picklist.state != "new":
+        raise HostError("Labels are bought for open picklists only.")
+    session = host.session
+    bought = session.scalars(
+        select(LabelEffect).where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state.in_(COUNTED))
+    ).all()
+    for line_id, count in pieces.items():
+        covered = sum(effect.lines.get(str(line_id), 0) for effect in bought)
+        if count + covered > picklist.pieces.get(line_id, 0):
+            raise HostError(
+                "A label for these goods was bought already, or is being bought. See the panel of bol.com."
+            )
+    option_id, hand_over_by = _chosen(key)
+    session.add(
+        LabelEffect(
+            store_id=goods.store_id,
+            order_id=goods.order_row_id,
+            host_picklist_id=picklist_id,
+            pieces=goods.pieces,
+            lines={str(line_id): count for line_id, count in pieces.items() if count > 0},
+            option_id=option_id,
+            hand_over_by=hand_over_by,
+            who=who,
+            state=EffectState.WANTED,
+            due_at=host.now(),
+            token="",
+            attempts=0,
+            error="",
+            created_at=host.now(),
+        )
+    )
+    session.flush()
+    note(host, goods.order_row_id, f"Label asked for by {who}")
+    return goods.store_id
+
+
+def missing_label(host: HostPort, picklist_id: int) -> bool:
+    """Tell if a picklist holds goods that must travel on a label of bol's and none was bought. In a transaction."""
+    picklist = host.picklist(picklist_id)
+    store_id = store_of(picklist.source) if picklist else None
+    if picklist is None or store_id is None:
+        return False
+    session = host.session
+    via_bol = session.scalar(
+        select(BolOrderItem.id)
+        .join(BolOrder)
+        .where(
+            BolOrder.store_id == store_id,
+            BolOrder.order_id == picklist.reference,
+            BolOrderItem.imported > 0,
+            BolOrderItem.distribution_party == VIA_BOL,
+        )
+        .limit(1)
+    )
+    bought = session.scalar(
+        select(LabelEffect.id)
+        .where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state == EffectState.CONFIRMED)
+        .limit(1)
+    )
+    return via_bol is not None and bought is None

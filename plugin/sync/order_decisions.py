@@ -1,0 +1,83 @@
+"""What people do to an order of bol: read it again, choose a product, keep it, take pieces off it here."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+
+from host_app.plugin_api import HostError, HostPort
+from plugin.models import BolOrder, BolOrderState, Store
+from plugin.sync.cancel_decisions import keep_order
+from plugin.sync.cancellations import REQUEST_MARK
+from plugin.sync.dirty import mark_product_sold
+from plugin.sync.timeline import note
+
+
+def want_import(host: HostPort, store_id: int) -> None:
+    """Ask for an import at once. In a transaction."""
+    host.session.execute(update(Store).where(Store.id == store_id).values(import_wanted_at=host.now()))
+
+
+def locked(host: HostPort, store_id: int, order_row_id: int) -> BolOrder:
+    """Return an order of bol, locked. In a transaction. :raises HostError: the store has no such order."""
+    row: BolOrder | None = host.session.scalar(
+        select(BolOrder)
+        .where(BolOrder.id == order_row_id, BolOrder.store_id == store_id)
+        .with_for_update(key_share=True)
+    )
+    if row is None:
+        raise HostError("This order does not exist.")
+    return row
+
+
+def read_again(host: HostPort, row: BolOrder) -> None:
+    """Read an order from bol at once. In a transaction."""
+    row.read_due_at, row.attempts = host.now(), 0
+    host.session.flush()
+
+
+def reduced(host: HostPort, store_id: int, reference: str, order_id: int) -> bool:
+    """A person took pieces off an order here: compare it with bol again; False where it is not known. In a transaction."""
+    row = host.session.scalar(
+        select(BolOrder)
+        .where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
+        .with_for_update(key_share=True)
+    )
+    if row is None:
+        return False
+    read_again(host, row)
+    view = host.order_views([order_id]).get(order_id)
+    pieces = ", ".join(
+        f"{line.cancelled} of {line.quantity} × item {line.external_ref}"
+        for line in (view.lines if view else ())
+        if line.cancelled and line.external_ref
+    )
+    note(host, row.id, f"Taken off here by hand, in all: {pieces}")
+    return True
+
+
+def keep(host: HostPort, row: BolOrder, who: str) -> None:
+    """Ship an order although the customer asks to cancel it. In a transaction."""
+    keep_order(host, row, who)
+    if row.host_order_id is not None:
+        host.mark_order(row.host_order_id, REQUEST_MARK, None)
+
+
+def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> None:
+    """Choose the product of an item that waits for one; the order goes on. In a transaction.
+
+    :raises HostError: the order does not wait, or no product has this code or barcode.
+    """
+    item = next((item for item in row.items if item.id == item_row_id), None)
+    if row.state != BolOrderState.WAITING_FOR_PRODUCT or item is None:
+        raise HostError("This order does not wait for a product any more.")
+    wanted = code.strip()
+    product_id = host.products_by_code([wanted]).get(wanted)
+    if product_id is None:
+        product_id = next(iter(host.products_by_barcode([wanted]).get(wanted, ())), None)
+    if product_id is None:
+        raise HostError(f"No product has the code or barcode {wanted}.")
+    item.product_id = product_id
+    host.session.flush()
+    mark_product_sold(host, product_id)
+    read_again(host, row)
+    note(host, row.id, f"Item {item.order_item_id} linked to product {wanted} by hand")
