@@ -10,6 +10,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import unanswered
 from plugin.sync.deadlines import cancelled_soon, last_soon, threatened
 from plugin.sync.matching import find_products
+from plugin.sync.order_waits import standings
 from plugin.sync.overview import ORDER_STATES, order_state
 from plugin.views.base import Answer, BolView, shows
 from plugin.views.paging import chosen, read_page
@@ -51,12 +52,14 @@ class OrderPages(BolView):
                 for item in row.items
             ]
             known = find_products(self.host, StoreSettings.load(store.settings), eans)
+            where = standings(session, orders, numbers)
         return self.page(
             "orders",
             store=store,
             page=page,
             numbers=numbers,
             known=known,
+            where=where,
             state=state,
             cancelled_soon=CANCELLED_SOON,
             last_soon=last_soon(self.host.now()),

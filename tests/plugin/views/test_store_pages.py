@@ -133,6 +133,40 @@ def test_an_order_that_waits_tells_for_what(site: Site, chief: Person) -> None:
     assert "No order is in this state." in text(chief, f"{store}/orders?state=failed")
 
 
+def test_orders_tell_what_they_wait_for_and_what_happened_last(
+    site: Site, store: int, packer: Person
+) -> None:
+    path = f"/admin/bol/{store}/orders"
+    told = lambda: html.unescape(packer.get(path).text)
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+    assert "Waits to be picked and shipped." in told()
+    assert "Taken over as order" in told()
+    with site.shop() as shop:
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+    assert "Waits for your answer: the customer asks to cancel." in told()
+    with site.shop() as shop:
+        shop.runtime.accept_request(store, shop.bol_order(order_id).id, "ann")
+    assert "Waits for bol to cancel it." in told()
+    with site.shop() as shop:
+        shop.pass_time(20, steps=4)
+        shop.sandbox.settings(processStatusDelayMs=60_000)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id)
+        shop.work()
+    assert "Waits for bol to confirm the shipment." in told()
+    with site.shop() as shop:
+        shop.pass_time(120, steps=6)
+    page = told()
+    assert "Waits" not in page.split("<tbody>")[1]
+    assert "as shipped" in page
+    assert "was cancelled, because bol cancelled it" in page
+
+
 def test_offers_tell_what_bol_was_told(site: Site, store: int, packer: Person) -> None:
     with site.shop() as shop:
         product_id = shop.offer(KETTLE).product_id

@@ -1,0 +1,93 @@
+"""What an order of bol waits for, in words, and what happened to it last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from host_app.plugin_api import OrderState, OrderView
+from plugin.models import BolOrder, BolOrderEvent, CancellationEffect, EffectState, ShipmentEffect
+from plugin.sync.cancel_decisions import ACTIVE, cancelled_here, requested
+
+#: State of a shipment -> what the order waits for, the most pressing first.
+SHIPMENT_WAITS: Mapping[EffectState, str] = {
+    EffectState.DECISION: "Waits for you: it is not known if bol has the shipment",
+    EffectState.REFUSED: "Waits for you: bol refused the shipment",
+    EffectState.UNKNOWN: "The shipment is being checked at bol",
+    EffectState.SENT: "Waits for bol to confirm the shipment",
+    EffectState.WANTED: "The shipment waits to be sent to bol",
+}
+#: State of the order here -> what it waits for, where nothing at bol keeps it.
+HERE_WAITS: Mapping[OrderState, str] = {
+    OrderState.CONCEPT: "Waits to be processed here",
+    OrderState.PROCESSING: "Waits to be picked and shipped",
+    OrderState.PAUSED: "Paused here",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an order stands: the newest line of its timeline, and what it waits for ("": nothing)."""
+
+    last: BolOrderEvent | None
+    waits: str
+
+
+def standings(session: Any, rows: Sequence[BolOrder], views: Mapping[int, OrderView]) -> dict[int, Standing]:
+    """Return where these orders stand, by row id; ``views`` are the host's orders, by their id. In a transaction."""
+    ids = [row.id for row in rows]
+    newest = (
+        select(func.max(BolOrderEvent.id))
+        .where(BolOrderEvent.order_id.in_(ids))
+        .group_by(BolOrderEvent.order_id)
+    )
+    last = {
+        event.order_id: event
+        for event in session.scalars(select(BolOrderEvent).where(BolOrderEvent.id.in_(newest)))
+    }
+    shipping: dict[int, set[str]] = {}
+    for order_id, state in session.execute(
+        select(ShipmentEffect.order_id, ShipmentEffect.state)
+        .where(ShipmentEffect.order_id.in_(ids), ShipmentEffect.state.in_(list(SHIPMENT_WAITS)))
+        .distinct()
+    ):
+        shipping.setdefault(order_id, set()).add(state)
+    cancelling = set(
+        session.scalars(
+            select(CancellationEffect.order_id).where(
+                CancellationEffect.order_id.in_(ids), CancellationEffect.state.in_(ACTIVE)
+            )
+        )
+    )
+    return {
+        row.id: Standing(
+            last.get(row.id),
+            _waits(
+                row,
+                views.get(row.host_order_id) if row.host_order_id is not None else None,
+                shipping.get(row.id, ()),
+                row.id in cancelling,
+            ),
+        )
+        for row in rows
+    }
+
+
+def _waits(row: BolOrder, view: OrderView | None, shipping: Iterable[str], cancelling: bool) -> str:
+    if view is None:
+        return ""
+    if cancelling:
+        return "Waits for bol to cancel it"
+    for state, words in SHIPMENT_WAITS.items():
+        if state in shipping:
+            return words
+    if view.state == OrderState.CANCELLED or cancelled_here(row, view):
+        return (
+            "Waits for you: cancelled here, but bol still counts on it" if cancelled_here(row, view) else ""
+        )
+    if requested(row) and view.state != OrderState.COMPLETED:
+        return "Waits for your answer: the customer asks to cancel"
+    return HERE_WAITS.get(view.state, "")
