@@ -155,6 +155,15 @@ class Shop:
 
     def ship_elsewhere(self, order_id: str) -> None:
         """Somebody ships the whole order in bol's seller portal."""
+        self._ship_by_hand(
+            *(ShipmentItem(item.order_item_id, item.quantity) for item in self.bol_order_items(order_id))
+        )
+
+    def ship_pieces_elsewhere(self, order_item_id: str, pieces: int) -> None:
+        """Somebody ships pieces of one item in bol's seller portal."""
+        self._ship_by_hand(ShipmentItem(order_item_id, pieces))
+
+    def _ship_by_hand(self, *items: ShipmentItem) -> None:
         tokens = ClientCredentialsTokens(
             sandbox_environment(self.sandbox.url),
             Credentials("seller", "secret"),
@@ -162,9 +171,6 @@ class Shop:
             "portal",
         )
         client = BolClient(sandbox_environment(self.sandbox.url), tokens, UnlimitedBudget())
-        items = tuple(
-            ShipmentItem(item.order_item_id, item.quantity) for item in self.bol_order_items(order_id)
-        )
         client.shipments.create(ShipmentRequest(items, "by hand", "TNT", "3S1", None))
         client.close()
 

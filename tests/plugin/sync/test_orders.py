@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from host_app.db import reading, transaction
+from host_app.leases import acquire
 from host_app.models import OrderLine
-from host_app.plugin_api import NewProduct
+from host_app.plugin_api import HostError, NewProduct
 from host_app.services import catalog
-from plugin.models import BolOrder
-from tests.host_app.factories import add_product
+from plugin.models import BolOrder, Store
+from plugin.settings import StoreSettings
+from plugin.sync.order_list import every
+from tests.host_app.factories import add_product, add_warehouse
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
 
 
@@ -110,6 +115,83 @@ def test_only_the_open_pieces_of_a_partly_cancelled_order_come_in(shop: Shop) ->
     shop.connect()
     shop.work()
     assert [line.quantity for line in lines(shop.host_order(order_id).id)] == [2]
+
+
+def test_only_what_is_not_shipped_yet_comes_in_and_the_note_tells_the_rest(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    shop.runtime.pause(shop.store_id)
+    order_id = shop.order((KETTLE, 3))
+    (item_id,) = shop.items_at_bol(order_id)
+    shop.ship_pieces_elsewhere(item_id, 1)
+    shop.sandbox.cancel(order_id, [item_id], quantity=1)
+    shop.runtime.activate(shop.store_id)
+    shop.work()
+    order = shop.host_order(order_id)
+    assert [line.quantity for line in lines(order.id)] == [1]
+    assert "Left out, shipped or cancelled at bol before the import: 2 × Kettle" in order.notes
+
+
+def test_items_of_shipping_via_bol_say_so(shop: Shop) -> None:
+    shop.connect()
+    items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}, {"ean": TOASTER, "quantity": 1}]
+    order_id = shop.sandbox.place_order("seller", items)["orderId"]
+    shop.work()
+    assert [line.note for line in lines(shop.host_order(order_id).id)] == ["Shipping via bol", ""]
+
+
+def test_a_concept_waits_to_be_processed_in_the_warehouse_of_the_store(shop: Shop) -> None:
+    second = add_warehouse("Second")
+    shop.connect(process_orders=False, warehouse_id=second)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    order = shop.host_order(order_id)
+    assert (order.state, order.warehouse_id) == ("concept", second)
+    assert shop.picklists(order_id) == []
+
+
+def test_an_order_for_a_pickup_point_in_belgium_has_its_point_phone_and_language(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 1), pickupPoint=True, country="BE")
+    shop.work()
+    delivery = shop.host_order(order_id).delivery
+    assert delivery is not None
+    assert delivery["country"] == "BE"
+    assert delivery["pickup_point"]
+    assert delivery["email"] and delivery["language"]
+
+
+@pytest.mark.parametrize(("minutes", "asked"), [(1, 3), (5, 7), (58, 60), (59, None)])
+def test_the_list_is_asked_for_what_changed_since_the_last_complete_read(
+    shop: Shop, minutes: int, asked: int | None
+) -> None:
+    shop.connect()
+    shop.work()
+    with transaction() as session:
+        # As long ago as the last read began, to the second, on a machine of any speed.
+        moment = shop.clock.now() - timedelta(minutes=minutes) + timedelta(seconds=20)
+        session.execute(update(Store).values(orders_read_at=moment))
+    since = shop.sandbox.calls()[-1]["index"]
+    shop.import_orders()
+    queries = [call["query"] for call in shop.sandbox.calls(since) if call["path"] == "/retailer/orders"]
+    assert queries
+    for query in queries:
+        assert "status=ALL" in query and "fulfilment-method=FBR" in query
+        assert (f"change-interval-minute={asked}" in query) if asked else ("change-interval" not in query)
+
+
+def test_a_store_at_the_real_bol_is_read_every_five_minutes_unless_set_otherwise(shop: Shop) -> None:
+    shop.connect()
+    lease = acquire("test")
+    assert lease is not None
+    with shop.runtime.context(shop.store_id, lease) as ctx:
+        assert ctx is not None
+        assert every(replace(ctx, sandbox=False)) == timedelta(minutes=5)
+        slow = replace(ctx, sandbox=False, settings=StoreSettings(import_minutes=60))
+        assert every(slow) == timedelta(hours=1)
+    for minutes in (4, 61):
+        with pytest.raises(HostError):
+            shop.settings(import_minutes=minutes)
 
 
 def test_orders_before_the_start_date_are_left_alone(shop: Shop) -> None:

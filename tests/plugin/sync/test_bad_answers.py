@@ -1,0 +1,116 @@
+"""An order whose answer is no use is set aside with its reason and tried again; the others come in, none is passed by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from plugin.connector import (
+    BolClient,
+    ClientCredentialsTokens,
+    Credentials,
+    MemoryTokenStore,
+    UnlimitedBudget,
+    sandbox_environment,
+)
+from plugin.connector.routes import ORDER
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+Body = dict[str, Any]
+
+
+def true_answer(shop: Shop, order_id: str) -> Body:
+    """Return what bol says of an order, unspoiled."""
+    bol = sandbox_environment(shop.sandbox.url)
+    tokens = ClientCredentialsTokens(bol, Credentials("seller", "secret"), MemoryTokenStore(), "test")
+    client = BolClient(bol, tokens, UnlimitedBudget())
+    try:
+        answer: Body = json.loads(client.call(ORDER, values={"order-id": order_id}).body)
+    finally:
+        client.close()
+    return answer
+
+
+def without(*keys: str) -> Callable[[Body], Body]:
+    return lambda body: {key: value for key, value in body.items() if key not in keys}
+
+
+def item_with(**changes: Any) -> Callable[[Body], Body]:
+    return lambda body: body | {"orderItems": [body["orderItems"][0] | changes]}
+
+
+#: Answers that are no use: the order waits for a better one.
+UNUSABLE: dict[str, dict[str, Any] | Callable[[Body], Body]] = {
+    "not found": {"status": 404},
+    "an error": {"status": 500},
+    "HTML": {"status": 200, "body": "<html><h1>We are working on it</h1></html>"},
+    "JSON that is cut short": {"when": "after", "truncate": True},
+    "no connection": {"drop": True},
+    "a list": {"status": 200, "body": []},
+    "null": {"status": 200, "body": "null"},
+    "no items": without("orderItems"),
+    "items that are null": lambda body: body | {"orderItems": None},
+    "an item without a number": item_with(orderItemId=None),
+    "an item without a quantity": item_with(quantity=None),
+    "a quantity that is none": item_with(quantity="two"),
+    "another order": lambda body: body | {"orderId": "OTHER"},
+}
+#: Answers that lack or hold something unexpected, and are enough all the same.
+USABLE: dict[str, Callable[[Body], Body]] = {
+    "unknown words": item_with(fulfilmentStatus="TELEPORTED", news={"a": [1]}),
+    "unknown fields": lambda body: body | {"gift": {"wrapped": True}},
+    "nulls where something may be missing": lambda body: (
+        body | {"billingDetails": None, "pickupPoint": None, "orderPlacedDateTime": None}
+    ),
+    "no address": without("shipmentDetails", "billingDetails"),
+    "no discounts": item_with(discounts=None),
+    "no counts of what is done": lambda body: (
+        body
+        | {
+            "orderItems": [
+                without("quantityShipped", "quantityCancelled", "additionalServices")(body["orderItems"][0])
+            ]
+        }
+    ),
+    "a fulfilment that is null": item_with(fulfilment=None),
+}
+
+
+def rule(order_id: str, what: Any, shop: Shop) -> dict[str, Any]:
+    """Return the fault that gives this answer about an order."""
+    spoiled = what if isinstance(what, dict) else {"status": 200, "body": what(true_answer(shop, order_id))}
+    return {"method": "GET", "path": f"/retailer/orders/{order_id}", "when": "before", **spoiled}
+
+
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_an_answer_that_is_no_use_sets_its_order_aside_and_no_other(shop: Shop, what: str) -> None:
+    shop.connect()
+    shop.work()
+    first, bad, last = (shop.order((KETTLE, 1)), shop.order((TOASTER, 1)), shop.order((KETTLE, 1)))
+    shop.sandbox.faults([rule(bad, UNUSABLE[what], shop)])
+    shop.import_orders()
+    assert {order.reference for order in shop.host_orders()} == {first, last}
+    row = shop.bol_order(bad)
+    assert row.error
+    assert row.read_due_at is not None
+    # The list was read in full: what is set aside is kept here, and needs no second look at the list.
+    assert shop.store().orders_read_at is not None
+    shop.pass_time(7200, steps=3)
+    assert shop.bol_order(bad).error
+    shop.sandbox.faults([])
+    shop.pass_time(7200, steps=2)
+    assert shop.host_order(bad).state == "processing"
+    assert shop.bol_order(bad).error == ""
+
+
+@pytest.mark.parametrize("what", USABLE)
+def test_an_answer_with_something_unexpected_is_taken_for_what_it_says(shop: Shop, what: str) -> None:
+    shop.connect()
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.sandbox.faults([rule(order_id, USABLE[what], shop)])
+    shop.import_orders()
+    assert shop.host_order(order_id).state == "processing"
