@@ -8,7 +8,7 @@ from flask import Flask
 from flask_babel import Babel
 from flask_migrate import Migrate
 
-from host_app import admin, cli, config, migrate
+from host_app import admin, cli, config, logs, migrate, monitoring
 from host_app.db import db
 from host_app.plugins import Plugins
 from host_app.port import Host
@@ -27,11 +27,14 @@ def create_app(
     :raises host_app.plugins.PluginError: a plugin can't be used.
     """
     settings = settings or config.load()
+    if settings.json_logs:
+        logs.install()
     app = Flask("host_app", instance_path=str(settings.instance))
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True},
+        # Values of a statement that failed may be personal data, and errors are logged.
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True, "hide_parameters": True},
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure_cookies,
@@ -64,5 +67,6 @@ def create_app(
             for command in commands:
                 app.cli.add_command(command)
         admin.init_app(app)
+        monitoring.init_app(app)
     cli.init_app(app)
     return app

@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_REDIS_PORT = 6390
@@ -24,6 +24,8 @@ class Config:
     :param instance: folder of everything the installation keeps: SQLite file, Redis data, secrets.
     :param own_redis_port: where the Redis of ``make run`` listens; None where ``REDIS_URL`` names another one.
     :param redis_password: its password.
+    :param metrics_token: who reads ``/metrics`` from elsewhere must send it; "" lets this machine read only.
+    :param json_logs: log lines are JSON objects.
     """
 
     instance: Path
@@ -37,6 +39,8 @@ class Config:
     secure_cookies: bool
     own_redis_port: int | None = None
     redis_password: str = ""
+    metrics_token: str = field(default="", repr=False)
+    json_logs: bool = False
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
@@ -66,6 +70,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         secure_cookies=environ.get("HOST_HTTPS", "") == "1",
         own_redis_port=redis_port,
         redis_password=redis_password,
+        metrics_token=environ.get("METRICS_TOKEN", ""),
+        json_logs=_log_format(environ) == "json",
     )
 
 
@@ -94,6 +100,13 @@ def _database_url(url: str | None, instance: Path) -> str:
         if url.startswith(short):
             return "postgresql+psycopg://" + url.removeprefix(short)
     return url
+
+
+def _log_format(environ: Mapping[str, str]) -> str:
+    text = environ.get("HOST_LOG", "text")
+    if text not in ("text", "json"):
+        raise ConfigError(f"HOST_LOG must be text or json, not {text!r}.")
+    return text
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -10,7 +10,7 @@ from flask import current_app
 
 from host_app import leases
 from host_app.db import db, transaction, utcnow
-from host_app.plugin_api import LeaseLost, Level, Notice, Wake
+from host_app.plugin_api import LeaseLost, Level, Notice, Wake, logging_about
 from host_app.plugins import plugins
 from host_app.port import host_port
 from host_app.wakes import waker
@@ -52,7 +52,8 @@ def _work(wake: Wake) -> list[Wake]:
         return []
     module, function = wake.job.split(":")
     try:
-        left = getattr(import_module(module), function)(host_port(), lease, *wake.args)
+        with logging_about(job=wake.name):
+            left = getattr(import_module(module), function)(host_port(), lease, *wake.args)
     except LeaseLost:
         current_app.logger.warning("the lease of %s was lost; whoever holds it goes on", wake.name)
         return []

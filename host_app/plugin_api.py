@@ -15,12 +15,14 @@ Three kinds of hooks:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import pluggy
@@ -45,6 +47,22 @@ class OrderPicked(HostError):
 
 class LeaseLost(Exception):
     """Another process holds the lease now; nothing more may be done or recorded under it."""
+
+
+# --- logs -------------------------------------------------------------------------------------------------------
+
+#: What the lines that are logged now are about, for example a store and an order: ids only, never personal data.
+log_context: ContextVar[Mapping[str, int | str]] = ContextVar("log_context", default=MappingProxyType({}))
+
+
+@contextmanager
+def logging_about(**ids: int | str) -> Iterator[None]:
+    """Have every line that is logged inside say what it is about: ``logging_about(store=7, order="A000X")``."""
+    token = log_context.set({**log_context.get(), **ids})
+    try:
+        yield
+    finally:
+        log_context.reset(token)
 
 
 # --- wakes and leases -------------------------------------------------------------------------------------------
@@ -534,6 +552,21 @@ class PlatformHealth:
     oldest_event_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A measured value that monitoring reads, with a sample for each combination of label values.
+
+    :param name: begins with the plugin's table prefix and ends with its unit, as Prometheus has it.
+    :param labels: names of labels; never personal data.
+    :param samples: label values, in the order of ``labels`` -> value.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    samples: Mapping[tuple[str, ...], float]
+
+
 # --- the port ---------------------------------------------------------------------------------------------------
 
 
@@ -715,6 +748,12 @@ class HookSpecs:
     @hookspec
     def due(self, host: HostPort, now: datetime) -> list[Wake]:
         """Return wakes for all work that is due at ``now``. Asked about once a second; use indexed reads only."""
+        return []
+
+    @hookspec
+    def metrics(self, host: HostPort) -> list[Metric]:
+        """Return what monitoring should know. Asked for each reading of ``/metrics``, within a read transaction;
+        use indexed reads only, and never the network."""
         return []
 
     @hookspec

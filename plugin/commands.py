@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from datetime import datetime
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
-from host_app.plugin_api import HostPort
+from host_app.plugin_api import HostError, HostPort
 from plugin.key_rotation import Rotation, rotate_keys
+from plugin.models import StoreState
 from plugin.runtime import Runtime
 from plugin.secrets import VARIABLE, SecretUnreadable
 from plugin.sync.doctor import Finding
+from plugin.sync.status import StoreStatus, status
 
 
 def commands(host: HostPort) -> AppGroup:
@@ -50,7 +53,84 @@ def commands(host: HostPort) -> AppGroup:
             click.echo(_report(findings))
         raise SystemExit(0 if healthy else 1)
 
+    @group.command("status")
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    def show_status(as_json: bool) -> None:
+        """Tell what each store owes, what waits for a person, and when its flows last went well. Asks bol nothing."""
+        stores = status(host)
+        if as_json:
+            click.echo(json.dumps([asdict(store) for store in stores], indent=2, default=datetime.isoformat))
+        else:
+            click.echo(
+                "\n\n".join(_status(store, host.now()) for store in stores) or "No store is connected."
+            )
+
+    for name, help_text, act in (
+        ("import", "Import orders now.", Runtime.import_orders),
+        (
+            "import-products",
+            "Read all offers anew, and make products that are missing.",
+            Runtime.import_products,
+        ),
+        ("push", "Work out the stock of all offers anew, and send what bol has not.", Runtime.push_stock),
+        ("catch-up", "After an outage: try at once what waits for its next try.", Runtime.catch_up),
+        ("check", "Compare the stock at bol with what it should be.", _check),
+    ):
+        group.add_command(_store_command(host, name, help_text, act))
     return group
+
+
+def _store_command(
+    host: HostPort, name: str, help_text: str, act: Callable[[Runtime, int], object]
+) -> click.Command:
+    """Make a command that starts work on one store or on all; workers do it."""
+
+    @click.command(name, help=f"{help_text} Workers do the work; `status` tells how far it is.")
+    @click.option("--store", "only", help="Name of one store; default: every active store.")
+    @with_appcontext
+    def command(only: str | None) -> None:
+        with closing(Runtime(host)) as runtime:
+            for store in _chosen(host, only):
+                try:
+                    act(runtime, store.store_id)
+                except HostError as error:
+                    raise click.ClickException(f"{store.name}: {error}") from error
+                click.echo(f"{store.name}: asked for.")
+
+    return command
+
+
+def _check(runtime: Runtime, store_id: int) -> object:
+    return runtime.check_stock(store_id, False, "command line")
+
+
+def _chosen(host: HostPort, only: str | None) -> list[StoreStatus]:
+    """Return the store with this name, or every active one."""
+    stores = status(host)
+    if only is None:
+        return [store for store in stores if store.state == StoreState.ACTIVE]
+    named = [store for store in stores if store.name == only]
+    if not named:
+        raise click.ClickException(f"There is no store named {only}.")
+    return named
+
+
+def _status(store: StoreStatus, now: datetime) -> str:
+    lines = [f"{store.name} ({store.state})"]
+    if store.problem:
+        lines.append(f"  problem: {store.problem}")
+    lines += [f"  due: {work.kind}: {work.count}, since {_ago(work.oldest, now)}" for work in store.owed]
+    if store.stock_to_send:
+        lines.append(f"  stock to send: {store.stock_to_send} offers")
+    lines += [f"  waits for a person: {kind}: {count}" for kind, count in store.decisions.items()]
+    lines += [f"  last good run: {flow}: {_ago(at, now)}" for flow, at in store.last_good_runs.items()]
+    return "\n".join(lines)
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    return f"{max(0, round((now - moment).total_seconds()))} s ago"
 
 
 def _report(findings: Sequence[Finding]) -> str:

@@ -11,6 +11,7 @@ from host_app.plugin_api import (
     ClosingAnswer,
     HostPort,
     Integration,
+    Metric,
     OrderCancelled,
     OrderImport,
     OrderReduced,
@@ -43,6 +44,7 @@ from plugin.sync import (
 )
 from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
+from plugin.sync.metrics import metrics as measure
 from plugin.sync.names import store_of
 from plugin.views import pages
 from plugin.views.integration import integration
@@ -157,6 +159,11 @@ def admin_views(host: HostPort) -> list[Any]:
 @hookimpl
 def commands(host: HostPort) -> list[Any]:
     return [command_group(host)]
+
+
+@hookimpl
+def metrics(host: HostPort) -> list[Metric]:
+    return measure(host)
 
 
 @hookimpl

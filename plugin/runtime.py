@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import update
 
-from host_app.plugin_api import ClosingAnswer, HostError, HostPort, Lease, ShippingOptions
+from host_app.plugin_api import ClosingAnswer, HostError, HostPort, Lease, ShippingOptions, logging_about
 from plugin.connector import (
     DEMO,
     PRODUCTION,
@@ -36,6 +36,7 @@ from plugin.secrets import SecretUnreadable, load_secrets
 from plugin.settings import StoreSettings
 from plugin.sync import (
     cancel_decisions,
+    catch_up,
     closing,
     corrections,
     doctor,
@@ -101,16 +102,17 @@ class Runtime:
             yield None
             return
         try:
-            yield Context(
-                host=self.host,
-                lease=LoggingLease(lease, calls),
-                client=client,
-                store_id=store.id,
-                store_name=store.name,
-                sandbox=store.environment == SANDBOX,
-                active=is_active(store),
-                settings=StoreSettings.load(store.settings),
-            )
+            with logging_about(store=store.id):
+                yield Context(
+                    host=self.host,
+                    lease=LoggingLease(lease, calls),
+                    client=client,
+                    store_id=store.id,
+                    store_name=store.name,
+                    sandbox=store.environment == SANDBOX,
+                    active=is_active(store),
+                    settings=StoreSettings.load(store.settings),
+                )
         finally:
             client.close()
             calls.write()
@@ -210,6 +212,19 @@ class Runtime:
         with self.host.transaction():
             stores.save_settings(self.host, store_id, settings)
             self.host.wake(*(wake_for(kind, store_id) for kind in (ORDERS, STOCK, SHIPMENTS)))
+
+    def catch_up(self, store_id: int) -> None:
+        """Try everything at once that waits for its next try. :raises HostError: the store does not exist."""
+        with self.host.transaction():
+            catch_up.catch_up(self.host, store_id)
+            kinds = (SHIPMENTS, ORDERS, STOCK, PRODUCTS, CHECK)
+            self.host.wake(*(wake_for(kind, store_id) for kind in kinds))
+
+    def push_stock(self, store_id: int) -> None:
+        """Have the stock of every offer worked out anew, and sent where bol has another. :raises HostError: it can't be."""
+        with self.host.transaction():
+            stores.push_all(self.host, store_id)
+            self.host.wake(wake_for(STOCK, store_id))
 
     def import_orders(self, store_id: int) -> None:
         """:raises HostError: the store is not active or does not exist, or the setting is off."""

@@ -6,32 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from host_app.plugin_api import HostError, HostPort, PlatformHealth
 from plugin.connector import BolClient, BolError, Deadline
 from plugin.connector.routes import RATE_LIMITS
 from plugin.key_rotation import unreadable_stores
 from plugin.models import (
-    BolOrder,
-    CancellationEffect,
-    EffectState,
-    LabelEffect,
-    Offer,
-    ProcessStatusRow,
-    Run,
-    RunState,
-    ShipmentEffect,
     Store,
-    StoreState,
-    TransportEffect,
 )
 from plugin.secrets import SecretUnreadable
-from plugin.settings import StoreSettings
-from plugin.sync.dirty import in_need
 from plugin.sync.failures import line_is_down
+from plugin.sync.owed import owed
 
 CALL_SECONDS = 10.0
 #: Our clock may be wrong by so much; bol's answers tell whole seconds.
@@ -210,47 +197,15 @@ def _refused(check: str, store: Store, error: BolError) -> Finding:
 
 def _overdue(host: HostPort, store: Store) -> Iterator[Finding]:
     """Count the work that is due, by kind, with the age of the oldest."""
-    now, active = host.now(), store.state == StoreState.ACTIVE
-    found = False
-    with host.reading() as session:
-        for kind, column, conditions in _owed(store, active):
-            count, oldest = session.execute(
-                select(func.count(), func.min(column)).where(column <= now, *conditions)
-            ).one()
-            if not count:
-                continue
-            found = True
-            age = now - oldest
-            text = f"{kind}: {count} due, the oldest for {_told(age)}."
-            advice = "Check that a worker runs, and what it says of this store." if age > OVERDUE else ""
-            yield Finding("due", age <= OVERDUE, text, store.name, advice)
+    now, found = host.now(), False
+    for work in owed(host, store):
+        found = True
+        age = now - work.oldest
+        text = f"{work.kind}: {work.count} due, the oldest for {_told(age)}."
+        advice = "Check that a worker runs, and what it says of this store." if age > OVERDUE else ""
+        yield Finding("due", age <= OVERDUE, text, store.name, advice)
     if not found:
         yield Finding("due", True, "Nothing is overdue.", store.name)
-
-
-def _owed(store: Store, active: bool) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """Yield each kind of work that the store's state and settings allow: its name, its due column, its conditions."""
-    settings = StoreSettings.load(store.settings)
-    yield "answers of bol", ProcessStatusRow.next_poll_at, (ProcessStatusRow.store_id == store.id,)
-    yield "imports and checks", Run.due_at, (Run.store_id == store.id, Run.state == RunState.RUNNING)
-    if not active:
-        return
-    if settings.import_orders:
-        yield "reading the order list", Store.next_import_at, (Store.id == store.id,)
-        yield "orders", BolOrder.read_due_at, (BolOrder.store_id == store.id,)
-    effects: list[tuple[str, Any]] = [("cancellations", CancellationEffect), ("labels", LabelEffect)]
-    if settings.send_shipments:
-        effects += [("shipments", ShipmentEffect), ("changed tracking codes", TransportEffect)]
-    for kind, model in effects:
-        open_states = (EffectState.WANTED, EffectState.UNKNOWN)
-        yield kind, model.due_at, (model.store_id == store.id, model.state.in_(open_states))
-    if settings.send_stock:
-        # An offer that was not tried yet has no due moment: it goes at once.
-        yield (
-            "stock updates to be tried again",
-            Offer.next_try_at,
-            (Offer.store_id == store.id, in_need(Offer)),
-        )
 
 
 def _told(age: timedelta) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from host_app.plugin_api import HostError, HostPort, LeaseLost, Level
+from host_app.plugin_api import HostError, HostPort, LeaseLost, Level, logging_about
 from plugin import connector
 from plugin.connector import BolError, MalformedAnswer
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
@@ -137,7 +137,8 @@ def _read_all(ctx: Context) -> tuple[BolError | None, int]:
         for row, answer in done:
             began = reading.pop(row.id)
             if not isinstance(answer, BolError):
-                _take_over(ctx, row.id, answer, began)
+                with logging_about(order=row.order_id):
+                    _take_over(ctx, row.id, answer, began)
             elif line_is_down(answer):
                 down = answer
             else:

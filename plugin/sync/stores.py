@@ -126,6 +126,19 @@ def start_sending_stock(host: HostPort, store_id: int) -> None:
     save_settings(host, store_id, replace(settings, send_stock=True))
 
 
+def push_all(host: HostPort, store_id: int) -> None:
+    """Have every offer looked at. In a transaction.
+
+    :raises HostError: the store is not active or does not exist, or its setting "Send stock updates" is off.
+    """
+    store = _locked(host, store_id)
+    if store.state != StoreState.ACTIVE:
+        raise HostError("This store is not active: activate it first.")
+    if not StoreSettings.load(store.settings).send_stock:
+        raise HostError("“Send stock updates” is off for this store: turn it on in the settings first.")
+    dirty.mark_all(host, store_id)
+
+
 def start_order_import(host: HostPort, store_id: int) -> None:
     """Import orders at once. In a transaction.
 

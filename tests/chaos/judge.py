@@ -218,12 +218,14 @@ class _Judge:
                 if not withdrawn:
                     yield f"{name}: closed, and it left the house: {effect.error}"
             case EffectState.REFUSED:
-                told = self._told(f"shipment-refused:{effect.host_shipment_id}") or self._told(
-                    f"stop-parcel:{effect.host_shipment_id}"
+                keys = ("cancelled", "partly-cancelled") if item["quantityCancelled"] else ()
+                order_id = next(row.order_id for row in self.rows.values() if row.id == effect.order_id)
+                told = self._told(f"shipment-refused:{effect.host_shipment_id}") or any(
+                    self._told(f"{key}:{order_id}") for key in keys
                 )
                 if not told:
                     yield f"{name}: refused, and nobody was told: {effect.error}"
-                if not (item["quantityCancelled"] or self._needs_label(item)):
+                if not self._has_cause(effect):
                     yield f"{name}: refused without a cause at bol: {effect.error}"
             case EffectState.DECISION:
                 if not self._told(f"shipment-unknown:{effect.host_shipment_id}"):
@@ -238,6 +240,19 @@ class _Judge:
                 )
                 if not blocked:
                     yield f"{name} is {effect.state}: {effect.error}"
+
+    def _has_cause(self, effect: ShipmentEffect) -> bool:
+        """Tell if bol had to refuse a parcel, because of any of its items: it takes all of them or none."""
+        for effects in self.effects.values():
+            for other in effects:
+                item = self.items[other.order_item_id]
+                if other.host_shipment_id == effect.host_shipment_id and (
+                    item["quantityCancelled"]
+                    or self._needs_label(item)
+                    or any(self._told(f"withdrawn-late:{one.host_shipment_id}") for one in effects)
+                ):
+                    return True
+        return False
 
     def _needs_label(self, item: Item) -> bool:
         by_bol = item["fulfilment"]["distributionParty"] == "BOL"

@@ -1,0 +1,86 @@
+"""What a store owes: work that is due, by kind, with the age of the oldest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from host_app.plugin_api import HostPort
+from plugin.models import (
+    BolOrder,
+    CancellationEffect,
+    EffectState,
+    LabelEffect,
+    Offer,
+    ProcessStatusRow,
+    Run,
+    RunState,
+    ShipmentEffect,
+    Store,
+    StoreState,
+    TransportEffect,
+)
+from plugin.settings import StoreSettings
+from plugin.sync.dirty import in_need
+
+#: The ledgers, by the word for what they hold.
+EFFECTS: dict[str, Any] = {
+    "shipments": ShipmentEffect,
+    "cancellations": CancellationEffect,
+    "labels": LabelEffect,
+    "changed tracking codes": TransportEffect,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One kind of work that is due, how much of it, and since when the oldest."""
+
+    kind: str
+    count: int
+    oldest: datetime
+
+
+def owed(host: HostPort, store: Store) -> list[Owed]:
+    """Return what is due now and that the store's state and settings allow. Opens a read transaction."""
+    with host.reading():
+        return find_owed(host, store)
+
+
+def find_owed(host: HostPort, store: Store) -> list[Owed]:
+    """Return the same in the transaction that is open."""
+    found = []
+    for kind, column, conditions in _kinds(store):
+        count, oldest = host.session.execute(
+            select(func.count(), func.min(column)).where(column <= host.now(), *conditions)
+        ).one()
+        if count:
+            found.append(Owed(kind, count, oldest))
+    return found
+
+
+def _kinds(store: Store) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    """Yield each kind of work: its name, its due column, its conditions."""
+    settings = StoreSettings.load(store.settings)
+    yield "answers of bol", ProcessStatusRow.next_poll_at, (ProcessStatusRow.store_id == store.id,)
+    yield "imports and checks", Run.due_at, (Run.store_id == store.id, Run.state == RunState.RUNNING)
+    if store.state != StoreState.ACTIVE:
+        return
+    if settings.import_orders:
+        yield "reading the order list", Store.next_import_at, (Store.id == store.id,)
+        yield "orders", BolOrder.read_due_at, (BolOrder.store_id == store.id,)
+    for kind, model in EFFECTS.items():
+        if settings.send_shipments or model in (CancellationEffect, LabelEffect):
+            open_states = (EffectState.WANTED, EffectState.UNKNOWN)
+            yield kind, model.due_at, (model.store_id == store.id, model.state.in_(open_states))
+    if settings.send_stock:
+        # An offer that was not tried yet has no due moment: it goes at once.
+        yield (
+            "stock updates to be tried again",
+            Offer.next_try_at,
+            (Offer.store_id == store.id, in_need(Offer)),
+        )
