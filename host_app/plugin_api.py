@@ -111,11 +111,13 @@ class StockChange:
 
     :param history_id: the row in the host's stock history; the higher, the later was the product modified.
     :param free_stock: physical minus open order lines over all warehouses, in pieces; may be negative.
+    :param at: when it changed; None where the host does not say.
     """
 
     product_id: int
     history_id: int
     free_stock: int
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,6 +513,19 @@ class Integration:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """How much a plugin has for people to do: shown in the menu bar and on the home page while ``number`` is not 0.
+
+    :param title: what it is called there, in a few words.
+    :param url: the page where it is done, without host name.
+    """
+
+    title: str
+    number: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class PluginInfo:
     """Who the plugin is, and what it keeps in the host's database.
 
@@ -765,6 +780,15 @@ class HookSpecs:
     def integrations(self, host: HostPort) -> list[Integration]:
         """Return the kinds of webshops this plugin can connect, with the stores that are connected."""
         return []
+
+    @hookspec
+    def attention(self, host: HostPort) -> Attention | None:
+        """Tell how much waits for a person, or None where the plugin has no page for that.
+
+        Asked at each view of each page, in the read transaction of the page: use ``host.session`` and indexed reads
+        of few rows. What it raises is logged, and the page is shown without the number.
+        """
+        return None
 
     @hookspec
     def order_panels(self, host: HostPort, order_id: int) -> list[Panel]:

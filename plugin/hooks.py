@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from host_app.plugin_api import (
+    Attention,
     ClosingAnswer,
     HostPort,
     Integration,
@@ -32,6 +33,7 @@ from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
 from plugin.runtime import Runtime
+from plugin.sync import attention as tasks
 from plugin.sync import (
     cancel_decisions,
     corrections,
@@ -47,6 +49,7 @@ from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.metrics import metrics as measure
 from plugin.sync.names import store_of
 from plugin.views import pages
+from plugin.views.attention import ATTENTION_URL
 from plugin.views.integration import integration
 
 
@@ -134,6 +137,11 @@ def request_label(
 @hookimpl
 def due(host: HostPort, now: datetime) -> list[Wake]:
     return due_wakes(host, now)
+
+
+@hookimpl
+def attention(host: HostPort) -> Attention:
+    return Attention("Needs attention", tasks.count(host), ATTENTION_URL)
 
 
 @hookimpl

@@ -51,8 +51,9 @@ from plugin.sync import (
     stores,
 )
 from plugin.sync.call_log import CallLog, LoggingLease
-from plugin.sync.context import Context, is_active
+from plugin.sync.context import Context, is_active, note_problem
 from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK
+from plugin.sync.failures import KEY
 
 SANDBOX = "sandbox"
 SANDBOX_VARIABLE = "BOL_SANDBOX_URL"
@@ -122,14 +123,10 @@ class Runtime:
             return self._client(store, on_call, urgent=urgent)
         except (SecretUnreadable, HostError) as error:
             with self.host.transaction() as session:
+                now = self.host.now()
+                note_problem(session, store.id, str(error), KEY, now)
                 session.execute(
-                    update(Store)
-                    .where(Store.id == store.id)
-                    .values(
-                        problem=str(error),
-                        problem_at=self.host.now(),
-                        rests_until=self.host.now() + UNREADABLE_REST,
-                    )
+                    update(Store).where(Store.id == store.id).values(rests_until=now + UNREADABLE_REST)
                 )
             return None
 
@@ -196,21 +193,27 @@ class Runtime:
         finally:
             client.close()
 
-    def activate(self, store_id: int) -> None:
+    def activate(self, store_id: int, who: str = "") -> None:
         """:raises HostError: the store does not exist."""
         with self.host.transaction():
-            stores.activate(self.host, store_id)
+            stores.activate(self.host, store_id, who)
             self.host.wake(*(wake_for(kind, store_id) for kind in (ORDERS, PRODUCTS, STOCK, SHIPMENTS)))
 
-    def pause(self, store_id: int) -> None:
+    def pause(self, store_id: int, who: str = "") -> None:
         """:raises HostError: the store does not exist."""
         with self.host.transaction():
-            stores.pause(self.host, store_id)
+            stores.pause(self.host, store_id, who)
 
-    def save_settings(self, store_id: int, settings: StoreSettings) -> None:
+    def set_carrier(self, store_id: int, carrier: str, code: str, who: str) -> None:
+        """:raises HostError: the store does not exist, or the code can't be used."""
+        with self.host.transaction():
+            stores.set_carrier(self.host, store_id, carrier, code, who)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+
+    def save_settings(self, store_id: int, settings: StoreSettings, who: str = "") -> None:
         """:raises HostError: the store does not exist, or a setting can't be used."""
         with self.host.transaction():
-            stores.save_settings(self.host, store_id, settings)
+            stores.save_settings(self.host, store_id, settings, who)
             self.host.wake(*(wake_for(kind, store_id) for kind in (ORDERS, STOCK, SHIPMENTS)))
 
     def catch_up(self, store_id: int) -> None:
@@ -257,6 +260,20 @@ class Runtime:
         with self.host.transaction():
             order_decisions.read_again(self.host, order_decisions.locked(self.host, store_id, order_row_id))
             self.host.wake(wake_for(ORDERS, store_id))
+
+    def read_failed_again(self, store_id: int, order_row_id: int) -> int:
+        """Read every order at once that failed for the same reason as this one; return how many."""
+        with self.host.transaction():
+            number = orders.read_failed_again(self.host, store_id, order_row_id)
+            self.host.wake(wake_for(ORDERS, store_id))
+        return number
+
+    def link_waiting(self, store_id: int, ean: str, code: str) -> int:
+        """:raises HostError: no product has this code or barcode, or no order waits for one."""
+        with self.host.transaction():
+            number = orders.link_waiting(self.host, store_id, ean, code)
+            self.host.wake(wake_for(ORDERS, store_id))
+        return number
 
     def link_item(self, store_id: int, order_row_id: int, item_row_id: int, code: str) -> None:
         """:raises HostError: no product has this code or barcode, or the order does not wait for one."""
@@ -323,10 +340,10 @@ class Runtime:
         with self.host.transaction():
             runs.stop(self.host, store_id, run_id)
 
-    def start_sending_stock(self, store_id: int) -> None:
+    def start_sending_stock(self, store_id: int, who: str = "") -> None:
         """:raises HostError: the store does not exist."""
         with self.host.transaction():
-            stores.start_sending_stock(self.host, store_id)
+            stores.start_sending_stock(self.host, store_id, who)
             self.host.wake(wake_for(STOCK, store_id))
 
     def send_zeros_anyway(self, store_id: int) -> None:
@@ -346,6 +363,13 @@ class Runtime:
             done = shipments.try_again(self.host, store_id, effect_id)
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return done
+
+    def try_refused_again(self, store_id: int, effect_id: int) -> int:
+        """Send every shipment again that was refused for the same reason as this one; return how many."""
+        with self.host.transaction():
+            number = shipments.try_refused_again(self.host, store_id, effect_id)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+        return number
 
     def shipment_handled(self, store_id: int, effect_id: int) -> bool:
         """Close a shipment that a person has dealt with at bol; False where it is not open any more."""

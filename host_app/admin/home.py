@@ -9,6 +9,7 @@ from flask_login import current_user
 from sqlalchemy import func, select
 
 from host_app.admin.deliveries import parked
+from host_app.admin.navigation import attention
 from host_app.admin.orders import WAITING, waits_for_stock
 from host_app.db import db, utcnow
 from host_app.models import Order, Picklist
@@ -38,6 +39,7 @@ class HomeView(AdminIndexView):
             (_("Concepts"), db.session.scalar(concepts), url_for(orders, state=OrderState.CONCEPT), "primary"),
             (_("Unread notifications"), notifications.unread(), url_for("notifications.index"), "warning"),
         ]  # fmt: skip
+        tiles += [(told.title, told.number, told.url, "danger") for told in attention()]
         if current_user.is_administrator:
             tiles.append((_("Parked event deliveries"), parked(), url_for("deliveries.index"), "danger"))
         return str(self.render("host/home.html", tiles=tiles))

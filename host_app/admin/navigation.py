@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g, request
 from flask_admin import Admin
 from flask_admin.menu import BaseMenu, MenuView
 
-from host_app.admin.security import may
+from host_app.admin.security import may, safe_path
+from host_app.db import db
+from host_app.plugin_api import Attention
+from host_app.plugins import plugins
+from host_app.port import host_port
 
 LAST = ("Settings",)
 
@@ -31,9 +35,30 @@ def init_app(app: Flask, admin: Admin) -> None:
 
 
 def menu(admin: Admin, active: Any) -> list[MenuItem]:
-    """Return the menu for the current user, settings last."""
+    """Return the menu for the current user: first what waits for people in plugins, settings last."""
     items = [item for entry in admin.menu() if (item := _item(entry, active)) and item.url != "/admin/"]
-    return sorted(items, key=lambda item: item.name in LAST)
+    waiting = [MenuItem(told.title, told.url, request.path == told.url, told.number) for told in attention()]
+    return waiting + sorted(items, key=lambda item: item.name in LAST)
+
+
+def attention() -> list[Attention]:
+    """Return what plugins have for people to do, asked once in a request. A plugin that fails has nothing to tell."""
+    if "attention" not in g:
+        g.attention = []
+        for name in plugins().names:
+            if not plugins().implements(name, "attention"):
+                continue
+            try:
+                # A statement that fails must not take the page's own reading with it.
+                with db.session.begin_nested():
+                    told = plugins().call(name, "attention", host=host_port())
+            except Exception:
+                current_app.logger.exception("plugin %s failed in attention", name)
+                continue
+            if isinstance(told, Attention) and told.number and safe_path(told.url) == told.url:
+                g.attention.append(told)
+    found: list[Attention] = g.attention
+    return found
 
 
 def _item(entry: BaseMenu, active: Any) -> MenuItem | None:

@@ -47,6 +47,7 @@ def change_stock(
         row = session.execute(statement).one()
     if not physical and not reserved:
         return None
+    now = utcnow()
     history_id = session.scalars(
         insert(StockHistory).returning(StockHistory.id),
         {
@@ -58,14 +59,14 @@ def change_stock(
             "reserved": row.reserved,
             "reason": reason,
             "who": who,
-            "at": utcnow(),
+            "at": now,
         },
     ).one()
     if physical != reserved:
         free = session.scalar(
             select(func.sum(Stock.physical - Stock.reserved)).where(Stock.product_id == product_id)
         )
-        emit(StockChange(product_id, history_id, int(free or 0)), f"product:{product_id}")
+        emit(StockChange(product_id, history_id, int(free or 0), now), f"product:{product_id}")
     return history_id
 
 
@@ -121,7 +122,7 @@ def announce_stock(product_id: int, warehouse_id: int, reason: str, who: str) ->
     )  # fmt: skip
     session.add(history)
     session.flush()
-    emit(StockChange(product_id, history.id, physical - reserved), f"product:{product_id}")
+    emit(StockChange(product_id, history.id, physical - reserved, history.at), f"product:{product_id}")
     return history.id
 
 

@@ -3,6 +3,8 @@
 from plugin.models.base import PREFIX, Base
 from plugin.models.calls import ApiCall
 from plugin.models.cancellations import CancellationEffect
+from plugin.models.changes import SettingChange
+from plugin.models.counters import HourlyCount
 from plugin.models.effects import EffectState, ProcessStatusRow
 from plugin.models.labels import LabelEffect
 from plugin.models.offers import Offer, OfferLink, OfferState, ProductRule
@@ -23,6 +25,7 @@ __all__ = [
     "CancellationEffect",
     "Discrepancy",
     "EffectState",
+    "HourlyCount",
     "LabelEffect",
     "Offer",
     "OfferLink",
@@ -31,6 +34,7 @@ __all__ = [
     "ProductRule",
     "Run",
     "RunState",
+    "SettingChange",
     "ShipmentEffect",
     "Store",
     "StoreState",

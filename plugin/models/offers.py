@@ -43,6 +43,8 @@ class Offer(Base):
     zeroed_at: when it last went from something to 0 by our call. held_at: since when the guard keeps a 0 back;
     zero_allowed: a person said "Send anyway". title_due_at: when to ask bol's catalogue for its name;
     title_attempts: how often that failed.
+
+    changed_at: when the stock changed that is still to be sent, or was sent last; it counts for ``changed_version``.
     """
 
     __tablename__ = "bol_offer"
@@ -68,6 +70,18 @@ class Offer(Base):
                 postgresql_where=text(f"{name} IS NOT NULL"),
             )
             for name in ("read_back_at", "zeroed_at", "held_at", "title_due_at")
+        ),
+        # Pages count a store's offers by these columns, which the pump leaves alone, without reading the rows.
+        Index(
+            "ix_bol_offer_counted",
+            *("store_id", "state", "method", "link", "excluded", "product_id", "candidates", "ean_problem"),
+        ),
+        Index(
+            "ix_bol_offer_error",
+            "store_id",
+            "attempts",
+            sqlite_where=text("error <> ''"),
+            postgresql_where=text("error <> ''"),
         ),
     )
 
@@ -99,6 +113,8 @@ class Offer(Base):
     ordered_version: Mapped[int] = mapped_column(default=0)
     dirty_version: Mapped[int] = mapped_column(default=0)
     done_version: Mapped[int] = mapped_column(default=0)
+    changed_at: Mapped[datetime | None]
+    changed_version: Mapped[int] = mapped_column(default=0)
     urgent: Mapped[bool] = mapped_column(default=False)
     zeroed_at: Mapped[datetime | None]
     held_at: Mapped[datetime | None]

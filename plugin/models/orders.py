@@ -37,6 +37,14 @@ class BolOrder(Base):
         Index("ix_bol_order_due", "store_id", "read_due_at"),
         Index("ix_bol_order_state", "store_id", "state"),
         Index("ix_bol_order_warn", "store_id", "warn_at"),
+        Index("ix_bol_order_cancels", "store_id", "cancels_on"),
+        Index(
+            "ix_bol_order_error",
+            "store_id",
+            "attempts",
+            sqlite_where=text("error <> ''"),
+            postgresql_where=text("error <> ''"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -23,6 +23,7 @@ class ShipmentEffect(Base):
     __table_args__ = (
         UniqueConstraint("host_shipment_id", "order_item_id"),
         Index("ix_bol_shipment_effect_due", "store_id", "state", "due_at"),
+        Index("ix_bol_shipment_effect_settled", "store_id", "settled_at"),
         Index("ix_bol_shipment_effect_item", "order_item_id"),
         Index("ix_bol_shipment_effect_status", "process_status_id"),
         Index("ix_bol_shipment_effect_picklist", "host_picklist_id"),

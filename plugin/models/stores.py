@@ -28,6 +28,7 @@ class Store(Base):
     orders_read_at: the beginning of the last complete read of the order list, from which the next one's
     interval is counted. list_*: where a read of the list that takes several slices goes on. stock_sent_at: the newest
     stock update; the list is read once more after it. guard_stopped_at: since when the guard keeps zeros back;
+    problem_kind: who can end the problem, a word of ``plugin.sync.failures``.
     guard_counts_from: zeros sent before this moment were allowed by a person and don't count.
     """
 
@@ -59,6 +60,7 @@ class Store(Base):
     guard_counts_from: Mapped[datetime | None]
     rests_until: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, default="")
+    problem_kind: Mapped[str] = mapped_column(String(20), default="")
     problem_at: Mapped[datetime | None]
 
     @property

@@ -26,7 +26,13 @@
     let changed = false;
     document.querySelectorAll("[data-bol-part]").forEach((part) => {
       const other = fresh.getElementById(part.id);
-      if (!other || other.isEqualNode(part)) return;
+      if (!other || part.dataset.touched || part.querySelector(":focus, form[data-sent]")) return;
+      // Each page has tokens of its own.
+      other.querySelectorAll("[name=csrf_token]").forEach((token, place) => {
+        const known = part.querySelectorAll("[name=csrf_token]")[place];
+        if (known) token.setAttribute("value", known.getAttribute("value"));
+      });
+      if (other.isEqualNode(part)) return;
       part.replaceWith(document.importNode(other, true));
       changed = true;
     });
@@ -39,6 +45,12 @@
       window.setTimeout(() => (document.hidden ? later() : refresh()), running ? wait : QUIET_MS);
     }
   }
+
+  // What somebody is filling in stays as it is.
+  document.addEventListener("input", (event) => {
+    const part = event.target.closest("[data-bol-part]");
+    if (part) part.dataset.touched = "1";
+  });
 
   later();
 })();

@@ -6,16 +6,20 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from host_app.plugin_api import HostPort, Lease
-from plugin.connector import CallRecord
+from plugin.connector import PUBLISHED_LIMITS, CallRecord
+from plugin.connector.budget import rule_for
 from plugin.models import ApiCall
 from plugin.sync.context import Context
+from plugin.sync.counters import CALLS, FAILED_CALLS, LIMIT, Counts
 
 EVERY_SECONDS = 1.0
 #: More than a store makes in a minute: what could not be written for so long is let go, the oldest first.
@@ -51,13 +55,16 @@ class CallLog:
 
     def write(self) -> None:
         """Write what was gathered, in one transaction. A database that refuses it does not end the job."""
-        rows = [self._row(self._waiting.popleft()) for _ in range(len(self._waiting))]
+        calls = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        rows = [self._row(call) for call in calls]
+        counted = _counted(self._store_id, calls)
         self._written = time.monotonic()
         if not rows:
             return
         try:
             with self._host.transaction() as session:
                 session.execute(insert(ApiCall), rows)
+                counted.write(session, self._host.now())
         except SQLAlchemyError as error:
             log.warning("%d calls to bol could not be logged: %s", len(rows), type(error).__name__)
 
@@ -74,6 +81,25 @@ class CallLog:
             "request_id": record.request_id or "",
             "error": record.error or "",
         }
+
+
+def _counted(store_id: int, calls: Iterable[CallRecord]) -> Counts:
+    """Count calls for the charts: all, those that failed, and those under each of bol's limits."""
+    counted = Counts(store_id)
+    for call in calls:
+        counted.add(CALLS, 1, timedelta(milliseconds=call.duration_ms))
+        if call.error:
+            counted.add(FAILED_CALLS)
+        if limit := _limit(call.method, call.route):
+            counted.add(f"{LIMIT}{limit}")
+    return counted
+
+
+@cache
+def _limit(method: str, route: str) -> str:
+    """Return the name of the limit that calls of a route count towards, "" where bol publishes none."""
+    rule = rule_for(PUBLISHED_LIMITS, method, route)
+    return rule.name if rule in PUBLISHED_LIMITS else ""
 
 
 class LoggingLease:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 
 from host_app.plugin_api import HostPort, Lease, Level, Notice
 from plugin.connector import BolClient, BolError
 from plugin.models import Store, StoreState
 from plugin.settings import StoreSettings
+from plugin.sync.failures import problem_kind
 
 #: A call may take 20 s in all (the connector's default); the lease must outlast it.
 CALL_SECONDS = 25.0
@@ -59,11 +61,7 @@ class Context:
     def report_problem(self, error: BolError) -> None:
         """Show on the store's page why nothing can be done with bol now. Opens a transaction of its own."""
         with self.host.transaction() as session:
-            session.execute(
-                update(Store)
-                .where(Store.id == self.store_id)
-                .values(problem=error.operator_text(), problem_at=self.now())
-            )
+            note_problem(session, self.store_id, error.operator_text(), problem_kind(error), self.now())
 
     def clear_problem(self) -> None:
         """bol answers again. Writes only where a problem stood. Opens a transaction of its own."""
@@ -72,8 +70,21 @@ class Context:
         if problem:
             with self.host.transaction() as session:
                 session.execute(
-                    update(Store).where(Store.id == self.store_id).values(problem="", problem_at=None)
+                    update(Store)
+                    .where(Store.id == self.store_id)
+                    .values(problem="", problem_kind="", problem_at=None)
                 )
+
+
+def note_problem(session: Any, store_id: int, text: str, kind: str, now: datetime) -> None:
+    """Note why nothing can be done with bol, and since when: the first one counts. In a transaction."""
+    since = case((Store.problem == "", now), (Store.problem_kind != kind, now), else_=Store.problem_at)
+    session.execute(
+        update(Store)
+        .where(Store.id == store_id)
+        .values(problem=text, problem_kind=kind, problem_at=since)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def is_active(store: Store) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from plugin.connector import (
@@ -31,6 +32,16 @@ FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
 #: Waiting for somebody to mend the sign-in or the account.
 REFUSED_PAUSE = timedelta(minutes=5)
+
+
+#: What a person must do about a problem with the line to bol, in one word; "" where it passes by itself.
+SIGN_IN, BLOCKED, ACCOUNT, KEY = "sign-in", "blocked", "account", "key"
+_KINDS: Mapping[type[BolError], str] = {SignInRefused: SIGN_IN, AddressBlocked: BLOCKED, Forbidden: ACCOUNT}
+
+
+def problem_kind(error: BolError) -> str:
+    """Return who can end this problem: a word for what a person must do, "" where it passes by itself."""
+    return next((kind for error_class, kind in _KINDS.items() if isinstance(error, error_class)), "")
 
 
 def line_is_down(error: BolError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
@@ -61,6 +62,9 @@ def _mark_chunk(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
             Offer.product_history_id,
             Offer.link,
             Offer.dirty_version,
+            Offer.changed_at,
+            Offer.changed_version,
+            Offer.done_version,
             Offer.confirmed_amount,
         )
         .where(
@@ -91,6 +95,8 @@ def _mark_chunk(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
                 "product_history_id": max(followed.history_id, row.product_history_id),
                 "link": row.link if row.product_id == followed.product_id else OfferLink.AUTO,
                 "dirty_version": row.dirty_version + 1,
+                "changed_at": _changed_at(row, followed.at or host.now()),
+                "changed_version": row.dirty_version + 1,
                 "urgent": near_zero(followed.free_stock) or near_zero(row.confirmed_amount),
                 "held_at": None,
             }
@@ -99,6 +105,12 @@ def _mark_chunk(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
     if updates:
         session.execute(update(Offer), updates)
     return stores
+
+
+def _changed_at(row: Any, at: datetime) -> datetime:
+    """Return since when an offer waits for the pump: an earlier change may wait already."""
+    waiting = row.changed_version == row.dirty_version > row.done_version and row.changed_at is not None
+    return row.changed_at if waiting else at
 
 
 def _same_number(row: Any, others: Mapping[str, StockChange]) -> StockChange | None:

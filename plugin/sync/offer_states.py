@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, or_
 
 from plugin.models import Offer, OfferLink, OfferState
 from plugin.sync.mapping import FBR
@@ -68,10 +68,3 @@ def narrowed(statement: Any, word: str) -> Any:
     if word == DIFFERS:
         return statement.where(differs())
     return statement.where(MATCHES[word] if word in MATCHES else offer_state() == word)
-
-
-def count_matches(session: Any, store_id: int) -> dict[str, int]:
-    """Return how many offers of a store are which way, in one look."""
-    counted = select(*(func.sum(case((condition, 1), else_=0)) for condition in MATCHES.values()))
-    row = session.execute(counted.where(Offer.store_id == store_id)).one()
-    return {word: int(count or 0) for word, count in zip(MATCHES, row, strict=True)}

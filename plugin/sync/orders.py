@@ -13,6 +13,7 @@ from host_app.plugin_api import HostError, HostPort, LeaseLost, Level, logging_a
 from plugin import connector
 from plugin.connector import BolError, MalformedAnswer
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
+from plugin.sync import counters
 from plugin.sync.cancel_decisions import requested
 from plugin.sync.cancellations import apply_changes
 from plugin.sync.context import CALL_SECONDS, Context, order_url
@@ -273,6 +274,7 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
         ctx.settle(f"order-waits:{row.order_id}")
     row.state, row.host_order_id = BolOrderState.IMPORTED, accepted.order_id
     note(ctx.host, row.id, f"Taken over as order {accepted.number}")
+    counters.note(ctx.host.session, ctx.store_id, ctx.now(), counters.ORDERS)
     imported = {item.order_item_id: item for item in wanted}
     for item in row.items:
         if item.order_item_id in imported:

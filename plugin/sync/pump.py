@@ -15,6 +15,7 @@ from host_app.plugin_api import Level
 from plugin.connector import BolError, BudgetExhausted, NotFound
 from plugin.models import BolOrder, Offer, OfferState, Store
 from plugin.settings import StoreSettings
+from plugin.sync import counters
 from plugin.sync.amounts import amounts
 from plugin.sync.context import CALL_SECONDS, Context, is_active
 from plugin.sync.dirty import change_offers, in_need, lock_offers, ready
@@ -64,6 +65,7 @@ class Push:
     attempts: int
     amount: int
     empties: bool
+    changed_at: datetime | None = None
 
 
 def push_stock(ctx: Context) -> bool:
@@ -101,6 +103,7 @@ class _Pump:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._guard = Guard(ctx)
+        self._counts = counters.Counts(ctx.store_id)
         self._running: dict[Future[BolError | None], Push] = {}
         self._down: BolError | None = None
         self._stopping = False
@@ -255,6 +258,7 @@ class _Pump:
                 row.attempts,
                 amount,
                 empties(row, amount),
+                row.changed_at if row.changed_version == row.dirty_version else None,
             )
             for row in to_send
             if row not in held and (amount := wanted[row.id]) is not None
@@ -361,6 +365,12 @@ class _Pump:
                 if error is not None:
                     self._failed(session, push, error, now)
             _rest(session, [push.row_id for push, _ in made])
+            for push, error in made:
+                if error is None:
+                    self._counts.add(counters.STOCK)
+                    if push.changed_at is not None:
+                        self._counts.add(counters.STOCK_DELAY, 1, now - push.changed_at)
+            self._counts.write_if_due(session, now, last=not self._running)
         self._down = self._down or next(
             (error for _, error in made if error is not None and line_is_down(error)), None
         )

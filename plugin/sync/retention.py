@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import or_, select, update
 
 from plugin.models import Store
+from plugin.sync import counters
 from plugin.sync.call_log import prune
 from plugin.sync.context import Context
 
@@ -25,6 +26,7 @@ def erase_if_due(ctx: Context) -> bool:
     if due is None:
         return False
     prune(ctx)
+    counters.prune(ctx)
     with ctx.host.transaction() as session:
         ctx.host.erase_addresses(ctx.source, now - timedelta(days=ctx.settings.address_days))
         session.execute(update(Store).where(Store.id == ctx.store_id).values(next_erase_at=now + EVERY))

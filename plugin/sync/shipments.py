@@ -19,7 +19,7 @@ from plugin.connector import (
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
-from plugin.sync import effects
+from plugin.sync import counters, effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.dirty import mark_order_items
 from plugin.sync.failures import line_is_down
@@ -248,6 +248,25 @@ def after_confirmation(ctx: Context, effect: ShipmentEffect) -> None:
         )
     ).all()
     mark_order_items(ctx, eans)
+    _count_confirmed(ctx, effect)
+
+
+def _count_confirmed(ctx: Context, effect: ShipmentEffect) -> None:
+    """Count a parcel once all its items are confirmed, with the time since its picklist was closed."""
+    session = ctx.host.session
+    session.flush()
+    left = session.scalar(
+        select(ShipmentEffect.id)
+        .where(
+            ShipmentEffect.host_shipment_id == effect.host_shipment_id,
+            ShipmentEffect.state != EffectState.CONFIRMED,
+        )
+        .limit(1)
+    )
+    if left is None:
+        counters.note(
+            session, ctx.store_id, ctx.now(), counters.SHIPMENTS, took=ctx.now() - effect.created_at
+        )
 
 
 def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> None:
@@ -310,6 +329,26 @@ def release_waiting(host: HostPort, store_id: int) -> None:
 def try_again(host: HostPort, store_id: int, effect_id: int) -> bool:
     """Send a refused shipment again, or one that a person has decided on; False where it is neither. In a transaction."""
     return _decide(host, store_id, effect_id, EffectState.WANTED)
+
+
+def try_refused_again(host: HostPort, store_id: int, effect_id: int) -> int:
+    """Send every shipment again that was refused for the same reason as this one; return how many parcels.
+
+    In a transaction. A refusal is known: bol has none of them, so that sending them can double nothing.
+    """
+    reason = select(ShipmentEffect.error).where(
+        ShipmentEffect.id == effect_id, ShipmentEffect.store_id == store_id
+    )
+    alike = host.session.execute(
+        select(ShipmentEffect.id, ShipmentEffect.host_shipment_id)
+        .where(
+            ShipmentEffect.store_id == store_id,
+            ShipmentEffect.state == EffectState.REFUSED,
+            ShipmentEffect.error == reason.scalar_subquery(),
+        )
+        .order_by(ShipmentEffect.id)
+    ).all()
+    return len({parcel for row_id, parcel in alike if try_again(host, store_id, row_id)})
 
 
 def handled_elsewhere(host: HostPort, store_id: int, effect_id: int) -> bool:

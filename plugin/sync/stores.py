@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import select, update
 
 from host_app.plugin_api import HostError, HostPort
-from plugin.models import BolOrder, BolOrderState, Store, StoreState
+from plugin.models import BolOrder, BolOrderState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync import dirty, order_decisions, products, shipments
 
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
+
+#: The name under which it is noted that a store was activated or paused.
+STATE = "state"
 
 
 def add_store(host: HostPort, *, name: str, environment: str, client_id: str, hidden_secret: str) -> int:
@@ -62,7 +67,7 @@ def is_known(host: HostPort, environment: str, client_id: str) -> bool:
     )
 
 
-def activate(host: HostPort, store_id: int) -> None:
+def activate(host: HostPort, store_id: int, who: str = "") -> None:
     """Let the store's flows run, orders first, then products. In a transaction.
 
     :raises HostError: it does not exist.
@@ -71,6 +76,7 @@ def activate(host: HostPort, store_id: int) -> None:
     if store.state == StoreState.ACTIVE:
         return
     now = host.now()
+    _note_change(host, store_id, who, STATE, store.state, StoreState.ACTIVE)
     store.state, store.next_import_at = StoreState.ACTIVE, now
     store.activated_at = store.activated_at or now
     settings = StoreSettings.load(store.settings)
@@ -81,18 +87,19 @@ def activate(host: HostPort, store_id: int) -> None:
     host.session.flush()
 
 
-def pause(host: HostPort, store_id: int) -> None:
+def pause(host: HostPort, store_id: int, who: str = "") -> None:
     """Stop the store's flows; what bol has been asked already is still followed. In a transaction.
 
     :raises HostError: it does not exist.
     """
     store = _locked(host, store_id)
     if store.state == StoreState.ACTIVE:
+        _note_change(host, store_id, who, STATE, store.state, StoreState.PAUSED)
         store.state = StoreState.PAUSED
         host.session.flush()
 
 
-def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> None:
+def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: str = "") -> None:
     """Keep settings and set off what follows from them. In a transaction.
 
     :raises HostError: it does not exist, or a setting can't be used.
@@ -102,7 +109,11 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
         raise HostError(" ".join(problems.values()))
     store = _locked(host, store_id)
     before = StoreSettings.load(store.settings)
-    store.settings = settings.dump()
+    dumped, known = settings.dump(), before.dump()
+    for name in dumped:
+        if dumped[name] != known[name]:
+            _note_change(host, store_id, who, name, known[name], dumped[name])
+    store.settings = dumped
     if before.check_time != settings.check_time or before.send_stock != settings.send_stock:
         # The next night is found anew; one that passed meanwhile is not made up for.
         store.next_check_at = None
@@ -117,13 +128,25 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings) -> Non
         _read_again(host, store_id, BolOrderState.WAITING_FOR_PRODUCT)
 
 
-def start_sending_stock(host: HostPort, store_id: int) -> None:
+def set_carrier(host: HostPort, store_id: int, carrier: str, code: str, who: str = "") -> None:
+    """Give a carrier its transporter code; what waited for it is sent. In a transaction.
+
+    :raises HostError: the store does not exist, or the code can't be used.
+    """
+    settings = StoreSettings.load(_locked(host, store_id).settings)
+    if not code.strip():
+        raise HostError("Fill in bol's code for this carrier.")
+    carriers = dict(settings.carriers) | {carrier: code.strip()}
+    save_settings(host, store_id, replace(settings, carriers=carriers), who)
+
+
+def start_sending_stock(host: HostPort, store_id: int, who: str = "") -> None:
     """Turn "Send stock updates" on, and leave all other settings. In a transaction.
 
     :raises HostError: it does not exist.
     """
     settings = StoreSettings.load(_locked(host, store_id).settings)
-    save_settings(host, store_id, replace(settings, send_stock=True))
+    save_settings(host, store_id, replace(settings, send_stock=True), who)
 
 
 def push_all(host: HostPort, store_id: int) -> None:
@@ -166,6 +189,20 @@ def start_product_import(host: HostPort, store_id: int) -> None:
 def with_everything_on(settings: StoreSettings) -> StoreSettings:
     """Return settings that also write to bol; for demonstrations."""
     return replace(settings, send_stock=True, send_shipments=True)
+
+
+def _note_change(host: HostPort, store_id: int, who: str, name: str, before: Any, after: Any) -> None:
+    """Write down who changed what. In a transaction."""
+    host.session.add(
+        SettingChange(
+            store_id=store_id,
+            at=host.now(),
+            who=who,
+            name=name,
+            before=json.dumps(before, sort_keys=True),
+            after=json.dumps(after, sort_keys=True),
+        )
+    )
 
 
 def _read_again(host: HostPort, store_id: int, state: BolOrderState) -> None:

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flask import abort, flash
+from flask import abort, flash, redirect, request, url_for
 from flask_admin import BaseView, expose
+from flask_login import current_user  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response
 
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import Store
-from plugin.sync.overview import Overview, overview, waiting_for_a_person
+from plugin.sync.overview import Overview, overview
 from plugin.views import words
 from plugin.views.actions import Actions
 
@@ -72,9 +73,14 @@ class BolView(BaseView):  # type: ignore[misc]
             blueprint.add_app_template_filter(written, name)
         return blueprint
 
-    def badge(self) -> int:
-        """Return the number that the menu shows."""
-        return waiting_for_a_person(self.host)
+    def back_to(self, url: str) -> Answer:
+        """Go back to where a button was pressed: to the tasks or the store, where it stood there, else to ``url``."""
+        back = request.form.get("back")
+        if back == "attention":
+            return redirect(url_for("bol.attention"))
+        if back == "store" and request.view_args:
+            return redirect(url_for("bol.show", store_id=request.view_args["store_id"]))
+        return redirect(url)
 
     def page(self, template: str, **values: Any) -> str:
         """Render one of this package's templates."""
@@ -94,6 +100,11 @@ class BolView(BaseView):  # type: ignore[misc]
         if found is None:
             abort(404)
         return found
+
+
+def who() -> str:
+    """Return the name of who is logged in."""
+    return str(current_user.username)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Response, abort, flash, redirect, request, stream_with_context, url_for
-from flask_login import current_user  # type: ignore[import-untyped]
 from sqlalchemy import func, select
 
 from host_app.plugin_api import HostError
@@ -16,7 +15,7 @@ from plugin.models import Discrepancy, Run, RunState
 from plugin.sync import runs
 from plugin.sync.findings import Cause
 from plugin.sync.stock_check import KIND, LARGEST
-from plugin.views.base import Answer, BolView, does, shows, telling
+from plugin.views.base import Answer, BolView, does, shows, telling, who
 from plugin.views.paging import chosen, read_page
 
 #: Rows of a file that are read at once.
@@ -65,10 +64,10 @@ class CheckPages(BolView):
         """Start a stock check, or one that only reports."""
         dry = "dry" in request.form
         try:
-            run_id = self.actions.check_stock(store_id, dry, str(current_user.username))
+            run_id = self.actions.check_stock(store_id, dry, who())
         except HostError as error:
             flash(str(error), "danger")
-            return redirect(url_for("bol.checks", store_id=store_id))
+            return self.back_to(url_for("bol.checks", store_id=store_id))
         return redirect(url_for("bol.check", store_id=store_id, run_id=run_id))
 
     @does("/<int:store_id>/checks/<int:run_id>/stop")

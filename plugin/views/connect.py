@@ -8,7 +8,7 @@ from flask import flash, redirect, request, url_for
 
 from host_app.plugin_api import HostError
 from plugin.views import words
-from plugin.views.base import ADMINISTRATORS, Answer, BolView, form, shows
+from plugin.views.base import ADMINISTRATORS, Answer, BolView, form, shows, who
 from plugin.views.plan import start_plan
 from plugin.views.settings_form import SettingsForm
 
@@ -61,7 +61,7 @@ class ConnectPages(BolView):
             planned = settings.settings.send_stock and not found.settings.send_stock
             kept = replace(settings.settings, send_stock=False) if planned else settings.settings
             try:
-                self.actions.save_settings(store_id, kept)
+                self.actions.save_settings(store_id, kept, who())
             except HostError as error:
                 flash(str(error), "danger")
             else:

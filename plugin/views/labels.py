@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import redirect, request, url_for
+from flask import request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
@@ -55,4 +55,4 @@ class LabelPages(BolView):
         return self._back_to_labels(store_id)
 
     def _back_to_labels(self, store_id: int) -> Answer:
-        return redirect(url_for("bol.labels", store_id=store_id, state=request.form.get("state") or None))
+        return self.back_to(url_for("bol.labels", store_id=store_id, state=request.form.get("state") or None))

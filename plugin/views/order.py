@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flask import abort, redirect, request, url_for
-from flask_login import current_user  # type: ignore[import-untyped]
+from flask import abort, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -22,7 +21,7 @@ from plugin.sync.cancel_decisions import REASONS, cancelled_here, requested
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.overview import order_state
-from plugin.views.base import Answer, BolView, does, shows, telling
+from plugin.views.base import Answer, BolView, does, shows, telling, who
 
 ORDER = "/<int:store_id>/orders/<int:row_id>"
 
@@ -100,26 +99,22 @@ class OrderPage(BolView):
     def accept_request(self, store_id: int, row_id: int) -> Answer:
         """Cancel what the customer asks to cancel."""
         with telling("The request is accepted: bol is asked to cancel, and the order is held meanwhile."):
-            self.actions.accept_request(store_id, row_id, _who())
+            self.actions.accept_request(store_id, row_id, who())
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/keep")
     def keep_order(self, store_id: int, row_id: int) -> Answer:
         """Ship the order although the customer asks to cancel."""
         with telling("The order stays as it is: shipping it is the answer to the customer."):
-            self.actions.keep_order(store_id, row_id, _who())
+            self.actions.keep_order(store_id, row_id, who())
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/cancel-at-bol")
     def cancel_at_bol(self, store_id: int, row_id: int) -> Answer:
         """Cancel at bol what was cancelled here."""
         with telling("bol is asked to cancel the order."):
-            self.actions.cancel_at_bol(store_id, row_id, request.form.get("reason", ""), _who())
+            self.actions.cancel_at_bol(store_id, row_id, request.form.get("reason", ""), who())
         return self._back_to_order(store_id, row_id)
 
     def _back_to_order(self, store_id: int, row_id: int) -> Answer:
-        return redirect(url_for("bol.order", store_id=store_id, row_id=row_id))
-
-
-def _who() -> str:
-    return str(current_user.username)
+        return self.back_to(url_for("bol.order", store_id=store_id, row_id=row_id))

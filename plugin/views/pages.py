@@ -6,6 +6,7 @@ from typing import Any
 
 from host_app.plugin_api import HostPort
 from plugin.views.actions import Actions
+from plugin.views.attention import AttentionPages
 from plugin.views.calls import CallPages
 from plugin.views.checks import CheckPages
 from plugin.views.connect import ConnectPages
@@ -19,6 +20,7 @@ from plugin.views.stores import StorePages
 
 
 class Pages(
+    AttentionPages,
     StorePages,
     ConnectPages,
     OrderPages,

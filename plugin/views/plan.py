@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import flash, redirect, url_for
-from flask_login import current_user  # type: ignore[import-untyped]
 
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import RunState
@@ -11,7 +10,7 @@ from plugin.sync import runs
 from plugin.sync.stock_check import KIND
 from plugin.sync.stock_plan import newest_plan
 from plugin.views.actions import Actions
-from plugin.views.base import ADMINISTRATORS, Answer, BolView, does, shows, telling
+from plugin.views.base import ADMINISTRATORS, Answer, BolView, does, shows, telling, who
 from plugin.views.checks import progress
 
 
@@ -55,7 +54,7 @@ class PlanPages(BolView):
             else "Stock updates are sent once the store is active."
         )
         with telling(done):
-            self.actions.start_sending_stock(store_id)
+            self.actions.start_sending_stock(store_id, who())
         return redirect(url_for("bol.show" if active else "bol.summary", store_id=store_id))
 
 
@@ -66,6 +65,6 @@ def start_plan(host: HostPort, actions: Actions, store_id: int) -> None:
     if run is not None and run.dry:
         return
     try:
-        actions.check_stock(store_id, True, str(current_user.username))
+        actions.check_stock(store_id, True, who())
     except HostError as error:
         flash(str(error), "danger")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, request, url_for
+from flask import flash, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
@@ -90,4 +90,6 @@ class ShipmentPages(BolView):
             flash("Nothing was changed: somebody else decided on this shipment meanwhile.", "warning")
 
     def _back_to_list(self, store_id: int) -> Answer:
-        return redirect(url_for("bol.shipments", store_id=store_id, state=request.form.get("state") or None))
+        return self.back_to(
+            url_for("bol.shipments", store_id=store_id, state=request.form.get("state") or None)
+        )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from flask import redirect, url_for
+from flask import url_for
 
+from plugin.sync import attention, charts
 from plugin.sync.overview import overviews
-from plugin.views.base import Answer, BolView, does, shows, telling
+from plugin.views.base import Answer, BolView, does, shows, telling, who
+from plugin.views.paging import chosen
 
 
 class StorePages(BolView):
@@ -14,26 +16,42 @@ class StorePages(BolView):
     @shows("/")
     def index(self) -> Answer:
         """List the stores."""
-        return self.page("stores", stores=overviews(self.host))
+        found = overviews(self.host)
+        with self.host.reading():
+            tasks = attention.tasks(self.host)
+        return self.page("stores", stores=found, tasks=tasks)
 
     @shows("/<int:store_id>/")
     def show(self, store_id: int) -> Answer:
         """Show how a store is doing."""
-        found = self.overview(store_id)
-        return self.page("overview", it=found, store=found.store, tab="overview")
+        found, period = self.overview(store_id), chosen("period", tuple(charts.PERIODS)) or charts.DAY
+        with self.host.reading():
+            tasks = attention.tasks(self.host, store_id)
+            carriers = attention.carriers_of(self.host, tasks)
+            shown = charts.charts(self.host, store_id, period)
+        return self.page(
+            "overview",
+            it=found,
+            store=found.store,
+            tasks=tasks,
+            carriers=carriers,
+            charts=shown,
+            period=period,
+            tab="overview",
+        )
 
     @does("/<int:store_id>/activate")
     def activate(self, store_id: int) -> Answer:
         """Let the store's flows run."""
         with telling("The store is active."):
-            self.actions.activate(store_id)
+            self.actions.activate(store_id, who())
         return self._back(store_id)
 
     @does("/<int:store_id>/pause")
     def pause(self, store_id: int) -> Answer:
         """Stop the store's flows."""
         with telling("The store is paused: nothing is imported or sent until you activate it again."):
-            self.actions.pause(store_id)
+            self.actions.pause(store_id, who())
         return self._back(store_id)
 
     @does("/<int:store_id>/import-orders")
@@ -72,4 +90,4 @@ class StorePages(BolView):
         return self._back(store_id)
 
     def _back(self, store_id: int) -> Answer:
-        return redirect(url_for("bol.show", store_id=store_id))
+        return self.back_to(url_for("bol.show", store_id=store_id))

@@ -10,8 +10,10 @@ from flask_babel import format_date, format_datetime, format_timedelta, to_user_
 
 from host_app.plugin_api import Level
 from plugin.models import BolOrderState, EffectState, OfferLink, RunState
-from plugin.sync import eans, offer_states, panels
+from plugin.sync import eans, offer_states, overview, panels
+from plugin.sync.charts import DAY
 from plugin.sync.findings import Action, Cause, Skipped
+from plugin.sync.transporters import TRANSPORTER_CODES
 
 #: Environment of a store -> how a person chooses it, and what it means.
 ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
@@ -83,6 +85,28 @@ RUNS: Mapping[str, tuple[str, Level]] = {
     RunState.STOPPED: ("stopped", Level.WARNING),
     RunState.FAILED: ("failed", Level.DANGER),
 }
+
+#: A kind of work that waits.
+WORK: Mapping[str, str] = {
+    overview.ORDERS_WAIT: "Orders to read",
+    overview.SHIPMENTS_WAIT: "Shipments to confirm",
+    overview.STOCK_WAITS: "Stock updates to send",
+    overview.CANCELLATIONS_WAIT: "Cancellations at bol",
+    overview.CORRECTIONS_WAIT: "Corrected tracking codes",
+    overview.LABELS_WAIT: "Labels to buy",
+}
+
+#: A flow whose last good run is told.
+FLOWS: Mapping[str, str] = {
+    "orders": "Import of orders",
+    "products": "Import of products",
+    "stock": "Stock update",
+    "shipments": "Shipment confirmed by bol",
+    "sweep": "Daily sweep of orders",
+    "stock check": "Stock check",
+}
+
+TRANSPORTERS = tuple(TRANSPORTER_CODES.items())
 
 #: Cause of a difference -> how people call it, and what it means.
 CAUSES: Mapping[str, tuple[str, str]] = {
@@ -159,11 +183,17 @@ def day(value: date) -> str:
     return str(format_date(value, "d MMM yyyy"))
 
 
+def slot(value: datetime, period: str) -> str:
+    """Write the hour or the day that a chart's slot begins at."""
+    return str(format_datetime(value, "HH:mm" if period == DAY else "d MMM"))
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_when": when,
     "bol_ago": ago,
     "bol_moment": moment,
     "bol_day": day,
+    "bol_slot": slot,
     "bol_lasting": lasting,
     "bol_environment": environment,
 }

@@ -44,6 +44,7 @@ def upgrade() -> None:
     sa.Column('guard_counts_from', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('rests_until', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('problem', sa.Text(), nullable=False),
+    sa.Column('problem_kind', sa.String(length=20), nullable=False),
     sa.Column('problem_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_store')),
     sa.UniqueConstraint('name', name=op.f('uq_bol_store_name'))
@@ -70,6 +71,30 @@ def upgrade() -> None:
         batch_op.create_index('ix_bol_api_call_failed', ['store_id', 'id'], unique=False, sqlite_where=sa.text("error <> ''"), postgresql_where=sa.text("error <> ''"))
         batch_op.create_index('ix_bol_api_call_request', ['request_id'], unique=False)
         batch_op.create_index('ix_bol_api_call_store', ['store_id', 'id'], unique=False)
+
+    op.create_table('bol_hourly_count',
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('hour', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.Column('total', sa.Double(), nullable=False),
+    sa.Column('most', sa.Double(), nullable=False),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_hourly_count_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('store_id', 'name', 'hour', name=op.f('pk_bol_hourly_count'))
+    )
+    op.create_table('bol_setting_change',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('who', sa.String(length=80), nullable=False),
+    sa.Column('name', sa.String(length=60), nullable=False),
+    sa.Column('before', sa.Text(), nullable=False),
+    sa.Column('after', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_setting_change_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_setting_change'))
+    )
+    with op.batch_alter_table('bol_setting_change', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_setting_change_store', ['store_id', 'id'], unique=False)
 
     op.create_table('bol_offer',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -100,6 +125,8 @@ def upgrade() -> None:
     sa.Column('ordered_version', sa.Integer(), nullable=False),
     sa.Column('dirty_version', sa.Integer(), nullable=False),
     sa.Column('done_version', sa.Integer(), nullable=False),
+    sa.Column('changed_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('changed_version', sa.Integer(), nullable=False),
     sa.Column('urgent', sa.Boolean(), nullable=False),
     sa.Column('zeroed_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('held_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
@@ -115,8 +142,10 @@ def upgrade() -> None:
     sa.UniqueConstraint('store_id', 'offer_id', name=op.f('uq_bol_offer_store_id'))
     )
     with op.batch_alter_table('bol_offer', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_offer_counted', ['store_id', 'state', 'method', 'link', 'excluded', 'product_id', 'candidates', 'ean_problem'], unique=False)
         batch_op.create_index('ix_bol_offer_due', ['store_id', 'urgent', 'next_try_at'], unique=False, sqlite_where=sa.text('dirty_version > done_version AND held_at IS NULL'), postgresql_where=sa.text('dirty_version > done_version AND held_at IS NULL'))
         batch_op.create_index('ix_bol_offer_ean', ['ean', 'store_id'], unique=False)
+        batch_op.create_index('ix_bol_offer_error', ['store_id', 'attempts'], unique=False, sqlite_where=sa.text("error <> ''"), postgresql_where=sa.text("error <> ''"))
         batch_op.create_index('ix_bol_offer_held_at', ['store_id', 'held_at'], unique=False, sqlite_where=sa.text('held_at IS NOT NULL'), postgresql_where=sa.text('held_at IS NOT NULL'))
         batch_op.create_index('ix_bol_offer_product', ['product_id'], unique=False)
         batch_op.create_index('ix_bol_offer_read_back_at', ['store_id', 'read_back_at'], unique=False, sqlite_where=sa.text('read_back_at IS NOT NULL'), postgresql_where=sa.text('read_back_at IS NOT NULL'))
@@ -145,7 +174,9 @@ def upgrade() -> None:
     sa.UniqueConstraint('store_id', 'order_id', name=op.f('uq_bol_order_store_id'))
     )
     with op.batch_alter_table('bol_order', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_order_cancels', ['store_id', 'cancels_on'], unique=False)
         batch_op.create_index('ix_bol_order_due', ['store_id', 'read_due_at'], unique=False)
+        batch_op.create_index('ix_bol_order_error', ['store_id', 'attempts'], unique=False, sqlite_where=sa.text("error <> ''"), postgresql_where=sa.text("error <> ''"))
         batch_op.create_index(batch_op.f('ix_bol_order_host_order_id'), ['host_order_id'], unique=False)
         batch_op.create_index('ix_bol_order_state', ['store_id', 'state'], unique=False)
         batch_op.create_index('ix_bol_order_warn', ['store_id', 'warn_at'], unique=False)
@@ -338,6 +369,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_bol_shipment_effect_item', ['order_item_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_bol_shipment_effect_order_id'), ['order_id'], unique=False)
         batch_op.create_index('ix_bol_shipment_effect_picklist', ['host_picklist_id'], unique=False)
+        batch_op.create_index('ix_bol_shipment_effect_settled', ['store_id', 'settled_at'], unique=False)
         batch_op.create_index('ix_bol_shipment_effect_status', ['process_status_id'], unique=False)
 
     op.create_table('bol_transport_effect',
@@ -437,6 +469,11 @@ def downgrade() -> None:
         batch_op.drop_index('ix_bol_offer_due', sqlite_where=sa.text('dirty_version > done_version AND held_at IS NULL'), postgresql_where=sa.text('dirty_version > done_version AND held_at IS NULL'))
 
     op.drop_table('bol_offer')
+    with op.batch_alter_table('bol_setting_change', schema=None) as batch_op:
+        batch_op.drop_index('ix_bol_setting_change_store')
+
+    op.drop_table('bol_setting_change')
+    op.drop_table('bol_hourly_count')
     with op.batch_alter_table('bol_api_call', schema=None) as batch_op:
         batch_op.drop_index('ix_bol_api_call_store')
         batch_op.drop_index('ix_bol_api_call_request')

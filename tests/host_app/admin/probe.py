@@ -13,6 +13,7 @@ from sqlalchemy import MetaData
 from host_app.plugin_api import (
     ClosingAnswer,
     HostError,
+    HostPort,
     Integration,
     Level,
     OrderImport,
@@ -64,6 +65,7 @@ class Probe:
     """The plugin. ``answer`` is what it says to a picklist that is to be closed, ``offer`` what labels it sells."""
 
     def __init__(self) -> None:
+        self.waiting: Any = None
         self.answer: Any = None
         self.asked: list[int] = []
         self.stores: tuple[StoreSummary, ...] = ()
@@ -100,6 +102,12 @@ class Probe:
         public.add_url_rule("/probe/webhook", "webhook", lambda: "heard", methods=["POST"])
         public.add_url_rule("/admin/probe-page", "page", lambda: "guarded", methods=["GET", "POST"])
         return [public]
+
+    @hookimpl
+    def attention(self, host: HostPort) -> Any:
+        if callable(self.waiting):
+            return self.waiting(host)
+        return self.waiting
 
     @hookimpl
     def integrations(self, host: Any) -> list[Integration]:

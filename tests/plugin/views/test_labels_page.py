@@ -82,9 +82,9 @@ def test_a_purchase_that_may_have_been_charged_is_told_everywhere(
     assert "Enter the label's number fetches the label" in page
     assert "Buy again buys a new label" in page
     assert "No label is in this state." in text(chief, f"{store}/labels?state=confirmed")
-    assert "1 label needs you" in text(chief, f"{store}/")
+    assert "bol may have charged a label for order" in text(chief, f"{store}/")
     assert "Labels for you to decide 1" in text(chief, f"{store}/")
-    assert "1 label for you" in text(chief, "")
+    assert "bol may have charged a label for order" in text(chief, "attention")
     assert "badge-pill" in chief.get("/admin/").text
     looked = text(packer, f"{store}/labels?state=decision")
     assert "bol may have charged this" in looked

@@ -1,0 +1,372 @@
+"""What a person must do, over all stores: found anew at each look, so that what is done leaves by itself.
+
+To add a kind: a word, a finder in ``FINDERS``, and its words in ``templates/bol/tasks.html``. Finders are asked at each
+view of each page, also by the menu: each is one look at few rows, by an index that holds those alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.orm import aliased
+
+from host_app.plugin_api import Choice, HostPort
+from plugin.models import (
+    BolOrder,
+    BolOrderItem,
+    BolOrderState,
+    EffectState,
+    LabelEffect,
+    Offer,
+    Run,
+    RunState,
+    ShipmentEffect,
+    Store,
+    StoreState,
+    TransportEffect,
+)
+from plugin.settings import StoreSettings
+from plugin.sync.cancelling import unanswered
+from plugin.sync.deadlines import STILL_OPEN, WARNED
+from plugin.sync.dirty import in_need
+from plugin.sync.mapping import AMSTERDAM, FBR
+from plugin.sync.matching import find_products
+from plugin.sync.overview import AN_ERROR
+from plugin.sync.pump import TELL_AFTER
+
+PROBLEM, GUARD, CANCELS, UNDECIDED, LABEL, REQUEST = (
+    "problem",
+    "guard",
+    "bol cancels soon",
+    "undecided shipment",
+    "label",
+    "request",
+)
+REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
+    "refused shipment",
+    "carrier",
+    "correction",
+    "product",
+    "order error",
+    "run",
+    "stock error",
+)
+#: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
+ONE_BY_ONE = frozenset({UNDECIDED, LABEL, REQUEST})
+SHOWN_ALONE = 10
+#: More groups of one kind are not shown: mending the first ones mends the rest, or shows it.
+MOST_GROUPS = 50
+#: So many rows are grouped: beyond that the number is of no use to anybody.
+MOST_ROWS = 2000
+#: An order that failed so often will fail again.
+TRIED = 3
+#: bol cancels within a day, or should have done it in the last days.
+CANCELS_WITHIN, CANCELLED_SINCE = timedelta(days=1), timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to do, however many rows wait for it.
+
+    :param number: how many parcels, orders, offers wait for it.
+    :param since: since when the oldest waits, where that is known.
+    :param about: what tells tasks of a kind apart: the kind of problem, an EAN, an error, an order of bol, a run's kind.
+    :param row_id: a row that it is about (of several, any), for the button; its table depends on the kind.
+    :param order_id: the row of the order it is about, where it is about one.
+    """
+
+    kind: str
+    store_id: int
+    store_name: str
+    number: int = 1
+    since: datetime | None = None
+    about: str = ""
+    row_id: int = 0
+    order_id: int = 0
+
+    @property
+    def decisions(self) -> int:
+        """How often somebody must decide until it is done."""
+        return self.number if self.kind in ONE_BY_ONE else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What finders are given: the host in a transaction, and the stores that are asked about."""
+
+    host: HostPort
+    stores: Mapping[int, Store]
+
+    @property
+    def session(self) -> Any:
+        return self.host.session
+
+    def mine(self, model: Any) -> Any:
+        """Naming the stores lets the database use its indexes, which begin with the store."""
+        return model.store_id.in_(list(self.stores))
+
+    def task(self, kind: str, store_id: int, **values: Any) -> Task:
+        return Task(kind, store_id, self.stores[store_id].name, **values)
+
+
+def tasks(host: HostPort, store_id: int | None = None) -> list[Task]:
+    """Return what a person must do, the most urgent first; of one store, or of all. In a transaction."""
+    wanted = select(Store).order_by(Store.name)
+    if store_id is not None:
+        wanted = wanted.where(Store.id == store_id)
+    look = Look(host, {store.id: store for store in host.session.scalars(wanted)})
+    return [task for find in FINDERS for task in find(look)] if look.stores else []
+
+
+def count(host: HostPort) -> int:
+    """Return how many decisions wait for a person. In a transaction."""
+    return sum(task.decisions for task in tasks(host))
+
+
+def carriers_of(host: HostPort, found: Iterable[Task]) -> dict[int, Choice]:
+    """Return the carrier that each task about an unknown one is about, by the task's row. In a transaction."""
+    rows = [task.row_id for task in found if task.kind == CARRIER]
+    if not rows:
+        return {}
+    titles = {choice.key: choice for choice in host.carriers()}
+    parcels = host.session.execute(
+        select(ShipmentEffect.id, ShipmentEffect.host_shipment_id).where(ShipmentEffect.id.in_(rows))
+    ).all()
+    carriers = {}
+    for row_id, parcel_id in parcels:
+        parcel = host.parcel(parcel_id)
+        if parcel is not None:
+            carriers[row_id] = titles.get(parcel.carrier, Choice(parcel.carrier, parcel.carrier))
+    return carriers
+
+
+# finders
+
+
+def _problems(look: Look) -> Iterator[Task]:
+    """The line to bol is down, and comes back only when somebody does something."""
+    for store in look.stores.values():
+        if store.problem_kind:
+            yield look.task(PROBLEM, store.id, about=store.problem_kind, since=store.problem_at)
+
+
+def _guards(look: Look) -> Iterator[Task]:
+    held = (
+        select(Offer.store_id, func.count(), func.min(Offer.held_at))
+        .where(look.mine(Offer), Offer.held_at.is_not(None))
+        .group_by(Offer.store_id)
+    )
+    for store_id, number, since in look.session.execute(held):
+        yield look.task(GUARD, store_id, number=number, since=since)
+
+
+def _cancelled_soon(look: Look) -> Iterator[Task]:
+    """Orders that bol cancels for want of a shipment, unless they leave now."""
+    today = look.host.now().astimezone(AMSTERDAM).date()
+    active = [store.id for store in look.stores.values() if store.state == StoreState.ACTIVE]
+    soon = (
+        select(BolOrder.store_id, func.count())
+        .where(
+            BolOrder.store_id.in_(active),
+            BolOrder.state.in_(WARNED),
+            BolOrder.cancels_on.between(today - CANCELLED_SINCE, today + CANCELS_WITHIN),
+            STILL_OPEN,
+        )
+        .group_by(BolOrder.store_id)
+    )
+    for store_id, number in look.session.execute(soon):
+        yield look.task(CANCELS, store_id, number=number)
+
+
+def _undecided(look: Look) -> Iterator[Task]:
+    """Nobody could find out whether bol has these shipments."""
+    waiting = (
+        select(ShipmentEffect.store_id, ShipmentEffect.id, ShipmentEffect.order_id, BolOrder.order_id,
+               ShipmentEffect.unknown_since)
+        .join(BolOrder)
+        .where(look.mine(ShipmentEffect), ShipmentEffect.state == EffectState.DECISION)
+    )  # fmt: skip
+    yield from _one_by_one(look, UNDECIDED, waiting.order_by(ShipmentEffect.id))
+
+
+def _labels(look: Look) -> Iterator[Task]:
+    """bol may have charged a label whose number was lost."""
+    waiting = (
+        select(LabelEffect.store_id, LabelEffect.id, LabelEffect.order_id, BolOrder.order_id,
+               LabelEffect.created_at)
+        .join(BolOrder)
+        .where(look.mine(LabelEffect), LabelEffect.state == EffectState.DECISION)
+    )  # fmt: skip
+    yield from _one_by_one(look, LABEL, waiting.order_by(LabelEffect.id))
+
+
+def _requests(look: Look) -> Iterator[Task]:
+    """Customers ask to cancel, and nobody has answered."""
+    waiting = (
+        select(BolOrder.store_id, BolOrder.id, BolOrder.id, BolOrder.order_id, BolOrder.read_at)
+        # Of all stores: naming some has the database go through all their orders.
+        .where(unanswered())
+        .order_by(BolOrder.id)
+    )
+    yield from _one_by_one(look, REQUEST, waiting)
+
+
+def _one_by_one(look: Look, kind: str, statement: Any) -> Iterator[Task]:
+    """Rows of (store, row, order's row, order at bol, since): each its own task, or all of a store's one where many."""
+    by_store: dict[int, list[Any]] = {}
+    for row in look.session.execute(statement.limit(MOST_ROWS)):
+        if row[0] in look.stores:
+            by_store.setdefault(row[0], []).append(row)
+    for store_id, rows in by_store.items():
+        if len(rows) > SHOWN_ALONE:
+            since = min((row[4] for row in rows if row[4] is not None), default=None)
+            yield look.task(kind, store_id, number=len(rows), since=since)
+            continue
+        for _store, row_id, order_row, order_id, since in rows:
+            yield look.task(kind, store_id, about=order_id, row_id=row_id, order_id=order_row, since=since)
+
+
+def _refused(look: Look) -> Iterator[Task]:
+    """Shipments that bol refused, by its reason."""
+    yield from _by_error(
+        look,
+        REFUSED,
+        ShipmentEffect,
+        [ShipmentEffect.state == EffectState.REFUSED],
+        ShipmentEffect.settled_at,
+    )
+
+
+def _carriers(look: Look) -> Iterator[Task]:
+    """Shipments that wait for their carrier's code: the error names the carrier."""
+    waiting = [ShipmentEffect.state == EffectState.WANTED, ShipmentEffect.due_at.is_(None)]
+    yield from _by_error(look, CARRIER, ShipmentEffect, waiting, ShipmentEffect.created_at)
+
+
+def _by_error(look: Look, kind: str, model: Any, conditions: list[Any], since: Any) -> Iterator[Task]:
+    parcels = func.count(model.host_shipment_id.distinct())
+    grouped = (
+        select(model.store_id, model.error, parcels, func.min(since), func.min(model.id))
+        .where(look.mine(model), *conditions)
+        .group_by(model.store_id, model.error)
+        .order_by(func.min(model.id))
+        .limit(MOST_GROUPS)
+    )
+    for store_id, error, number, oldest, row_id in look.session.execute(grouped):
+        yield look.task(kind, store_id, number=number, about=error, since=oldest, row_id=row_id)
+
+
+def _corrections(look: Look) -> Iterator[Task]:
+    """Corrected tracking codes that bol did not take."""
+    yield from _by_error(
+        look,
+        CORRECTION,
+        TransportEffect,
+        [TransportEffect.state == EffectState.REFUSED],
+        TransportEffect.created_at,
+    )
+
+
+def _products(look: Look) -> Iterator[Task]:
+    """Orders that wait for a product, by its EAN."""
+    waiting = (
+        select(BolOrder.id, BolOrder.store_id, BolOrder.found_at)
+        .where(look.mine(BolOrder), BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT)
+        .order_by(BolOrder.id)
+        .limit(MOST_ROWS)
+        .subquery()
+    )
+    grouped = (
+        select(
+            waiting.c.store_id,
+            BolOrderItem.ean,
+            func.count(waiting.c.id.distinct()),
+            func.min(waiting.c.found_at),
+            func.min(waiting.c.id),
+            func.max(BolOrderItem.title),
+        )
+        .join(BolOrderItem, BolOrderItem.order_id == waiting.c.id)
+        .where(BolOrderItem.product_id.is_(None), BolOrderItem.method.in_((FBR, "")))
+        .group_by(waiting.c.store_id, BolOrderItem.ean)
+        .order_by(func.min(waiting.c.id))
+        .limit(MOST_GROUPS)
+    )
+    rows = look.session.execute(grouped).all()
+    for store_id in {row[0] for row in rows}:
+        mine = [row for row in rows if row[0] == store_id]
+        settings = StoreSettings.load(look.stores[store_id].settings)
+        # Other items of these orders may have their product.
+        known = find_products(look.host, settings, [row[1] for row in mine])
+        for _store, ean, number, since, order_id, _title in mine:
+            if ean not in known:
+                yield look.task(PRODUCT, store_id, number=number, about=ean, since=since, order_id=order_id)
+
+
+def _unreadable(look: Look) -> Iterator[Task]:
+    """Orders that could not be read or taken over, again and again, by the reason."""
+    grouped = (
+        select(
+            BolOrder.store_id,
+            BolOrder.error,
+            func.count(),
+            func.min(BolOrder.found_at),
+            func.min(BolOrder.id),
+        )
+        .where(look.mine(BolOrder), literal_column("bol_order.error <> ''"), BolOrder.attempts >= TRIED)
+        .group_by(BolOrder.store_id, BolOrder.error)
+        .order_by(func.min(BolOrder.id))
+        .limit(MOST_GROUPS)
+    )
+    for store_id, error, number, since, row_id in look.session.execute(grouped):
+        yield look.task(UNREADABLE, store_id, number=number, about=error, since=since, row_id=row_id)
+
+
+def _runs(look: Look) -> Iterator[Task]:
+    """Long work that failed for good, and was not done anew since."""
+    newer = aliased(Run)
+    later = select(newer.id).where(
+        newer.store_id == Run.store_id, newer.kind == Run.kind, newer.id > Run.id
+    )  # fmt: skip
+    failed = select(Run).where(look.mine(Run), Run.state == RunState.FAILED, ~later.exists()).order_by(Run.id)
+    for run in look.session.scalars(failed):
+        yield look.task(RUN, run.store_id, about=run.kind, since=run.finished_at, row_id=run.id)
+
+
+def _stock(look: Look) -> Iterator[Task]:
+    """Stock updates that failed again and again, while bol can be reached."""
+    reached = [store.id for store in look.stores.values() if not store.problem]
+    failing = (
+        select(Offer.store_id, func.count(), func.min(Offer.sent_at))
+        .where(
+            Offer.store_id.in_(reached),
+            literal_column(AN_ERROR),
+            Offer.attempts >= TELL_AFTER,
+            in_need(Offer),
+        )
+        .group_by(Offer.store_id)
+    )
+    for store_id, number, since in look.session.execute(failing):
+        yield look.task(STOCK, store_id, number=number, since=since)
+
+
+Finder = Callable[[Look], Iterable[Task]]
+#: The most urgent first.
+FINDERS: tuple[Finder, ...] = (
+    _problems,
+    _guards,
+    _cancelled_soon,
+    _undecided,
+    _labels,
+    _requests,
+    _refused,
+    _carriers,
+    _corrections,
+    _products,
+    _unreadable,
+    _runs,
+    _stock,
+)

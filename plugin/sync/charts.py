@@ -1,0 +1,164 @@
+"""The charts of a store: what was counted in each hour, over 24 hours or 30 days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from host_app.plugin_api import HostPort
+from plugin.connector import PUBLISHED_LIMITS
+from plugin.models import HourlyCount
+from plugin.sync.counters import CALLS, FAILED_CALLS, LIMIT, ORDERS, SHIPMENTS, STOCK, STOCK_DELAY
+from plugin.sync.mapping import AMSTERDAM
+
+DAY, MONTH = "24h", "30d"
+#: Period -> how many slots it has, and how many hours each is long.
+PERIODS: Mapping[str, tuple[int, int]] = {DAY: (24, 1), MONTH: (30, 24)}
+HOUR = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Counted:
+    """How often something happened in a slot, and the sum of what it took, in seconds."""
+
+    count: int = 0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An hour or a day of Amsterdam, by its beginning, with what was counted in it."""
+
+    begin: datetime
+    hours: int
+    counted: dict[str, Counted]
+
+    def count(self, name: str) -> int:
+        return self.counted[name].count if name in self.counted else 0
+
+    def mean(self, name: str, unit: float = 1.0) -> float | None:
+        """Return the mean of what it took, in seconds or a longer unit; None where nothing happened."""
+        found = self.counted.get(name)
+        return found.total / found.count / unit if found is not None and found.count else None
+
+    def budget(self) -> float:
+        """Return the use of that of bol's limits which was used most, in percent of what it allows in this time."""
+        return (
+            max((self.count(f"{LIMIT}{name}") / (most * self.hours) for name, most in ALLOWED.items())) * 100
+        )
+
+
+#: Name of a limit -> calls that it allows in an hour.
+ALLOWED: Mapping[str, float] = {rule.name: rule.capacity * 3600 / rule.seconds for rule in PUBLISHED_LIMITS}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One row of numbers on a chart, with the unit it is in; "" for a count, which is drawn as bars."""
+
+    title: str
+    unit: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart: its series over the same slots. total: of the first series; peak: its highest slot, None where it is empty."""
+
+    key: str
+    title: str
+    slots: Sequence[Slot]
+    series: Sequence[Series]
+
+    @property
+    def total(self) -> float:
+        return sum(value or 0 for value in self.series[0].values)
+
+    @property
+    def peak(self) -> int | None:
+        values = [value or 0 for value in self.series[0].values]
+        return values.index(max(values)) if any(values) else None
+
+
+Measure = Callable[[Slot], float | None]
+_CHARTS: Sequence[tuple[str, str, Sequence[tuple[str, str, Measure]]]] = (
+    ("orders", "Orders in", [("orders", "", lambda slot: slot.count(ORDERS))]),
+    (
+        "shipments",
+        "Shipments confirmed by bol",
+        [
+            ("parcels", "", lambda slot: slot.count(SHIPMENTS)),
+            (
+                "time from closing the picklist, on average",
+                "minutes",
+                lambda slot: slot.mean(SHIPMENTS, 60.0),
+            ),
+        ],
+    ),
+    (
+        "stock",
+        "Stock updates",
+        [
+            ("updates", "", lambda slot: slot.count(STOCK)),
+            ("time from the change to bol, on average", "seconds", lambda slot: slot.mean(STOCK_DELAY)),
+        ],
+    ),
+    (
+        "calls",
+        "Calls to bol",
+        [
+            ("calls", "", lambda slot: slot.count(CALLS)),
+            ("failed", "", lambda slot: slot.count(FAILED_CALLS)),
+            ("use of the busiest of bol's limits", "percent", Slot.budget),
+        ],
+    ),
+)
+
+
+def charts(host: HostPort, store_id: int, period: str) -> list[Chart]:
+    """Return the charts of a store over a period that ends now. In a transaction."""
+    slots = _slots(host.now(), period)
+    first = slots[0].begin.astimezone(UTC)
+    rows = host.session.execute(
+        select(HourlyCount.name, HourlyCount.hour, HourlyCount.count, HourlyCount.total).where(
+            HourlyCount.store_id == store_id, HourlyCount.hour >= first
+        )
+    )
+    by_begin = {slot.begin: slot for slot in slots}
+    for name, hour, count, total in rows:
+        slot = by_begin.get(_begin(hour, period))
+        if slot is not None:
+            counted = slot.counted.setdefault(name, Counted())
+            counted.count += count
+            counted.total += total
+    return [
+        Chart(
+            key,
+            title,
+            slots,
+            [Series(name, unit, [measure(slot) for slot in slots]) for name, unit, measure in series],
+        )
+        for key, title, series in _CHARTS
+    ]
+
+
+def _slots(now: datetime, period: str) -> list[Slot]:
+    number, hours = PERIODS[period]
+    if period == DAY:
+        return [Slot(_begin(now - HOUR * back, period), hours, {}) for back in range(number - 1, -1, -1)]
+    # Days by the calendar: two of them are longer or shorter by an hour.
+    today = _begin(now, period).replace(hour=12)
+    return [
+        Slot(_begin(today - timedelta(days=back), period), hours, {}) for back in range(number - 1, -1, -1)
+    ]
+
+
+def _begin(moment: datetime, period: str) -> datetime:
+    """Return the beginning of the slot that a moment lies in, in Amsterdam's time; of an hour that comes twice, each."""
+    local = moment.astimezone(AMSTERDAM)
+    if period == DAY:
+        return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)

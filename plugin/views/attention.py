@@ -1,0 +1,55 @@
+"""What a person must do, over all stores, with the button that does it where it stands."""
+
+from __future__ import annotations
+
+from flask import flash, request, url_for
+
+from plugin.sync import attention
+from plugin.views.base import URL, Answer, BolView, does, shows, telling, who
+
+ATTENTION_URL = f"{URL}/attention"
+
+
+class AttentionPages(BolView):
+    """Tasks."""
+
+    @shows("/attention")
+    def attention(self) -> Answer:
+        """List what waits for a person."""
+        with self.host.reading():
+            tasks = attention.tasks(self.host)
+            carriers = attention.carriers_of(self.host, tasks)
+        return self.page("attention", tasks=tasks, carriers=carriers)
+
+    @does("/<int:store_id>/carriers")
+    def set_carrier(self, store_id: int) -> Answer:
+        """Give a carrier its code at bol; the shipments that wait for it are sent."""
+        with telling("The code is saved, and the shipments that waited for it are sent to bol."):
+            self.actions.set_carrier(
+                store_id, request.form.get("carrier", ""), request.form.get("code", ""), who()
+            )
+        return self.back_to(url_for("bol.settings", store_id=store_id))
+
+    @does("/<int:store_id>/shipments/<int:effect_id>/try-all-again")
+    def try_all_again(self, store_id: int, effect_id: int) -> Answer:
+        """Send all shipments again that bol refused for one reason."""
+        number = self.actions.try_refused_again(store_id, effect_id)
+        if number:
+            flash(f"Shipments that are sent to bol again: {number}.", "success")
+        else:
+            flash("Nothing was changed: somebody else decided on these shipments meanwhile.", "warning")
+        return self.back_to(url_for("bol.shipments", store_id=store_id))
+
+    @does("/<int:store_id>/orders/<int:row_id>/read-all-again")
+    def read_all_again(self, store_id: int, row_id: int) -> Answer:
+        """Read all orders again that failed for one reason."""
+        number = self.actions.read_failed_again(store_id, row_id)
+        flash(f"Orders that are being read from bol again: {number}.", "success")
+        return self.back_to(url_for("bol.orders", store_id=store_id, state="failed"))
+
+    @does("/<int:store_id>/waiting-products/link")
+    def link_waiting(self, store_id: int) -> Answer:
+        """Choose the product that orders wait for."""
+        with telling("The product is linked: the orders that waited for it go on."):
+            self.actions.link_waiting(store_id, request.form.get("ean", ""), request.form.get("code", ""))
+        return self.back_to(url_for("bol.orders", store_id=store_id))
