@@ -264,14 +264,14 @@ class Runtime:
     def read_failed_again(self, store_id: int, order_row_id: int) -> int:
         """Read every order at once that failed for the same reason as this one; return how many."""
         with self.host.transaction():
-            number = orders.read_failed_again(self.host, store_id, order_row_id)
+            number = order_decisions.read_failed_again(self.host, store_id, order_row_id)
             self.host.wake(wake_for(ORDERS, store_id))
         return number
 
     def link_waiting(self, store_id: int, ean: str, code: str) -> int:
         """:raises HostError: no product has this code or barcode, or no order waits for one."""
         with self.host.transaction():
-            number = orders.link_waiting(self.host, store_id, ean, code)
+            number = order_decisions.link_waiting(self.host, store_id, ean, code)
             self.host.wake(wake_for(ORDERS, store_id))
         return number
 

@@ -28,6 +28,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+#: What an operator's text ends with, before bol's number of the call.
+REFERENCE = " (bol's reference: "
+
+
+def without_reference(text: str) -> str:
+    """Return an operator's text without bol's number of the call, by which alone many of the same may differ."""
+    return text.partition(REFERENCE)[0]
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -81,7 +89,7 @@ class BolError(Exception):
     def operator_text(self) -> str:
         """What happened and what to do, for the person who runs the shop: English, no markup, no secrets."""
         said = "; ".join(violation.reason for violation in self.violations if violation.reason)
-        reference = f" (bol's reference: {self.request_id})" if self.request_id else ""
+        reference = f"{REFERENCE}{self.request_id})" if self.request_id else ""
         return self.advice + (f" bol says: {said}" if said else "") + reference
 
 

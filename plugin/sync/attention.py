@@ -15,6 +15,7 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import Choice, HostPort
+from plugin.connector.errors import without_reference
 from plugin.models import (
     BolOrder,
     BolOrderItem,
@@ -30,7 +31,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
-from plugin.sync.cancelling import unanswered
+from plugin.sync.cancel_decisions import unanswered
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
 from plugin.sync.mapping import AMSTERDAM, FBR
@@ -248,16 +249,29 @@ def _carriers(look: Look) -> Iterator[Task]:
 
 
 def _by_error(look: Look, kind: str, model: Any, conditions: list[Any], since: Any) -> Iterator[Task]:
-    parcels = func.count(model.host_shipment_id.distinct())
-    grouped = (
-        select(model.store_id, model.error, parcels, func.min(since), func.min(model.id))
+    rows = look.session.execute(
+        select(model.store_id, model.id, model.error, since, model.host_shipment_id)
         .where(look.mine(model), *conditions)
-        .group_by(model.store_id, model.error)
-        .order_by(func.min(model.id))
-        .limit(MOST_GROUPS)
+        .order_by(model.id)
+        .limit(MOST_ROWS)
     )
-    for store_id, error, number, oldest, row_id in look.session.execute(grouped):
-        yield look.task(kind, store_id, number=number, about=error, since=oldest, row_id=row_id)
+    yield from _grouped(look, kind, rows)
+
+
+def _grouped(look: Look, kind: str, rows: Iterable[Any]) -> Iterator[Task]:
+    """Rows of (store, row, error, since, what is counted) as one task for each reason."""
+    groups: dict[tuple[int, str], list[Any]] = {}
+    for row in rows:
+        groups.setdefault((row[0], without_reference(row[2])), []).append(row)
+    for (store_id, reason), alike in list(groups.items())[:MOST_GROUPS]:
+        yield look.task(
+            kind,
+            store_id,
+            number=len({row[4] for row in alike}),
+            about=reason,
+            since=min((row[3] for row in alike if row[3] is not None), default=None),
+            row_id=alike[0][1],
+        )
 
 
 def _corrections(look: Look) -> Iterator[Task]:
@@ -308,21 +322,13 @@ def _products(look: Look) -> Iterator[Task]:
 
 def _unreadable(look: Look) -> Iterator[Task]:
     """Orders that could not be read or taken over, again and again, by the reason."""
-    grouped = (
-        select(
-            BolOrder.store_id,
-            BolOrder.error,
-            func.count(),
-            func.min(BolOrder.found_at),
-            func.min(BolOrder.id),
-        )
+    rows = look.session.execute(
+        select(BolOrder.store_id, BolOrder.id, BolOrder.error, BolOrder.found_at, BolOrder.id)
         .where(look.mine(BolOrder), literal_column("bol_order.error <> ''"), BolOrder.attempts >= TRIED)
-        .group_by(BolOrder.store_id, BolOrder.error)
-        .order_by(func.min(BolOrder.id))
-        .limit(MOST_GROUPS)
+        .order_by(BolOrder.id)
+        .limit(MOST_ROWS)
     )
-    for store_id, error, number, since, row_id in look.session.execute(grouped):
-        yield look.task(UNREADABLE, store_id, number=number, about=error, since=since, row_id=row_id)
+    yield from _grouped(look, UNREADABLE, rows)
 
 
 def _runs(look: Look) -> Iterator[Task]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import literal_column, select, update
 
 from host_app.plugin_api import HostError, HostPort
-from plugin.models import BolOrder, BolOrderState, Store
+from plugin.connector.errors import without_reference
+from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
 from plugin.sync.cancel_decisions import keep_order
 from plugin.sync.cancellations import REQUEST_MARK
 from plugin.sync.dirty import mark_product_sold
@@ -81,3 +82,47 @@ def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> Non
     mark_product_sold(host, product_id)
     read_again(host, row)
     note(host, row.id, f"Item {item.order_item_id} linked to product {wanted} by hand")
+
+
+def link_waiting(host: HostPort, store_id: int, ean: str, code: str) -> int:
+    """Choose the product of an EAN for every order that waits for it; return how many go on. In a transaction.
+
+    :raises HostError: no product has this code or barcode, or no order waits any more.
+    """
+    waiting = host.session.execute(
+        select(BolOrder.id, BolOrderItem.id)
+        .join(BolOrderItem)
+        .where(
+            BolOrder.store_id == store_id,
+            BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT,
+            BolOrderItem.ean == ean,
+            BolOrderItem.product_id.is_(None),
+        )
+        .order_by(BolOrder.id)
+    ).all()
+    for order_row, item_row in waiting:
+        link_item(host, locked(host, store_id, order_row), item_row, code)
+    if not waiting:
+        raise HostError("No order waits for this product any more.")
+    return len({order_row for order_row, _item in waiting})
+
+
+def read_failed_again(host: HostPort, store_id: int, row_id: int) -> int:
+    """Read every order at once that failed for the same reason as this one; return how many. In a transaction."""
+    failed = dict(
+        host.session.execute(
+            select(BolOrder.id, BolOrder.error).where(
+                BolOrder.store_id == store_id, literal_column("bol_order.error <> ''"), BolOrder.attempts >= 0
+            )
+        ).all()
+    )
+    reason = without_reference(failed.get(row_id, ""))
+    alike = [other for other, error in failed.items() if reason and without_reference(error) == reason]
+    if alike:
+        host.session.execute(
+            update(BolOrder)
+            .where(BolOrder.id.in_(alike))
+            .values(read_due_at=host.now(), attempts=0)
+            .execution_options(synchronize_session=False)
+        )
+    return len(alike)

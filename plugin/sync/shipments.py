@@ -16,6 +16,7 @@ from plugin.connector import (
     ShipmentItem,
     ShipmentRequest,
 )
+from plugin.connector.errors import without_reference
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
@@ -336,19 +337,14 @@ def try_refused_again(host: HostPort, store_id: int, effect_id: int) -> int:
 
     In a transaction. A refusal is known: bol has none of them, so that sending them can double nothing.
     """
-    reason = select(ShipmentEffect.error).where(
-        ShipmentEffect.id == effect_id, ShipmentEffect.store_id == store_id
-    )
-    alike = host.session.execute(
-        select(ShipmentEffect.id, ShipmentEffect.host_shipment_id)
-        .where(
-            ShipmentEffect.store_id == store_id,
-            ShipmentEffect.state == EffectState.REFUSED,
-            ShipmentEffect.error == reason.scalar_subquery(),
-        )
+    refused = host.session.execute(
+        select(ShipmentEffect.id, ShipmentEffect.host_shipment_id, ShipmentEffect.error)
+        .where(ShipmentEffect.store_id == store_id, ShipmentEffect.state == EffectState.REFUSED)
         .order_by(ShipmentEffect.id)
     ).all()
-    return len({parcel for row_id, parcel in alike if try_again(host, store_id, row_id)})
+    reason = next((without_reference(row.error) for row in refused if row.id == effect_id), None)
+    alike = [row for row in refused if without_reference(row.error) == reason]
+    return len({row.host_shipment_id for row in alike if try_again(host, store_id, row.id)})
 
 
 def handled_elsewhere(host: HostPort, store_id: int, effect_id: int) -> bool:

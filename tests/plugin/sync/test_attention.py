@@ -1,0 +1,251 @@
+"""What a person must do is found anew at each look: grouped, cheap, and gone when it is done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import event, update
+
+from host_app.db import db, reading, transaction
+from host_app.plugin_api import NewProduct
+from host_app.services.catalog import create_product
+from plugin.models import BolOrder, EffectState, Offer, Run, RunState, ShipmentEffect, Store
+from plugin.sync import attention
+from plugin.sync.attention import Task
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+
+def tasks(shop: Shop) -> list[Task]:
+    with reading():
+        found = attention.tasks(shop.host)
+        assert attention.count(shop.host) == sum(task.decisions for task in found)
+        return found
+
+
+def kinds(shop: Shop) -> list[str]:
+    return [task.kind for task in tasks(shop)]
+
+
+def set_all(model: Any, **values: Any) -> None:
+    with transaction() as session:
+        session.execute(update(model).values(**values))
+
+
+def test_a_store_that_is_well_needs_nobody(shop: Shop) -> None:
+    shop.connect(send_stock=True, send_shipments=True)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.import_orders()
+    shop.close(order_id)
+    shop.work()
+
+    assert tasks(shop) == []
+
+
+def test_many_shipments_that_wait_for_one_carrier_are_one_task(shop: Shop) -> None:
+    shop.connect(send_shipments=True, carriers={})
+    orders = [shop.order((KETTLE, 1)) for _ in range(3)]
+    shop.import_orders()
+    for order_id in orders:
+        shop.close(order_id, carrier="postnl")
+    shop.work()
+    (task,) = tasks(shop)
+    with reading():
+        carriers = attention.carriers_of(shop.host, [task])
+
+    assert (task.kind, task.number, task.decisions) == (attention.CARRIER, 3, 1)
+    assert carriers[task.row_id].key == "postnl"
+
+    shop.runtime.set_carrier(shop.store_id, "postnl", "TNT", "ann")
+    shop.work()
+    assert tasks(shop) == []
+    assert len(shop.shipments_at_bol()) == 3
+
+
+def test_refusals_are_grouped_by_their_reason_and_sent_again_together(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    orders = [shop.order((KETTLE, 1)) for _ in range(3)]
+    shop.import_orders()
+    shop.sandbox.faults([{"method": "POST", "path": "/retailer/shipments", "status": 400, "when": "before"}])
+    for order_id in orders:
+        shop.close(order_id)
+    shop.work()
+    with transaction() as session:
+        odd = session.query(ShipmentEffect).order_by(ShipmentEffect.id.desc()).first()
+        odd.error = "Another reason. (bol's reference: 1-2-3)"
+    first, second = tasks(shop)
+    assert [(task.kind, task.number) for task in (first, second)] == [
+        (attention.REFUSED, 2),
+        (attention.REFUSED, 1),
+    ]
+
+    shop.sandbox.faults([])
+    assert shop.runtime.try_refused_again(shop.store_id, first.row_id) == 2
+    shop.work()
+    assert [task.about for task in tasks(shop)] == ["Another reason."]
+    assert shop.runtime.try_refused_again(shop.store_id, first.row_id) == 0
+    assert len(shop.shipments_at_bol()) == 2
+
+
+def test_what_must_be_decided_one_by_one_counts_one_by_one(shop: Shop) -> None:
+    shop.connect(send_shipments=False)
+    for _ in range(attention.SHOWN_ALONE + 1):
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id)
+    shop.work()
+    set_all(ShipmentEffect, state=EffectState.DECISION, due_at=None)
+    (task,) = tasks(shop)
+    assert (task.kind, task.number, task.decisions) == (attention.UNDECIDED, 11, 11)
+
+    shop.runtime.shipment_handled(shop.store_id, shop.effects()[0].id)
+    alone = tasks(shop)
+    assert len(alone) == 10
+    assert all(task.decisions == 1 and task.about and task.order_id for task in alone)
+
+
+def test_a_request_to_cancel_is_a_task_until_it_is_answered(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.sandbox.request_cancellation(order_id)
+    shop.import_orders()
+    (task,) = tasks(shop)
+    assert (task.kind, task.about) == (attention.REQUEST, order_id)
+
+    shop.runtime.keep_order(shop.store_id, task.order_id, "ann")
+    assert tasks(shop) == []
+
+
+def test_orders_that_wait_for_a_product_are_grouped_by_it(shop: Shop) -> None:
+    shop.connect(import_products=False)
+    with transaction():
+        create_product(NewProduct("T", "Toaster", None, (TOASTER,), 5))
+    shop.order((KETTLE, 1), (TOASTER, 1))
+    shop.order((KETTLE, 2))
+    shop.import_orders()
+    (task,) = tasks(shop)
+    assert (task.kind, task.about, task.number) == (attention.PRODUCT, KETTLE, 2)
+
+    with transaction():
+        create_product(NewProduct("K", "Kettle", None, (), 5))
+    assert shop.runtime.link_waiting(shop.store_id, KETTLE, "K") == 2
+    shop.work()
+    assert tasks(shop) == []
+    assert len(shop.host_orders()) == 2
+
+
+def test_an_order_that_keeps_failing_is_a_task_and_can_be_tried_at_once(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.sandbox.faults(
+        [{"method": "GET", "path": f"/retailer/orders/{order_id}", "status": 500, "when": "before"}]
+    )
+    shop.import_orders()
+    assert tasks(shop) == []
+    shop.pass_time(400, steps=8)
+    (task,) = tasks(shop)
+    assert (task.kind, task.number) == (attention.UNREADABLE, 1)
+
+    shop.sandbox.faults([])
+    assert shop.runtime.read_failed_again(shop.store_id, task.row_id) == 1
+    shop.work()
+    assert tasks(shop) == []
+    assert shop.host_order(order_id)
+
+
+def test_orders_that_bol_cancels_within_a_day_are_one_task(shop: Shop) -> None:
+    shop.connect()
+    orders = [shop.order((KETTLE, 1)) for _ in range(2)]
+    shop.import_orders()
+    today = shop.clock.now().date()
+    set_all(BolOrder, cancels_on=today + timedelta(days=3))
+    assert tasks(shop) == []
+    set_all(BolOrder, cancels_on=today)
+    (task,) = tasks(shop)
+    assert (task.kind, task.number) == (attention.CANCELS, 2)
+
+    for order_id in orders:
+        shop.ship_elsewhere(order_id)
+    shop.import_orders()
+    assert tasks(shop) == []
+
+
+def test_a_refused_sign_in_needs_a_person_and_a_lost_line_does_not(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    shop.sandbox.faults([{"path": "/retailer/orders", "status": 503, "when": "before"}])
+    shop.pass_time(600)
+    assert tasks(shop) == []
+
+    shop.sandbox.faults([{"path": "/token", "status": 401, "when": "before"}])
+    shop.pass_time(600)
+    (task,) = tasks(shop)
+    assert (task.kind, task.about) == (attention.PROBLEM, "sign-in")
+    since = task.since
+    shop.pass_time(600)
+    assert [task.since for task in tasks(shop)] == [since]
+
+    shop.sandbox.faults([])
+    shop.pass_time(1200)
+    assert tasks(shop) == []
+
+
+def test_a_secret_that_cannot_be_read_needs_a_person(shop: Shop) -> None:
+    shop.connect()
+    set_all(Store, client_secret="not encrypted by any key")
+    shop.pass_time(120)
+    assert [task.about for task in tasks(shop)] == ["key"]
+
+
+def test_the_guard_asks_once_for_all_its_offers(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    set_all(Offer, held_at=shop.clock.now())
+    (task,) = tasks(shop)
+    assert (task.kind, task.number, task.decisions) == (attention.GUARD, 3, 1)
+
+
+def test_a_run_that_failed_is_a_task_until_the_next_one(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    set_all(Run, state=RunState.FAILED, finished_at=shop.clock.now())
+    (task,) = [task for task in tasks(shop) if task.about == "product import"]
+    assert task.kind == attention.RUN
+    shop.runtime.import_products(shop.store_id)
+    assert tasks(shop) == []
+
+
+def test_stock_that_fails_again_and_again_is_one_task(shop: Shop) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    set_all(Offer, dirty_version=Offer.dirty_version + 1, attempts=5, error="bol is away.")
+    (task,) = tasks(shop)
+    assert (task.kind, task.number) == (attention.STOCK, 3)
+
+
+def test_a_look_takes_as_many_statements_however_much_waits(shop: Shop) -> None:
+    shop.connect(import_products=False)
+    shop.order((KETTLE, 1))
+    shop.import_orders()
+    few = _statements(shop)
+    for _ in range(5):
+        shop.order((KETTLE, 1), (TOASTER, 1))
+    shop.import_orders()
+    assert _statements(shop) == few
+
+
+def _statements(shop: Shop) -> int:
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        assert kinds(shop)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    return len([statement for statement in seen if statement.startswith("SELECT")])
