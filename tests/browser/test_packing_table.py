@@ -40,15 +40,27 @@ def open_picklist(window: Window, order_id: str) -> None:
     row_of(window.page, order_id).get_by_role("link").first.click()
 
 
+def whole(pdf: bytes) -> None:
+    """Follow a PDF as a reader does: from its end to the table of its objects, and from there to each of them."""
+    assert pdf.startswith(b"%PDF-1.") and pdf.rstrip().endswith(b"%%EOF")
+    table = pdf[int(pdf.rsplit(b"startxref", 1)[1].split()[0]) :]
+    assert table.startswith(b"xref")
+    entries = re.findall(rb"(\d{10}) \d{5} n", table)
+    assert len(entries) > 3
+    for number, offset in enumerate(entries, start=1):
+        assert pdf[int(offset) :].startswith(f"{number} 0 obj".encode())
+    assert b"/Type /Page" in pdf
+
+
 def shipments(house: House, order_id: str) -> list[Any]:
     found = house.sandbox.state(SELLER)["shipments"]
     return [shipment for shipment in found if shipment["order"]["orderId"] == order_id]
 
 
 def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
-    house: House, packer: Window
+    house: House, packer: Window, open_window: OpenWindow
 ) -> None:
-    order_id, (pan, _board) = order(house, [{"ean": PAN, "quantity": 1}, {"ean": BOARD, "quantity": 1}])
+    order_id, (pan, board) = order(house, [{"ean": PAN, "quantity": 1}, {"ean": BOARD, "quantity": 1}])
     open_picklist(packer, order_id)
     page = packer.page
     page.get_by_role("link", name="Check with the shop").click()
@@ -84,6 +96,32 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     packer.look("picklists")
     assert shipments(house, order_id) == []
 
+    # The packer puts the pan back, the chief takes it off the order, and the rest goes its way.
+    row_of(page, order_id).get_by_role("link").first.click()
+    page.get_by_role("button", name="−1 PAN-24-R").click()
+    chief = open_window()
+    chief.log_in("admin", house.password())
+    chief.menu("Orders")
+    row_of(chief.page, order_id).get_by_role("link").first.click()
+    chief.look("order")
+    pan_line = row_of(chief.page, "PAN-24-R")
+    pan_line.get_by_text("Take off", exact=True).click()
+    chief.look("taking-off")
+    pan_line.get_by_role("button", name="Take off the order").click()
+    expect(chief.page.get_by_text("Taken off.")).to_be_visible()
+    expect(chief.page.locator("#marks")).not_to_contain_text("Do not ship it.", timeout=60_000)
+    chief.look("taken-off")
+    page.reload()
+    expect(page.locator(".host-count")).to_have_text("1 / 1")
+    page.get_by_label("Carrier").select_option("postnl")
+    page.get_by_label("Tracking code").fill("3SREST0001")
+    page.get_by_role("button", name="Close picklist").click()
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
+    confirmed(packer, order_id)
+    packer.look("rest-confirmed")
+    (shipment,) = shipments(house, order_id)
+    assert [item["orderItemId"] for item in shipment["shipmentItems"]] == [board]
+
 
 def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House, packer: Window) -> None:
     order_id, _ = order(house, [{"ean": LAMP, "quantity": 1, "distributionParty": "BOL"}])
@@ -104,7 +142,7 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     expect(page.locator("#labels")).to_contain_text(f"PostNL {label['trackAndTrace']}")
     pdf = page.request.get(packer.url + str(print_label.get_attribute("href")))
     assert pdf.headers["content-type"] == "application/pdf"
-    assert pdf.body().startswith(b"%PDF-")
+    whole(pdf.body())
     assert label["trackAndTrace"].encode() in pdf.body()
 
     page.get_by_role("button", name="Close picklist").click()

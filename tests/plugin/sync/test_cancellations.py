@@ -185,6 +185,29 @@ def test_the_packer_is_stopped_at_closing_by_what_bol_cancelled_meanwhile(shop: 
     assert "Cancelled at bol" in answer.objections[0]
 
 
+@pytest.mark.parametrize("may_overrule", [False, True])
+def test_the_packer_is_told_which_items_and_may_ship_all_the_same_only_where_the_setting_says_so(
+    shop: Shop, may_overrule: bool
+) -> None:
+    shop.connect(overrule_at_closing=may_overrule)
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    kettles, _toaster = item_ids(shop, order_id)
+    shop.sandbox.request_cancellation(order_id, [kettles])
+    answer = shop.runtime.closing_answer(shop.picklist_id(order_id), 2.0)
+    assert answer is not None
+    assert answer.objections == ("The customer asks to cancel: 2 × Kettle.",)
+    assert answer.may_overrule is may_overrule
+
+
+def test_nobody_is_asked_at_closing_where_the_setting_says_so(shop: Shop) -> None:
+    shop.connect(check_at_closing=False)
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.sandbox.cancel(order_id)
+    assert shop.runtime.closing_answer(shop.picklist_id(order_id), 2.0) is None
+
+
 def test_what_bol_could_not_be_asked_at_closing_is_looked_at_in_a_job(shop: Shop) -> None:
     # No import finds it, and no shipment is refused.
     shop.connect(import_orders=True, send_shipments=False)

@@ -114,6 +114,33 @@ def test_a_label_tells_until_when_its_parcel_must_be_handed_over(via_bol: Shop, 
     assert after.astimezone(AMSTERDAM).hour == 19
 
 
+def test_what_does_not_fit_one_label_goes_with_two(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    items = [{"ean": ean, "quantity": 1, "distributionParty": "BOL"} for ean in (KETTLE, TOASTER)]
+    shop.order_id = shop.sandbox.place_order("seller", items)["orderId"]
+    shop.work()
+    picklist_id = shop.picklist_id(shop.order_id)
+    for line in shop.picklist_lines(picklist_id):
+        with transaction():
+            label_options.request(
+                shop.host, picklist_id, {line.order_line_id: 1}, label_options.RECOMMENDED, "ann"
+            )
+    shop.pass_time(20, steps=5)
+    assert states(shop) == [EffectState.CONFIRMED] * 2
+    with transaction():
+        picking.pick_all(picklist_id)
+        lines = picking.lock_picklist(picklist_id).lines
+        parcels = [
+            NewParcel("", "", host_labels.pieces_by_picklist_line(label, lines), label_id=label.id)
+            for label in host_labels.unused(picklist_id)
+        ]
+        picking.close_picklist(picklist_id, parcels, who="ann")
+    shop.pass_time(20, steps=5)
+    at_bol = shop.shipments_at_bol()
+    assert {one["transport"]["shippingLabelId"] for one in at_bol} == {label.ref for label in shop.all(Label)}
+    assert [len(one["shipmentItems"]) for one in at_bol] == [1, 1]
+
+
 def test_a_double_click_buys_one_label(via_bol: Shop) -> None:
     buy(via_bol)
     with pytest.raises(HostError, match="bought already"):

@@ -11,9 +11,11 @@ from host_app.db import transaction
 from host_app.models import EventDelivery
 from host_app.services import picking
 from host_app.services.picking import NewParcel
+from host_app.services.stock import adjust_stock
 from plugin.connector import BolClient
 from plugin.models import EffectState, ShipmentEffect
 from plugin.settings import DEFAULT_CARRIERS
+from plugin.sync import shipments
 from plugin.sync.panels import order_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -98,6 +100,41 @@ def test_items_of_one_parcel_go_in_one_request(packed: Shop) -> None:
     packed.pass_time(5)
     assert len(packed.writes(SHIPMENTS)) == 1
     assert states(packed) == [EffectState.CONFIRMED] * 2
+
+
+def test_a_parcel_of_more_items_than_bol_takes_at_once_goes_in_several_requests(
+    packed: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipments, "MAX_ITEMS", 1)
+    order_id = packed.order((KETTLE, 1), (TOASTER, 1))
+    packed.import_orders()
+    packed.close(order_id)
+    packed.pass_time(20, steps=5)
+    assert len(packed.writes(SHIPMENTS)) == 2
+    assert states(packed) == [EffectState.CONFIRMED] * 2
+    assert shipped(packed) == 2
+
+
+def test_an_order_that_goes_in_two_picklists_is_confirmed_as_each_is_closed(packed: Shop) -> None:
+    product_id = packed.offer(KETTLE).product_id
+    with transaction():
+        adjust_stock(product_id, packed.warehouse, set_to=4, reason="test", who="ann")
+    # Two are on the picklist of the other order.
+    order_id = packed.order((KETTLE, 3))
+    packed.import_orders()
+    packed.close(order_id, "dhl", "FIRST")
+    packed.pass_time(20, steps=5)
+    assert shipped(packed) == 2
+    with transaction():
+        adjust_stock(product_id, packed.warehouse, change=5, reason="test", who="ann")
+    packed.work()
+    packed.close(order_id, "dhl", "SECOND")
+    packed.pass_time(20, steps=5)
+    assert [(effect.quantity, effect.state) for effect in packed.effects()] == [
+        (2, EffectState.CONFIRMED),
+        (1, EffectState.CONFIRMED),
+    ]
+    assert [one["transport"]["trackAndTrace"] for one in packed.shipments_at_bol()] == ["FIRST", "SECOND"]
 
 
 def test_nothing_is_sent_while_send_shipments_is_off(packed: Shop) -> None:

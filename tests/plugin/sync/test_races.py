@@ -1,0 +1,96 @@
+"""Two at the same moment: packer and acceptance, two workers at one import; each thing happens once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from host_app import jobs
+from host_app.db import db, transaction
+from host_app.plugin_api import HostError
+from host_app.services import picking
+from host_app.services.picking import NewParcel
+from plugin.jobs.wakes import wake_for
+from plugin.models import CancellationEffect
+from plugin.sync.due import ORDERS
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+ROUNDS = 6
+
+
+def at_once(shop: Shop, *deeds: Callable[[], None]) -> list[str]:
+    """Do these in threads, as close to each other as can be; return what each was refused for, or ""."""
+    ready = threading.Barrier(len(deeds))
+    told = [""] * len(deeds)
+
+    def do(number: int, deed: Callable[[], None]) -> None:
+        with shop.app.app_context():
+            ready.wait(10)
+            try:
+                deed()
+            except HostError as error:
+                told[number] = str(error)
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=do, args=pair) for pair in enumerate(deeds)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return told
+
+
+def test_of_packer_and_acceptance_at_once_one_wins_and_the_other_is_told(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_ids = [shop.order((KETTLE, 1)) for _ in range(ROUNDS)]
+    shop.work()
+    for order_id in order_ids:
+        shop.sandbox.request_cancellation(order_id)
+    shop.import_orders()
+    for order_id in order_ids:
+        row_id, picklist_id = shop.bol_order(order_id).id, shop.picklist_id(order_id)
+
+        def pack(picklist_id: int = picklist_id) -> None:
+            with transaction():
+                picking.pick_all(picklist_id)
+                picking.close_picklist(picklist_id, [NewParcel("dhl", "A1")], who="ann")
+
+        def accept(row_id: int = row_id) -> None:
+            shop.runtime.accept_request(shop.store_id, row_id, "bob")
+
+        packer, acceptance = at_once(shop, pack, accept)
+        if packer:
+            assert "being accepted at bol" in packer
+            assert not acceptance
+        else:
+            assert "the packer was first" in acceptance
+    shop.pass_time(30, steps=5)
+    cancelled = {effect.order_id for effect in shop.all(CancellationEffect)}
+    for order_id in order_ids:
+        accepted = shop.bol_order(order_id).id in cancelled
+        assert shop.host_order(order_id).state == ("cancelled" if accepted else "completed")
+    assert len(shop.effects()) == ROUNDS - len(cancelled)
+    assert all(effect.state == "confirmed" for effect in shop.effects())
+
+
+def test_an_import_that_several_workers_begin_at_once_brings_each_order_in_once(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    order_ids = [shop.order((KETTLE, 1), (TOASTER, 1), force=True) for _ in range(30)]
+    shop.runtime.import_orders(shop.store_id)
+    wake = wake_for(ORDERS, shop.store_id)
+
+    def run() -> None:
+        jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+
+    at_once(shop, *[run] * 4)
+    shop.work()
+    assert sorted(order.reference for order in shop.host_orders()) == sorted(order_ids)
+    assert details_read(shop) == sorted(order_ids)
+
+
+def details_read(shop: Shop) -> Sequence[str]:
+    """Return the orders whose details bol was asked for, each as often as that was."""
+    paths = [call["path"] for call in shop.sandbox.calls() if call["method"] == "GET"]
+    return sorted(path.rpartition("/")[2] for path in paths if path.startswith("/retailer/orders/"))
