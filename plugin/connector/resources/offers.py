@@ -51,9 +51,15 @@ class Offers:
 
         `amount`: 0 to 999 pieces (v10's maximum; v11 names none). With `managed_by_retailer` bol subtracts only
         orders placed after this call, without it all open orders. The amount is absolute: sending it again after
-        an OutcomeUnknown does no harm.
+        an OutcomeUnknown does no harm. Raises MalformedAnswer for something that is not of bol, such as a page of an
+        intermediary.
         """
         if isinstance(amount, bool) or not 0 <= amount <= MAX_STOCK:
             raise ValueError(f"stock is 0 to {MAX_STOCK} pieces")
         body = {"stock": {"amount": amount, "managedByRetailer": managed_by_retailer}}
-        self._caller.call(routes.PATCH_OFFER, values={"offer-id": offer_id}, body=body, deadline=deadline)
+        answer = self._caller.call(
+            routes.PATCH_OFFER, values={"offer-id": offer_id}, body=body, deadline=deadline
+        )
+        if answer.body.strip():
+            # bol answers 204, without a body; a process status, as v10 did, would do as well.
+            answer.json()

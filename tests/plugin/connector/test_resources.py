@@ -298,6 +298,14 @@ def test_stock_is_set_and_read_back(bol: Bol) -> None:
         bol.client.offers.get(UNKNOWN_OFFER)
 
 
+def test_a_page_of_an_intermediary_does_not_mean_that_stock_was_set(bol: Bol) -> None:
+    before = bol.client.offers.get(bol.offers[EAN]).amount
+    bol.sandbox.faults([{"method": "PATCH", "path": "*", "status": 200, "body": "<html>Maintenance</html>"}])
+    with pytest.raises(MalformedAnswer):
+        bol.client.offers.set_stock(bol.offers[EAN], 3, managed_by_retailer=True)
+    assert bol.client.offers.get(bol.offers[EAN]).amount == before
+
+
 def test_the_catalogue_gives_a_title_or_none(bol: Bol) -> None:
     assert bol.client.catalog.title(EAN) == "A kettle"
     assert bol.client.catalog.title("4006381333931") is None
