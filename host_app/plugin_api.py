@@ -690,8 +690,11 @@ class HostPort(Protocol):
     def release_order(self, order_id: int, key: str) -> None:
         """End a hold and take its mark away. An order that a person paused stays paused."""
 
-    def erase_addresses(self, source: str, done_before: datetime) -> int:
-        """Blank names and addresses of a source's orders completed or cancelled before a moment; return how many."""
+    def erase_addresses(self, source: str, done_before: datetime, most: int = 1000) -> int:
+        """Blank names and addresses of a source's orders completed or cancelled before a moment, and labels with them.
+
+        So many orders at most in one transaction; returns how many, and fewer than ``most`` are the last.
+        """
 
     def picklist(self, picklist_id: int) -> PicklistView | None:
         """Return a picklist with its parcels as they are now."""

@@ -122,8 +122,8 @@ class Host:
     def release_order(self, order_id: int, key: str) -> None:
         orders.release_order(order_id, key)
 
-    def erase_addresses(self, source: str, done_before: datetime) -> int:
-        return orders.erase_addresses(source, done_before)
+    def erase_addresses(self, source: str, done_before: datetime, most: int = 1000) -> int:
+        return orders.erase_addresses(source, done_before, most)
 
     def picklist(self, picklist_id: int) -> PicklistView | None:
         return picking.picklist_view(picklist_id)

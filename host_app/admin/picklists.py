@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flask import Response as FlaskResponse
-from flask import current_app, flash, redirect, request, url_for
+from flask import abort, current_app, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -127,6 +127,9 @@ class PicklistsView(HostView):
                 .options(undefer(Label.pdf))
             )
         )
+        if not label.pdf:
+            # Erased with the address that it showed.
+            abort(404)
         return FlaskResponse(
             label.pdf,
             mimetype="application/pdf",

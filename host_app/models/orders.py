@@ -21,7 +21,14 @@ class Order(Base):
     __table_args__ = (
         UniqueConstraint("source", "reference"),
         Index("ix_customer_order_state_deadline", "state", "deadline"),
-        Index("ix_customer_order_done", "source", "completed_at"),
+        # Few of all orders: those whose addresses are still to be erased.
+        Index(
+            "ix_customer_order_done",
+            "source",
+            "completed_at",
+            sqlite_where=text("delivery IS NOT NULL"),
+            postgresql_where=text("delivery IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import selectinload
 
 from host_app.db import current_session, insert_if_absent, utcnow
 from host_app.events import emit
-from host_app.models import Order, OrderLine, OrderMark, Picklist, PicklistLine, Stock
+from host_app.models import Label, Order, OrderLine, OrderMark, Picklist, PicklistLine, Stock
 from host_app.models.picking import PicklistState
 from host_app.plugin_api import (
     AcceptedOrder,
@@ -404,19 +404,24 @@ def set_deadline(order_id: int, deadline: datetime) -> None:
     current_session().execute(update(Order).where(Order.id == order_id).values(deadline=deadline))
 
 
-def erase_addresses(source: str, done_before: datetime) -> int:
-    """Blank names and addresses of a source's orders that were completed or cancelled before a moment."""
-    erased = current_session().execute(
-        update(Order)
+def erase_addresses(source: str, done_before: datetime, most: int = 1000) -> int:
+    """Blank names and addresses of a source's orders that were completed or cancelled before a moment, and the labels
+    that show them; so many orders at most. Return how many."""
+    session = current_session()
+    ids = session.scalars(
+        select(Order.id)
         .where(
             Order.source == source,
             Order.state.in_((OrderState.COMPLETED, OrderState.CANCELLED)),
             Order.completed_at < done_before,
             Order.delivery.is_not(None),
         )
-        .values(delivery=None, billing=None)
-    )
-    return int(erased.rowcount)  # type: ignore[attr-defined]
+        .limit(most)
+    ).all()
+    of_these = select(Picklist.id).where(Picklist.order_id.in_(ids))
+    session.execute(update(Label).where(Label.picklist_id.in_(of_these)).values(pdf=b""))
+    session.execute(update(Order).where(Order.id.in_(ids)).values(delivery=None, billing=None))
+    return len(ids)
 
 
 def order_views(order_ids: Iterable[int]) -> Mapping[int, OrderView]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import Discrepancy, Run, RunState
+from plugin.sync.context import Context
 
 #: So many runs of a kind are kept per store, with what they found.
 KEPT = 30
+PRUNED_AT_ONCE = 1_000
 
 
 def stop(host: HostPort, store_id: int, run_id: int) -> None:
@@ -38,15 +40,36 @@ def running(host: HostPort, store_id: int, kind: str) -> Run | None:
 def prune(host: HostPort, store_id: int, kind: str) -> None:
     """Forget the oldest runs of a kind, with what they found. In a transaction."""
     session = host.session
-    old = session.scalars(
+    old = session.scalars(_old(store_id, kind)).all()
+    if old:
+        session.execute(delete(Discrepancy).where(Discrepancy.run_id.in_(old)))
+        session.execute(delete(Run).where(Run.id.in_(old)))
+
+
+def prune_in_parts(ctx: Context) -> None:
+    """Forget the oldest runs of every kind, some rows in each transaction."""
+    with ctx.host.reading() as session:
+        kinds = session.scalars(select(Run.kind).where(Run.store_id == ctx.store_id).distinct()).all()
+        old = [run_id for kind in kinds for run_id in session.scalars(_old(ctx.store_id, kind))]
+    for run_id in old:
+        while not ctx.lease.slice_over():
+            with ctx.host.transaction() as session:
+                found = session.scalars(
+                    select(Discrepancy.id).where(Discrepancy.run_id == run_id).limit(PRUNED_AT_ONCE)
+                ).all()
+                if not found:
+                    session.execute(delete(Run).where(Run.id == run_id))
+                    break
+                session.execute(delete(Discrepancy).where(Discrepancy.id.in_(found)))
+
+
+def _old(store_id: int, kind: str) -> Select[int]:
+    return (
         select(Run.id)
         .where(Run.store_id == store_id, Run.kind == kind, Run.state != RunState.RUNNING)
         .order_by(Run.id.desc())
         .offset(KEPT)
-    ).all()
-    if old:
-        session.execute(delete(Discrepancy).where(Discrepancy.run_id.in_(old)))
-        session.execute(delete(Run).where(Run.id.in_(old)))
+    )
 
 
 def share_done(run: Run, done: int) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from host_app import events, leases, schedule
+from host_app import events, leases, pruning, schedule
 from host_app.db import db, reading, transaction, utcnow
 from host_app.models import EventDelivery, LeaseRow, Schedule
 from host_app.plugin_api import OrderImport, Wake
@@ -94,9 +94,9 @@ def test_a_plugin_that_fails_keeps_nobody_else_from_what_is_due(
 ) -> None:
     with running(make_app) as probe:
         probe.due_wakes = None  # type: ignore[assignment]
-        assert schedule.tick(utcnow()) == [events.dispatch_wake("probe")]
+        assert schedule.tick(utcnow()) == [events.dispatch_wake("probe"), pruning.PRUNE]
         monkeypatch.setattr(Probe, "due", property(lambda self: 1 / 0))
-        assert schedule.tick(utcnow()) == [events.dispatch_wake("probe")]
+        assert schedule.tick(utcnow()) == [events.dispatch_wake("probe"), pruning.PRUNE]
 
 
 def test_backorders_whose_stock_has_arrived_are_woken(app: Flask) -> None:

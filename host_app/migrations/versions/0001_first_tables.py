@@ -127,7 +127,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('customer_order', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_customer_order_created_at'), ['created_at'], unique=False)
-        batch_op.create_index('ix_customer_order_done', ['source', 'completed_at'], unique=False)
+        batch_op.create_index('ix_customer_order_done', ['source', 'completed_at'], unique=False, sqlite_where=sa.text('delivery IS NOT NULL'), postgresql_where=sa.text('delivery IS NOT NULL'))
         batch_op.create_index('ix_customer_order_state_deadline', ['state', 'deadline'], unique=False)
 
     op.create_table('stock',
