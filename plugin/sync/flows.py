@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from plugin.models import EffectState, Run, RunState, ShipmentEffect, Store
+from plugin.models import Run, RunState, ShipmentEffect, Store
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.stock_check import KIND as CHECK
 from plugin.sync.sweep import KIND as SWEEP
@@ -23,12 +23,7 @@ def last_good_runs(session: Any, store: Store) -> Mapping[str, datetime | None]:
             .group_by(Run.kind)
         ).all()
     )
-    newest = (
-        select(ShipmentEffect.settled_at)
-        .where(ShipmentEffect.store_id == store.id, ShipmentEffect.state == EffectState.CONFIRMED)
-        .order_by(ShipmentEffect.id.desc())
-        .limit(1)
-    )
+    newest = select(func.max(ShipmentEffect.settled_at)).where(ShipmentEffect.store_id == store.id)
     return {
         "orders": store.orders_read_at,
         "products": ended.get(IMPORT),

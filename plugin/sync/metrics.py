@@ -17,11 +17,12 @@ from plugin.models import (
     BolOrder,
     BolOrderState,
     EffectState,
+    HourlyCount,
     Offer,
-    ShipmentEffect,
     Store,
     StoreState,
 )
+from plugin.sync.counters import SHIPMENTS
 from plugin.sync.dirty import in_need
 from plugin.sync.flows import last_good_runs
 from plugin.sync.owed import EFFECTS, find_owed
@@ -29,9 +30,6 @@ from plugin.sync.owed import EFFECTS, find_owed
 RECENT = timedelta(minutes=5)
 #: No store makes more calls in that time; older ones are not looked at.
 MOST_CALLS = 20_000
-#: Shipments of the newest so many that were confirmed within the hour tell how long that takes.
-MOST_SHIPMENTS = 1_000
-CONFIRMED_WITHIN = timedelta(hours=1)
 #: States in which an effect is not done with.
 OPEN = (
     EffectState.WANTED,
@@ -80,7 +78,9 @@ def _gauges() -> dict[str, _Gauge]:
             "Calls that bol refused as too many (429) in the last five minutes", ()
         ),
         "budget_used_ratio": _Gauge("Share of a limit of bol that was used in the last minutes", ("limit",)),
-        "confirmation_seconds_mean": _Gauge("From closing to bol's confirmation, over the last hour", ()),
+        "confirmation_seconds_mean": _Gauge(
+            "From closing to bol's confirmation, in this hour and the last", ()
+        ),
         "confirmation_seconds_max": _Gauge("The longest of these", ()),
         "last_good_run_timestamp_seconds": _Gauge("When a flow last came to its end; 0 is never", ("flow",)),
     }
@@ -144,17 +144,13 @@ def _calls(session: Any, store_id: int, now: datetime) -> Iterator[_Sample]:
 
 
 def _confirmations(session: Any, store_id: int, now: datetime) -> Iterator[_Sample]:
-    newest = (
-        select(ShipmentEffect.created_at, ShipmentEffect.settled_at)
-        .where(ShipmentEffect.store_id == store_id, ShipmentEffect.state == EffectState.CONFIRMED)
-        .order_by(ShipmentEffect.id.desc())
-        .limit(MOST_SHIPMENTS)
-    )
-    took = [
-        (settled - created).total_seconds()
-        for created, settled in session.execute(newest)
-        if settled is not None and settled >= now - CONFIRMED_WITHIN
-    ]
-    if took:
-        yield "confirmation_seconds_mean", (), sum(took) / len(took)
-        yield "confirmation_seconds_max", (), max(took)
+    """Yield what this hour and the one before it counted."""
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    count, total, most = session.execute(
+        select(func.sum(HourlyCount.count), func.sum(HourlyCount.total), func.max(HourlyCount.most)).where(
+            HourlyCount.store_id == store_id, HourlyCount.name == SHIPMENTS, HourlyCount.hour >= hour
+        )
+    ).one()
+    if count:
+        yield "confirmation_seconds_mean", (), total / count
+        yield "confirmation_seconds_max", (), most
