@@ -121,6 +121,15 @@ class Visitor:
         self._post(f"/admin/products/{number % OFFERS + 1}/adjust", form)
         return (time.perf_counter() - began) * 1000
 
+    def look(self, path: str) -> float:
+        """Open a page; return the milliseconds it took."""
+        began = time.perf_counter()
+        answer = self._session.get(self._url + path, allow_redirects=False, timeout=30)
+        taken = (time.perf_counter() - began) * 1000
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path} answered {answer.status_code}")
+        return taken
+
     def _post(self, path: str, form: Mapping[str, object]) -> None:
         answer = self._session.post(self._url + path, data=form, allow_redirects=False, timeout=30)
         if answer.status_code != 302:

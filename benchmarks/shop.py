@@ -154,7 +154,11 @@ class Shop:
 @contextmanager
 def shop(*, offers: int) -> Iterator[Shop]:
     """Yield a warehouse that has a product for each of so many offers; everything is gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder, _redis(Path(folder)) as redis_url, _sandbox() as sandbox:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        redis_server(Path(folder)) as redis_url,
+        _sandbox() as sandbox,
+    ):
         os.environ[SANDBOX_VARIABLE] = sandbox.url
         environment = {"HOST_INSTANCE": folder, "REDIS_URL": redis_url}
         app = create_app(config.load(environment))
@@ -226,7 +230,7 @@ def _process(running: Shop, command: str) -> Iterator[None]:
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[str]:
+def redis_server(folder: Path) -> Iterator[str]:
     server = ValkeyServer(data_dir=folder / "redis", config={"save": ""})
     server.start()
     try:
