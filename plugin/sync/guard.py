@@ -97,6 +97,19 @@ def hold(ctx: Context, rows: Collection[Offer]) -> None:
     )
 
 
+def end_if_over(ctx: Context, store: Store) -> None:
+    """Where nothing is held any more, as what was has stock again, nobody need be asked. Opens a transaction of its own."""
+    if store.guard_stopped_at is None:
+        return
+    with ctx.host.transaction() as session:
+        # Locked first, so that it is not being stopped anew meanwhile.
+        session.execute(select(Store.id).where(Store.id == ctx.store_id).with_for_update(key_share=True))
+        held = select(Offer.id).where(*_active(ctx.store_id), Offer.held_at.is_not(None)).limit(1)
+        if session.scalar(held) is None:
+            session.execute(update(Store).where(Store.id == ctx.store_id).values(guard_stopped_at=None))
+            ctx.settle("guard")
+
+
 def _active(store_id: int) -> list[Any]:
     """Return the conditions of a store's offers that are ours to update."""
     return [
@@ -129,3 +142,4 @@ def _release(host: HostPort, store_id: int, **values: Any) -> None:
     held = (Offer.store_id == store_id, Offer.held_at.is_not(None))
     if not change_offers(session, *held, held_at=None, **values):
         raise HostError("No offer is held back any more.")
+    host.settle_notices(f"bol:{store_id}:guard")

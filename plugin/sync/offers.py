@@ -51,6 +51,7 @@ def record_offers(ctx: Context, offers: Sequence[connector.Offer], asked_at: dat
             changes |= at_bol | {"dirty_version": row.dirty_version + 1}
             if _is_ordered(offer):
                 changes["ordered_version"] = row.dirty_version + 1
+            ctx.settle(f"offer-gone:{offer.offer_id}")
         if changes:
             session.execute(update(Offer).where(Offer.id == row.id).values(seen_at=now, **changes))
         else:

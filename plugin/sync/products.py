@@ -16,6 +16,7 @@ from plugin import connector
 from plugin.connector import BadRequest, BolError, routes
 from plugin.models import Offer, OfferLink, OfferState, Run, RunState, Store
 from plugin.settings import StoreSettings
+from plugin.sync import runs
 from plugin.sync.context import CALL_SECONDS, Context, is_active
 from plugin.sync.dirty import change_offers
 from plugin.sync.eans import problem
@@ -158,6 +159,7 @@ def start_import(host: HostPort, store_id: int) -> None:
         .values(begun)
     )
     if not restarted.rowcount:
+        runs.prune(host, store_id, KIND)
         session.add(Run(store_id=store_id, kind=KIND, state=RunState.RUNNING, **begun))
 
 

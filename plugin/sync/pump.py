@@ -20,7 +20,7 @@ from plugin.sync.amounts import amounts
 from plugin.sync.context import CALL_SECONDS, Context, is_active
 from plugin.sync.dirty import change_offers, in_need, lock_offers, ready
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.guard import Guard, empties, hold
+from plugin.sync.guard import Guard, empties, end_if_over, hold
 from plugin.sync.order_list import is_fresh, put_off, read_fresh, spacing
 from plugin.sync.parallel import in_flight
 
@@ -121,6 +121,7 @@ class _Pump:
                     left = self._work(pool)
             finally:
                 self._stopping = True
+        end_if_over(ctx, self._store())
         if self._down is None:
             ctx.clear_problem()
             return left
@@ -364,6 +365,8 @@ class _Pump:
             for push, error in made:
                 if error is not None:
                     self._failed(session, push, error, now)
+                elif push.attempts >= TELL_AFTER:
+                    ctx.settle(f"stock-failed:{push.offer_id}")
             _rest(session, [push.row_id for push, _ in made])
             for push, error in made:
                 if error is None:

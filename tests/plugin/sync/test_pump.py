@@ -9,6 +9,7 @@ import pytest
 
 from host_app import events, jobs
 from host_app.db import transaction
+from host_app.models import Notification
 from host_app.plugin_api import HostError
 from host_app.plugins import plugins
 from host_app.services.stock import adjust_stock
@@ -81,6 +82,11 @@ def before_call(monkeypatch: pytest.MonkeyPatch, method: str, act: Callable[[], 
         return real(client, route, **more)
 
     monkeypatch.setattr(BolClient, "call", call)
+
+
+def unread(shop: Shop) -> list[str]:
+    """Return what people are still to be told."""
+    return [row.title for row in shop.all(Notification, Notification.read_at.is_(None))]
 
 
 def list_reads(shop: Shop) -> int:
@@ -245,6 +251,21 @@ def test_an_order_that_one_store_has_only_found_lowers_what_another_store_offers
 # what goes first, and what is in doubt
 
 
+def test_people_are_told_of_an_offer_that_cannot_be_sent_until_it_is(shop: Shop) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    path = f"/retailer/offers/{shop.offer(KETTLE).offer_id}"
+    shop.sandbox.faults([{"method": "PATCH", "path": path, "when": "before", "status": 500}])
+    stock(shop, KETTLE, 19)
+    shop.pass_time(4 * 3600, steps=30)
+    (notice,) = unread(shop)
+    assert KETTLE in notice
+    shop.sandbox.faults([])
+    shop.pass_time(2 * 3600, steps=10)
+    assert shop.amount_at_bol(KETTLE) == 19
+    assert unread(shop) == []
+
+
 def test_what_is_nearly_sold_out_goes_first(
     big_shop: Shop, sent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,7 +380,9 @@ def test_send_anyway_sends_what_was_stopped(big_shop: Shop) -> None:
     for ean in MANY[:4]:
         stock(big_shop, ean, 0)
     big_shop.work()
+    assert len(unread(big_shop)) == 1
     big_shop.runtime.send_zeros_anyway(big_shop.store_id)
+    assert unread(big_shop) == []
     big_shop.work()
     assert amounts_at_bol(big_shop) == [0, 0, 0, 0, 50]
     with pytest.raises(HostError):
@@ -386,6 +409,7 @@ def test_a_stopped_offer_that_has_stock_again_is_sent_without_a_person(big_shop:
         stock(big_shop, ean, 9)
     big_shop.work()
     assert amounts_at_bol(big_shop) == [9, 9, 9, 9, 50]
+    assert (unread(big_shop), big_shop.store().guard_stopped_at) == ([], None)
 
 
 def test_a_second_mistake_is_told_again(big_shop: Shop) -> None:

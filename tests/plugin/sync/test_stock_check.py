@@ -19,6 +19,7 @@ from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Shop
 from tests.plugin.portal import add_at_bol, remove_at_bol, set_at_bol
 from tests.plugin.queries import counted_queries
+from tests.plugin.sync.test_pump import unread
 
 MUG = "8710103934509"
 
@@ -227,6 +228,18 @@ def test_an_offer_that_came_back_is_listed_again(sending: Shop) -> None:
     assert report(sending, check(sending)) == {TOASTER: ("new offer", "marked for sending")}
     assert sending.offer(TOASTER).state == "listed"
     assert sending.amount_at_bol(TOASTER) == 10
+
+
+def test_that_an_offer_is_gone_is_over_once_it_is_back(sending: Shop) -> None:
+    path = f"/retailer/offers/{sending.offer(KETTLE).offer_id}"
+    sending.sandbox.faults([{"path": path, "when": "before", "status": 404}])
+    adjust(sending, KETTLE, -1)
+    sending.work()
+    assert [KETTLE in title for title in unread(sending)] == [True]
+    sending.sandbox.faults([])
+    check(sending)
+    assert sending.amount_at_bol(KETTLE) == 19
+    assert [title for title in unread(sending) if "gone" in title] == []
 
 
 def test_an_offer_that_a_person_keeps_out_is_not_compared(sending: Shop) -> None:
