@@ -198,8 +198,13 @@ class Shop:
         closed = self.person.submit(page, "/close(#|$)", **values)
         if what["impatient"] and "Closed by" not in closed.text:
             closed = self.person.submit(page, "/close(#|$)", **values)
+        overruling = [form for form in closed.forms if "overruled" in form.fields]
+        if overruling and what["determined"]:
+            closed.forms = overruling
+            closed = self.person.submit(closed, "/close(#|$)")
         if "Closed by" not in closed.text:
-            raise Refused(f"picklist {picklist} was not closed")
+            why = re.search("Not closed.{0,120}|What is picked.{0,40}|can't be .{0,60}", closed.text)
+            raise Refused(f"picklist {picklist} was not closed: {why[0] if why else closed.text[200:400]}")
         return f"picklist {picklist}"
 
     def _split(self, page: Page) -> dict[str, str]:

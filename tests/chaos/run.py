@@ -71,7 +71,9 @@ class Chaos:
         try:
             for number, step in enumerate(self.script.steps):
                 if number == FIRST_ORDERS and not self.script.early:
-                    self._until_quiet(None)
+                    placed = self.house.clock.now()
+                    self.shop.import_now()
+                    self._until_quiet(placed)
                     self._tell("the first orders are here")
                 time.sleep(step.wait)
                 self._step(step.kind, step.what, str(step))

@@ -68,7 +68,7 @@ def write(seed: int, steps: int = 60, database: str | None = None) -> Script:
         "confirm_after_minutes": dice.choice((0, 0, 0, 5)),
         "tracking_wait_minutes": dice.choice((0, 0, 10)),
         "safety_stock": dice.choice((0, 0, 2)),
-        "overrule_at_closing": dice.random() < 0.3,
+        "overrule_at_closing": dice.random() < 0.6,
         "guard_least": dice.choice((3, 100, 100)),
         "labels_for_all": dice.random() < 0.3,
     }
@@ -79,8 +79,8 @@ def write(seed: int, steps: int = 60, database: str | None = None) -> Script:
         "vvbNeedsLabel": dice.random() < 0.3,
         "latencyMs": dice.choice((0, 20, 100)),
     }
-    stocks = [dice.randint(0, 30) for _ in range(PRODUCTS)]
-    early = dice.random() < 0.4
+    stocks = [dice.choice((0, 2, 5, 10, 20, 30)) for _ in range(PRODUCTS)]
+    early = dice.random() < 0.25
     # The first orders come before the first harm.
     first = [Step(0.0, *_order(dice)) for _ in range(FIRST_ORDERS)]
     rest = [
@@ -95,10 +95,10 @@ def _step(dice: random.Random) -> tuple[str, dict[str, Any]]:
         return _harm(dice)
     kinds = {
         _order: 8,
-        _close: 14,
+        _close: 16,
         _stock: 5,
         _cancel_at_bol: 2,
-        _request: 2,
+        _request: 1,
         _pick: 2,
         _label: 2,
         _correct: 1,
@@ -114,11 +114,11 @@ def _order(dice: random.Random) -> tuple[str, dict[str, Any]]:
         {
             "product": product,
             "quantity": dice.choice((1, 1, 2, 3)),
-            "party": dice.choice(("RETAILER", "RETAILER", "BOL")),
+            "party": dice.choice(("RETAILER", "RETAILER", "RETAILER", "BOL")),
         }
         for product in dice.sample(range(PRODUCTS), dice.choice((1, 1, 2, 3)))
     ]
-    return "order", {"items": items, "logistics": dice.random() < 0.15, "force": dice.random() < 0.2}
+    return "order", {"items": items, "logistics": dice.random() < 0.15, "force": dice.random() < 0.3}
 
 
 def _close(dice: random.Random) -> tuple[str, dict[str, Any]]:
@@ -129,6 +129,7 @@ def _close(dice: random.Random) -> tuple[str, dict[str, Any]]:
         "parcels": dice.choice((1, 1, 1, 2)),
         "part": dice.random() < 0.2,
         "impatient": dice.random() < 0.15,
+        "determined": dice.random() < 0.6,
     }
 
 
