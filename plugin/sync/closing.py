@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from host_app.plugin_api import ClosingAnswer, HostPort
+from host_app.plugin_api import ClosingAnswer, HostPort, PicklistView
 from plugin.connector import BolClient, BolError, Deadline
 from plugin.models import BolOrder, Store, StoreState
 from plugin.settings import StoreSettings
@@ -19,12 +19,25 @@ NO_LABEL = "This order is sold with Shipping via bol, and no label of bol was bo
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """One item of the order here, in pieces. leaving: what has left, and what is about to.
+
+    imported: what the order line asked for; cancelled_before: by bol, before that; taken_off: here, by a person.
+    """
+
+    imported: int
+    cancelled_before: int
+    taken_off: int
+    leaving: int
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What must be asked of bol for a picklist: the order, and its items with the pieces cancelled before the import."""
+    """What must be asked of bol for a picklist: the order, and what of its items lies on the picklist."""
 
     store_id: int
     order_id: str
-    items: dict[str, int]
+    items: dict[str, Packed]
     may_overrule: bool
     label_missing: bool
 
@@ -50,10 +63,27 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
         return Question(
             store_id,
             row.order_id,
-            {item.order_item_id: item.cancelled_before_import for item in row.items if item.imported},
+            _packed(host, picklist, row),
             settings.overrule_at_closing,
             missing_label(host, picklist_id),
         )
+
+
+def _packed(host: HostPort, picklist: PicklistView, row: BolOrder) -> dict[str, Packed]:
+    """Return the items that are on the picklist. Before the first piece is picked, all of it is about to leave."""
+    view = host.order_views([picklist.order_id])[picklist.order_id]
+    lines = {line.external_ref: line for line in view.lines if line.order_line_id in picklist.pieces}
+    begun = any(line.picked for line in lines.values())
+    return {
+        item.order_item_id: Packed(
+            imported=item.imported,
+            cancelled_before=item.cancelled_before_import,
+            taken_off=line.cancelled,
+            leaving=line.shipped + (line.picked if begun else picklist.pieces[line.order_line_id]),
+        )
+        for item in row.items
+        if (line := lines.get(item.order_item_id)) is not None
+    }
 
 
 def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
@@ -70,16 +100,21 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
             warnings=("bol could not be asked whether this order was cancelled meanwhile.",),
             may_overrule=True,
         )
-    objections = []
+    objections, warnings = [], []
     for item in order.items:
-        if item.order_item_id not in question.items:
+        packed = question.items.get(item.order_item_id)
+        if packed is None:
             continue
         name = item.title or item.ean
-        cancelled = item.quantity_cancelled - question.items[item.order_item_id]
-        if cancelled > 0:
+        cancelled = item.quantity_cancelled - packed.cancelled_before
+        if cancelled > 0 and packed.leaving > packed.imported - cancelled:
             objections.append(f"Cancelled at bol: {cancelled} × {name}. Do not ship it.")
-        elif item.cancellation_request and item.open_quantity:
+        elif cancelled > packed.taken_off:
+            warnings.append(
+                f"Cancelled at bol: {cancelled} × {name}. It is not in this parcel: leave it out."
+            )
+        elif item.cancellation_request and item.open_quantity and packed.leaving:
             objections.append(f"The customer asks to cancel: {item.open_quantity} × {name}.")
     # Sending without the label is the packer's to decide; sending what was cancelled is the administrator's.
     may_overrule = question.may_overrule or not objections
-    return ClosingAnswer(objections=(*objections, *unlabelled), may_overrule=may_overrule)
+    return ClosingAnswer((*objections, *unlabelled), tuple(warnings), may_overrule)

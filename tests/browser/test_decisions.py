@@ -37,8 +37,8 @@ def test_a_customers_request_to_cancel_is_accepted(house: House, chief: Window) 
 
     chief.menu("bol.com")
     page.get_by_role("link", name="Demo store").click()
-    page.get_by_role("link", name="1 customer asks to cancel").click()
-    chief.look("asked-orders")
+    expect(page.get_by_text(f"The customer asks to cancel order {order_id}")).to_be_visible(timeout=SOON)
+    chief.look("asked-store")
     chief.menu("Notifications")
     told = page.locator(".card").filter(has_text=f"the customer asks to cancel order {order_id}")
     expect(told.get_by_role("button", name="Mark as read")).to_be_visible()
@@ -72,7 +72,10 @@ def test_orders_that_wait_for_a_product_go_on_once_they_have_one(house: House, c
         house.sandbox.place_order("third-seller", [{"ean": ean, "quantity": 1}])["orderId"]
         for ean in (VASE, CLOCK)
     )
-    page.get_by_role("link", name="2 orders wait for a product").click(timeout=SOON)
+    for ean in (VASE, CLOCK):
+        expect(page.get_by_text(f"1 order waits for a product with EAN {ean}")).to_be_visible(timeout=SOON)
+    chief.look("two-wait")
+    page.get_by_role("link", name="Show it").first.click()
     expect(row_of(page, vase)).to_contain_text("make a product with this code or barcode")
     chief.look("waiting")
     orders = page.url

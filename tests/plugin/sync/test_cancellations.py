@@ -200,6 +200,33 @@ def test_the_packer_is_told_which_items_and_may_ship_all_the_same_only_where_the
     assert answer.may_overrule is may_overrule
 
 
+def test_only_what_is_in_the_parcel_stops_the_packer(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 3), (TOASTER, 1))
+    shop.work()
+    kettles, toaster = item_ids(shop, order_id)
+    picklist_id = shop.picklist_id(order_id)
+    lines = shop.picklist_lines(picklist_id)
+
+    def answer(picked_kettles: int) -> tuple[int, int]:
+        with transaction():
+            picking.pick(lines[0].id, picked_kettles)
+        found = shop.runtime.closing_answer(picklist_id, 2.0)
+        assert found is not None
+        return len(found.objections), len(found.warnings)
+
+    shop.sandbox.cancel(order_id, [kettles], quantity=1)
+    # Nothing is picked yet, so all of it is about to be.
+    assert answer(0) == (1, 0)
+    assert answer(3) == (1, 0)
+    assert answer(2) == (0, 1)
+    shop.import_orders()
+    take_off(shop, order_id, KETTLE, 1)
+    assert answer(2) == (0, 0)
+    shop.sandbox.cancel(order_id, [toaster])
+    assert answer(2) == (0, 1)
+
+
 def test_nobody_is_asked_at_closing_where_the_setting_says_so(shop: Shop) -> None:
     shop.connect(check_at_closing=False)
     order_id = shop.order((KETTLE, 2))
