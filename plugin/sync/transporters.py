@@ -8,7 +8,7 @@ from collections.abc import Mapping
 #: (Retailer API v10, ChangeTransportRequest of 2023; open text since 2024).
 TRANSPORTER_CODES: Mapping[str, str] = {
     "AMPERE": "",
-    "BPOST_BE": "",
+    "BPOST_BE": "bpost",
     "BPOST_BRIEF": "",
     "BRIEFPOST": "",
     "BUDBEE": "",
@@ -17,7 +17,7 @@ TRANSPORTER_CODES: Mapping[str, str] = {
     "DHL": "",
     "DHL-GLOBAL-MAIL": "",
     "DHL-SD": "",
-    "DHLFORYOU": "",
+    "DHLFORYOU": "DHL",
     "DHL_DE": "",
     "DPD-BE": "",
     "DPD-NL": "",
