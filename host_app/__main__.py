@@ -33,7 +33,15 @@ def main() -> int:
 def _run(settings: Config) -> int:
     sandbox_url = f"http://{preflight.LOCAL}:{settings.sandbox_port}"
     supervisor = Supervisor(
-        {**os.environ, "HOST_INSTANCE": str(settings.instance), "BOL_SANDBOX_URL": sandbox_url}
+        {
+            **os.environ,
+            "HOST_INSTANCE": str(settings.instance),
+            "BOL_SANDBOX_URL": sandbox_url,
+            # The sandbox is next door, and its login page knows this installation by these.
+            "BOL_SANDBOX_CLIENT_ID": "demo-intermediary",
+            "BOL_SANDBOX_CLIENT_SECRET": "demo-intermediary-secret",
+            "HOST_PUBLIC_URL": settings.public_url or f"http://127.0.0.1:{settings.port}",
+        }
     )
     supervisor.listen()
     try:

@@ -53,7 +53,7 @@ def create_app(
     Babel(app, default_timezone="Europe/Amsterdam")
     app.extensions["host_waker"] = Waker(settings.redis_url)
     app.extensions["host_questions"] = Questions()
-    port = app.extensions["host_port"] = Host(settings)
+    port = app.extensions["host_port"] = Host(app, settings)
     plugins = app.extensions["host_plugins"] = Plugins(settings.blocked_plugins)
     plugins.load_entry_points()
     for name, plugin in (extra_plugins or {}).items():

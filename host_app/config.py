@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 DEFAULT_REDIS_PORT = 6390
 
@@ -22,6 +23,7 @@ class Config:
     """Settings of one installation.
 
     :param instance: folder of everything the installation keeps: SQLite file, Redis data, secrets.
+    :param public_url: under which the internet reaches the pages, without a slash at its end; "" where it does not.
     :param own_redis_port: where the Redis of ``make run`` listens; None where ``REDIS_URL`` names another one.
     :param redis_password: its password.
     :param metrics_token: who reads ``/metrics`` from elsewhere must send it; "" lets this machine read only.
@@ -37,6 +39,7 @@ class Config:
     sandbox_port: int
     blocked_plugins: tuple[str, ...]
     secure_cookies: bool
+    public_url: str = ""
     own_redis_port: int | None = None
     redis_password: str = ""
     metrics_token: str = field(default="", repr=False)
@@ -68,6 +71,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         sandbox_port=_port(environ, "SANDBOX_PORT", 5050),
         blocked_plugins=tuple(environ.get("HOST_BLOCKED_PLUGINS", "").replace(",", " ").split()),
         secure_cookies=environ.get("HOST_HTTPS", "") == "1",
+        public_url=_public_url(environ.get("HOST_PUBLIC_URL", "")),
         own_redis_port=redis_port,
         redis_password=redis_password,
         metrics_token=environ.get("METRICS_TOKEN", ""),
@@ -107,6 +111,16 @@ def _log_format(environ: Mapping[str, str]) -> str:
     if text not in ("text", "json"):
         raise ConfigError(f"HOST_LOG must be text or json, not {text!r}.")
     return text
+
+
+def _public_url(text: str) -> str:
+    url = text.strip().rstrip("/")
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query):
+        raise ConfigError(
+            f"HOST_PUBLIC_URL must be an address without a path, such as https://wms.example.com, not {text!r}."
+        )
+    return url
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

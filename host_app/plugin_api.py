@@ -601,6 +601,10 @@ class HostPort(Protocol):
         """The instance folder, readable by its owner only."""
 
     @property
+    def public_url(self) -> str:
+        """The address under which the internet reaches the host, without a slash at its end; "" where it does not."""
+
+    @property
     def session(self) -> Any:
         """The ``sqlalchemy.orm.Session`` of the transaction that is open."""
 
@@ -612,6 +616,7 @@ class HostPort(Protocol):
         """Open the one transaction in which rows may change; commits at its end, rolls back where it raises.
 
         It begins with the write lock on SQLite. It can't be nested. Wakes asked for inside are sent after the commit.
+        It may be opened in any thread, like ``reading``: each thread has a session of its own.
         """
 
     def reading(self) -> AbstractContextManager[Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 
-from flask import current_app
+from flask import Flask, current_app, has_app_context
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -37,7 +37,8 @@ from host_app.wakes import wake
 class Host:
     """The host as plugins see it; see :class:`host_app.plugin_api.HostPort` for what each part means."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, app: Flask, config: Config) -> None:
+        self._app = app
         self._config = config
 
     @property
@@ -49,6 +50,10 @@ class Host:
         return str(self._config.instance)
 
     @property
+    def public_url(self) -> str:
+        return self._config.public_url
+
+    @property
     def session(self) -> Session:
         return db.current_session()
 
@@ -56,11 +61,19 @@ class Host:
     def in_transaction(self) -> bool:
         return db.in_transaction()
 
-    def transaction(self) -> AbstractContextManager[Session]:
-        return db.transaction()
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with self._in_application(), db.transaction() as session:
+            yield session
 
-    def reading(self) -> AbstractContextManager[Session]:
-        return db.reading()
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with self._in_application(), db.reading() as session:
+            yield session
+
+    def _in_application(self) -> AbstractContextManager[object]:
+        """A plugin's own threads have no application context, and so no session, until they need one."""
+        return nullcontext() if has_app_context() else self._app.app_context()
 
     def now(self) -> datetime:
         return db.utcnow()

@@ -48,7 +48,7 @@ from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.metrics import metrics as measure
 from plugin.sync.names import store_of
-from plugin.views import pages
+from plugin.views import pages, webhooks
 from plugin.views.attention import ATTENTION_URL
 from plugin.views.integration import integration
 
@@ -162,6 +162,13 @@ def integrations(host: HostPort) -> list[Integration]:
 @hookimpl
 def admin_views(host: HostPort) -> list[Any]:
     return pages.views(host, Runtime(host))
+
+
+@hookimpl
+def blueprints(host: HostPort) -> list[Any]:
+    return [
+        webhooks.blueprint(host, lambda work: host.wake(*(wake_for(due.kind, due.store_id) for due in work)))
+    ]
 
 
 @hookimpl

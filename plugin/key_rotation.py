@@ -46,13 +46,17 @@ def rotate_keys(host: HostPort) -> Rotation:
         return _rewrite(host, made_key=made_key)
 
 
-def unreadable_stores(host: HostPort) -> Sequence[str]:
-    """Return the names of stores whose secret no key here can read.
+def unreadable_stores(host: HostPort, only: int | None = None) -> Sequence[str]:
+    """Return the names of stores (or of one of them) whose secret no key here can read.
 
     :raises SecretUnreadable: no key is usable.
     """
     secrets = load_secrets(host.secret_folder)
-    return [name for _, name, hidden in _stored(host) if not _readable(secrets, hidden)]
+    return [
+        name
+        for store_id, name, hidden in _stored(host)
+        if only in (None, store_id) and not _readable(secrets, hidden)
+    ]
 
 
 def _unfinished(host: HostPort) -> bool:
@@ -82,8 +86,8 @@ def _rewrite(host: HostPort, *, made_key: bool) -> Rotation:
             with host.transaction() as session:
                 session.execute(
                     update(Store)
-                    .where(Store.id == store_id, Store.client_secret == hidden)
-                    .values(client_secret=secrets.hide(secrets.reveal(hidden)))
+                    .where(Store.id == store_id, Store.secret == hidden)
+                    .values(secret=secrets.hide(secrets.reveal(hidden)))
                 )
             rewritten.append(name)
     return Rotation(made_key, bool(named_keys()), tuple(rewritten), tuple(already), tuple(unreadable))
@@ -92,8 +96,10 @@ def _rewrite(host: HostPort, *, made_key: bool) -> Rotation:
 def _stored(host: HostPort) -> list[tuple[int, str, str]]:
     """Return id, name and encrypted secret of each store."""
     with host.reading() as session:
-        rows = session.execute(select(Store.id, Store.name, Store.client_secret).order_by(Store.id))
-        return [(row.id, row.name, row.client_secret) for row in rows]
+        rows = session.execute(
+            select(Store.id, Store.name, Store.secret).where(Store.secret != "").order_by(Store.id)
+        )
+        return [(row.id, row.name, row.secret) for row in rows]
 
 
 def _readable(secrets: Secrets, hidden: str) -> bool:

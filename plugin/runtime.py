@@ -1,48 +1,30 @@
-"""The wiring: builds each store's line to bol from its row, the installation's keys and Redis; and what people may do."""
+"""The connector on one host: what a job on a store is given, and what people may do."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import update
 
-from host_app.plugin_api import ClosingAnswer, HostError, HostPort, Lease, ShippingOptions, logging_about
-from plugin.connector import (
-    DEMO,
-    PRODUCTION,
-    BolClient,
-    BolError,
-    Budget,
-    ClientCredentialsTokens,
-    Credentials,
-    Deadline,
-    Environment,
-    MemoryTokenStore,
-    OnCall,
-    SignInRefused,
-    sandbox_environment,
-)
-from plugin.connector.redis_budget import RedisBudget
-from plugin.connector.redis_tokens import RedisTokenStore
+from host_app.plugin_api import ClosingAnswer, HostError, Lease, ShippingOptions, logging_about
+from plugin.connecting import Connecting
+from plugin.connector import BolClient, BolError, OnCall
 from plugin.jobs.wakes import wake_for
+from plugin.line import SANDBOX
 from plugin.models import Store
-from plugin.secrets import SecretUnreadable, load_secrets
+from plugin.secrets import SecretUnreadable
 from plugin.settings import StoreSettings
 from plugin.sync import (
     cancel_decisions,
     catch_up,
     closing,
     corrections,
-    doctor,
     guard,
     label_options,
     labels,
+    leaving,
     offer_decisions,
     order_decisions,
     runs,
@@ -51,40 +33,16 @@ from plugin.sync import (
     stores,
 )
 from plugin.sync.call_log import CallLog, LoggingLease
-from plugin.sync.context import Context, is_active, note_problem
-from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK
+from plugin.sync.context import Context, is_active, note_problem, settings_of
+from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 from plugin.sync.failures import KEY
 
-SANDBOX = "sandbox"
-SANDBOX_VARIABLE = "BOL_SANDBOX_URL"
-CHECK_SECONDS = 15.0
 #: How long a store rests whose secret can't be read.
 UNREADABLE_REST = timedelta(minutes=1)
 
 
-class Runtime:
+class Runtime(Connecting):
     """The connector on one host."""
-
-    def __init__(self, host: HostPort, environ: Mapping[str, str] = os.environ) -> None:
-        self.host = host
-        # The deadline of a call can't bound Redis: its own limits are short, and it is asked twice at most.
-        self._redis = redis.Redis.from_url(
-            host.redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1)
-        )
-        self._sandbox_url = environ.get(SANDBOX_VARIABLE, "").rstrip("/")
-
-    def close(self) -> None:
-        """Give back connections."""
-        self._redis.close()
-
-    # the line to bol
-
-    def environments(self) -> dict[str, Environment]:
-        """Return the environments a store can be in. Production and demo addresses can't be changed by settings."""
-        found = {PRODUCTION.name: PRODUCTION, DEMO.name: DEMO}
-        if self._sandbox_url:
-            found[SANDBOX] = sandbox_environment(self._sandbox_url)
-        return found
 
     @contextmanager
     def context(
@@ -112,7 +70,7 @@ class Runtime:
                     store_name=store.name,
                     sandbox=store.environment == SANDBOX,
                     active=is_active(store),
-                    settings=StoreSettings.load(store.settings),
+                    settings=settings_of(store),
                 )
         finally:
             client.close()
@@ -120,7 +78,7 @@ class Runtime:
 
     def _client_or_problem(self, store: Store, on_call: OnCall, *, urgent: bool) -> BolClient | None:
         try:
-            return self._client(store, on_call, urgent=urgent)
+            return self.line.client(store, on_call, urgent=urgent)
         except (SecretUnreadable, HostError) as error:
             with self.host.transaction() as session:
                 now = self.host.now()
@@ -130,74 +88,23 @@ class Runtime:
                 )
             return None
 
-    def _client(self, store: Store, on_call: OnCall | None = None, *, urgent: bool = True) -> BolClient:
-        """:raises SecretUnreadable: its key is missing. :raises HostError: its environment is not available."""
-        secrets = load_secrets(self.host.secret_folder)
-        environment = self._environment(store.environment)
-        credentials = Credentials(store.client_id, secrets.reveal(store.client_secret))
-        key = f"{store.environment}:{store.client_id}"
-        tokens = ClientCredentialsTokens(
-            environment, credentials, RedisTokenStore(self._redis, secrets), key, on_call=on_call
-        )
-        budget = _Guarded(RedisBudget(self._redis), self.host)
-        return BolClient(environment, tokens, budget, on_call=on_call, urgent=urgent)
-
-    def _environment(self, name: str) -> Environment:
-        environment = self.environments().get(name)
-        if environment is None:
-            raise HostError(f"This store lives in the {name}: set {SANDBOX_VARIABLE} to reach it.")
-        return environment
-
-    def examine(self) -> list[doctor.Finding]:
-        """Look at everything the connector stands on, and call bol for each store."""
-        return doctor.examine(self.host, self._client)
+    def let_go(self, store_id: int) -> None:
+        """Erase the secret and the token of a store that is being disconnected, where it has finished."""
+        if not leaving.leave_if_ready(self.host, store_id):
+            return
+        with self.host.reading() as session:
+            store = session.get_one(Store, store_id)
+        with suppress(BolError, HostError, SecretUnreadable):
+            self.line.forget_token(store)
 
     # what people do
-
-    def connect_store(self, *, name: str, environment: str, client_id: str, client_secret: str) -> int:
-        """Check the credentials by a real call and keep the store, inactive; return its id.
-
-        :raises HostError: what is wrong, in words for the administrator. Nothing is kept then.
-        """
-        name, client_id, client_secret = name.strip(), client_id.strip(), client_secret.strip()
-        if not (name and client_id and client_secret):
-            raise HostError("Give the store a name, and fill in the client id and the client secret.")
-        with self.host.reading():
-            stores.refuse_known(self.host, name=name, environment=environment, client_id=client_id)
-        self._check(self._environment(environment), Credentials(client_id, client_secret))
-        try:
-            hidden = load_secrets(self.host.secret_folder).hide(client_secret)
-        except SecretUnreadable as error:
-            raise HostError(str(error)) from error
-        with self.host.transaction():
-            store_id = stores.add_store(
-                self.host, name=name, environment=environment, client_id=client_id, hidden_secret=hidden
-            )
-            self.host.wake(wake_for(PRODUCTS, store_id))
-        return store_id
-
-    def _check(self, environment: Environment, credentials: Credentials) -> None:
-        """:raises HostError: bol does not accept them, or can't be reached."""
-        tokens = ClientCredentialsTokens(environment, credentials, MemoryTokenStore(), credentials.client_id)
-        budget = _Guarded(RedisBudget(self._redis), self.host)
-        client = BolClient(environment, tokens, budget, pool_size=1)
-        try:
-            client.offers.page(page_size=1, deadline=Deadline.after(CHECK_SECONDS))
-        except SignInRefused as error:
-            raise HostError(
-                "bol does not accept this client id with this client secret. Copy both from bol's API settings once "
-                "more, and check that you chose the right bol."
-            ) from error
-        except BolError as error:
-            raise HostError(error.operator_text()) from error
-        finally:
-            client.close()
 
     def activate(self, store_id: int, who: str = "") -> None:
         """:raises HostError: the store does not exist."""
         with self.host.transaction():
             stores.activate(self.host, store_id, who)
-            self.host.wake(*(wake_for(kind, store_id) for kind in (ORDERS, PRODUCTS, STOCK, SHIPMENTS)))
+            kinds = (ORDERS, PRODUCTS, STOCK, SHIPMENTS, UPKEEP)
+            self.host.wake(*(wake_for(kind, store_id) for kind in kinds))
 
     def pause(self, store_id: int, who: str = "") -> None:
         """:raises HostError: the store does not exist."""
@@ -394,7 +301,7 @@ class Runtime:
             store = session.get(Store, question.store_id)
         if store is None:
             return None
-        client = self._client(store)
+        client = self.line.client(store)
         try:
             return closing.ask(question, client, seconds)
         finally:
@@ -411,7 +318,7 @@ class Runtime:
             return None
         if StoreSettings.load(store.settings).label_automatic:
             return label_options.RECOMMENDED_ONLY
-        client = self._client(store)
+        client = self.line.client(store)
         try:
             return label_options.options(goods, client, seconds)
         finally:
@@ -446,19 +353,3 @@ class Runtime:
             return
         self.save_settings(store_id, stores.with_everything_on(StoreSettings()))
         self.activate(store_id)
-
-
-class _Guarded:
-    """A budget that refuses a call while the host has a transaction open: no call is made inside one."""
-
-    def __init__(self, budget: Budget, host: HostPort) -> None:
-        self._budget = budget
-        self._host = host
-
-    def acquire(self, account: str, method: str, path: str, deadline: Deadline, urgent: bool = True) -> None:
-        if self._host.in_transaction:
-            raise RuntimeError(f"{method} {path} was about to be called inside a transaction")
-        self._budget.acquire(account, method, path, deadline, urgent)
-
-    def learn(self, account: str, method: str, path: str, headers: Mapping[str, str], status: int) -> None:
-        self._budget.learn(account, method, path, headers, status)

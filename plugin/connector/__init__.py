@@ -53,8 +53,16 @@ from plugin.connector.models.shipments import (
 from plugin.connector.models.statuses import ProcessStatus
 from plugin.connector.models.subscriptions import WEBHOOK_RESOURCES, SignatureKey, Subscription
 from plugin.connector.resources.orders import CANCEL_REASONS
-from plugin.connector.sign_in import ClientCredentialsTokens, SignIn, TokenAnswer
-from plugin.connector.tokens import MemoryTokenStore, StoredToken, TokenSource, TokenStore
+from plugin.connector.sign_in import ClientCredentialsTokens, SignIn, TokenAnswer, Tokens, scopes_of
+from plugin.connector.tokens import (
+    Claim,
+    MemoryLedger,
+    MemoryTokenStore,
+    SignInLedger,
+    StoredToken,
+    TokenSource,
+    TokenStore,
+)
 
 __all__ = [
     "CANCEL_REASONS",
@@ -70,6 +78,7 @@ __all__ = [
     "Budget",
     "BudgetExhausted",
     "CallRecord",
+    "Claim",
     "ClientCredentialsTokens",
     "Conflict",
     "ConnectFailed",
@@ -83,6 +92,7 @@ __all__ = [
     "LabelOption",
     "LimitRule",
     "MalformedAnswer",
+    "MemoryLedger",
     "MemoryTokenStore",
     "NoTimeLeft",
     "NotExecuted",
@@ -107,6 +117,7 @@ __all__ = [
     "ShipmentSummary",
     "ShippedItem",
     "SignIn",
+    "SignInLedger",
     "SignInRefused",
     "SignInUnavailable",
     "SignatureKey",
@@ -117,9 +128,11 @@ __all__ = [
     "TokenAnswer",
     "TokenSource",
     "TokenStore",
+    "Tokens",
     "Transport",
     "TransportEvent",
     "UnlimitedBudget",
     "Violation",
     "sandbox_environment",
+    "scopes_of",
 ]

@@ -1,30 +1,35 @@
-"""The two Redis scripts of the budget: take room for a call, and learn from its answer.
+"""The Redis scripts of the budget: take room for a call, learn from its answer, and look at what is used.
 
 Times are in microseconds of the Redis server, so that all processes count by one clock. Keys: a hash with
 `limit` (learned capacity), `block` (no call before), `strikes` (refusals in a row) and `tat` (next free moment); a
 sorted set of calls that landed, by the time at which they leave bol's window; one of calls in flight, by the time
-at which they are given up. All may vanish at any moment: what is missing means a fresh start.
+at which they are given up; and one of bulk calls, by the time at which they leave the window. All may vanish at any moment: what is missing means a fresh start.
 
 When a call reaches bol is not known, only that it is before its answer is here. So a call in flight takes room
 until it landed, and a window's length after that: a program that is held up and then sends all at once stays within
 the limit. Rules over one second are also paced: calls get evenly spaced moments (the generic cell rate algorithm
 without a burst) at 98 % of the limit, 90 % for limits below 10. Rules over a longer time allow bursts, with one call
 of reserve.
+
+Bulk work leaves room: a fifth of rules over a longer time, and while urgent calls wait for a moment (`urgent`: until
+when that is believed) it may use no more than two fifths of any limit.
 """
 
 COMMON = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local BULK_SHARE = 0.4
 local function text(number) return string.format('%.0f', number) end
 local function field(name) return tonumber(redis.call('HGET', KEYS[1], name) or nil) end
 local published, seconds = tonumber(ARGV[1]), tonumber(ARGV[2])
 local window, paced = seconds * 1000000, seconds <= 1
-local landed, flying = KEYS[2], KEYS[3]
+local landed, flying, bulk = KEYS[2], KEYS[3], KEYS[4]
 local function keep()
   for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, math.max(3600, seconds * 2)) end
 end
 redis.call('ZREMRANGEBYSCORE', landed, '-inf', text(now))
 redis.call('ZREMRANGEBYSCORE', flying, '-inf', text(now))
+redis.call('ZREMRANGEBYSCORE', bulk, '-inf', text(now))
 """
 
 # ARGV: capacity, seconds, urgent (1 or 0), how far ahead a moment may be promised, unique id of the call, how long
@@ -49,6 +54,19 @@ if over > 0 then
   if not leaving[2] then return {0, '20000'} end
   slot = tonumber(leaving[2])
 end
+if urgent then
+  -- Who is told to wait longer than its turn takes is waiting; a little more than that, so that asking again is seen.
+  if slot - now > window / capacity * 2 then
+    redis.call('HSET', KEYS[1], 'urgent', text(slot + math.max(100000, window / 50)))
+  end
+elseif (field('urgent') or 0) > now then
+  local over_share = redis.call('ZCARD', bulk) - math.max(math.floor(capacity * BULK_SHARE), 1) + 1
+  if over_share > 0 then
+    -- Promising it a later moment would push back the urgent calls behind it.
+    local leaving = redis.call('ZRANGE', bulk, over_share - 1, over_share - 1, 'WITHSCORES')
+    return {0, text(math.max(20000, tonumber(leaving[2]) - now))}
+  end
+end
 if slot - now > ahead then return {0, text(slot - now - ahead / 2)} end
 if paced then
   local share = 0.98
@@ -56,6 +74,7 @@ if paced then
   redis.call('HSET', KEYS[1], 'tat', text(slot + window / (capacity * share)))
 end
 redis.call('ZADD', flying, text(slot + tonumber(ARGV[6]) + window), ARGV[5])
+if not urgent then redis.call('ZADD', bulk, text(slot + window), ARGV[5]) end
 keep()
 return {1, text(slot - now)}
 """
@@ -95,5 +114,14 @@ if status ~= 429 and remaining >= 0 then
 end
 keep()
 return 0
+"""
+)
+
+# ARGV: capacity, seconds. Answer: {limit, calls that count in bol's window, microseconds until calls are made again}.
+LOOK = (
+    COMMON
+    + """
+local block = field('block') or 0
+return {text(field('limit') or published), redis.call('ZCARD', landed), text(math.max(0, block - now))}
 """
 )

@@ -62,6 +62,12 @@ class Fields:
         text = str(value).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
         return text or None
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list of words, also where it comes as one text with blanks or commas between them."""
+        value = self._data.get(name)
+        text = " ".join(map(str, value)) if isinstance(value, list) else self.text(name) or ""
+        return tuple(text.replace(",", " ").split())
+
     def count(self, name: str) -> int | None:
         """A whole number, also where it comes as 3.0 or "3"."""
         number = self._number(name)

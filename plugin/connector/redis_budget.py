@@ -8,12 +8,13 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import redis
 
 from plugin.connector.answers import retry_after
 from plugin.connector.budget import PUBLISHED_LIMITS, rule_for
-from plugin.connector.budget_scripts import ACQUIRE, LEARN
+from plugin.connector.budget_scripts import ACQUIRE, LEARN, LOOK
 from plugin.connector.deadline import DEFAULT_SECONDS, Deadline
 from plugin.connector.errors import BudgetExhausted
 from plugin.connector.models.limits import LimitRule
@@ -28,6 +29,17 @@ DRIFT = 1.001
 SLACK_SECONDS = 0.01
 SLACK_SHARE = 0.05
 ENOUGH_TRIPS = 10
+
+
+@dataclass(frozen=True)
+class Use:
+    """One rule: its limit as bol's answers tell it, the calls that count in its window now, and for how many seconds
+    bol asked for silence."""
+
+    rule: LimitRule
+    limit: int
+    used: int
+    blocked_seconds: float
 
 
 class RedisBudget:
@@ -48,6 +60,7 @@ class RedisBudget:
     ) -> None:
         self._rules, self._prefix = rules, prefix
         self._acquire, self._learn = client.register_script(ACQUIRE), client.register_script(LEARN)
+        self._look = client.register_script(LOOK)
         self._trips = _Trips()
 
     def acquire(self, account: str, method: str, path: str, deadline: Deadline, urgent: bool = True) -> None:
@@ -90,9 +103,20 @@ class RedisBudget:
         except redis.RedisError as error:
             log.warning("rate limits of an answer were not kept: %s", type(error).__name__)
 
+    def use(self, account: str) -> list[Use]:
+        """How much of each rule is used now. Raises StoreUnavailable."""
+        found = []
+        for rule in self._rules:
+            with store_errors():
+                limit, used, blocked = self._look(
+                    keys=self._keys(account, rule), args=(rule.capacity, rule.seconds)
+                )
+            found.append(Use(rule, int(limit), int(used), int(blocked) / 1_000_000))
+        return found
+
     def _keys(self, account: str, rule: LimitRule) -> list[str]:
         base = f"{self._prefix}{{{account}:{rule.name}}}"
-        return [base, f"{base}:landed", f"{base}:flying"]
+        return [base, f"{base}:landed", f"{base}:flying", f"{base}:bulk"]
 
 
 class _Trips:

@@ -1,16 +1,17 @@
-"""Access tokens: the protocols, and the seller's own client credentials with a token shared by all processes."""
+"""Access tokens: what a client needs of them, where they are kept, and who may ask bol for a new one."""
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from plugin.connector.deadline import Deadline
-from plugin.connector.errors import NoTimeLeft
+from plugin.connector.environment import Credentials
+from plugin.connector.errors import AddressBlocked, SignInRefused
 
 
 class TokenSource(Protocol):
@@ -36,17 +37,62 @@ class StoredToken:
 
 
 class TokenStore(Protocol):
-    """Keeps access tokens for all processes. Raises StoreUnavailable when it is away."""
+    """Keeps access tokens for all processes; may lose them at any moment. Raises StoreUnavailable when it is away."""
 
-    def get(self, key: str) -> StoredToken | None: ...
+    def get(self, key: str) -> StoredToken | None:
+        """The token of this key, if there is one. Raises AddressBlocked while a block stands."""
 
     def set(self, key: str, token: StoredToken) -> None: ...
 
     def delete_if(self, key: str, token: str) -> None:
         """Forget the token of this key if it still is this one."""
 
-    def exclusive(self, key: str, deadline: Deadline) -> AbstractContextManager[None]:
-        """Hold the sole right to ask for this key's token. Raises NoTimeLeft if it does not come free in time."""
+    def block(self, seconds: float) -> None:
+        """bol blocks our address: hand out no token for some time, so that no call is made at all."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The sole right to ask bol for a token, and what to ask with.
+
+    refresh_token: of a sign-in at bol's login page; None: the credentials are the seller's own.
+    version: of the secret; it changes with each new refresh token and each new sign-in.
+    """
+
+    holder: str
+    credentials: Credentials
+    refresh_token: str | None = field(repr=False, default=None)
+    version: int = 0
+
+
+class SignInLedger(Protocol):
+    """The sign-in of one account: its secret, and who of all processes may use it to ask for a token.
+
+    A claim ends by itself after `seconds`, as its holder may have died. Whoever outlives its claim may still end it:
+    what counts then is the version of the secret, not the clock.
+    """
+
+    def claim(self, seconds: float) -> Claim | None:
+        """Take the right; None while somebody else has it.
+
+        Raises SignInRefused, without asking bol, where it is known that a person must sign in again, and
+        AddressBlocked while bol blocks our address.
+        """
+
+    def keep(self, claim: Claim, refresh_token: str | None) -> bool:
+        """bol gave a token: keep the new refresh token, if there is one, and give the right back.
+
+        False: somebody signed in anew meanwhile, so that token is not to be used.
+        """
+
+    def refused(self, claim: Claim, error: SignInRefused) -> bool:
+        """bol does not accept the secret. False: it was replaced meanwhile, so the new one is to be tried."""
+
+    def blocked(self, claim: Claim, error: AddressBlocked) -> None:
+        """bol blocks our address: nobody is to ask for some time."""
+
+    def give_back(self, claim: Claim) -> None:
+        """Nothing came of it."""
 
 
 class MemoryTokenStore:
@@ -55,10 +101,12 @@ class MemoryTokenStore:
     def __init__(self) -> None:
         self._tokens: dict[str, StoredToken] = {}
         self._guard = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
+        self._blocked_until = 0.0
 
     def get(self, key: str) -> StoredToken | None:
         with self._guard:
+            if (left := self._blocked_until - time.monotonic()) > 0:
+                raise AddressBlocked(retry_after=left)
             return self._tokens.get(key)
 
     def set(self, key: str, token: StoredToken) -> None:
@@ -71,17 +119,53 @@ class MemoryTokenStore:
             if stored is not None and stored.value == token:
                 del self._tokens[key]
 
-    @contextmanager
-    def exclusive(self, key: str, deadline: Deadline) -> Iterator[None]:
+    def block(self, seconds: float) -> None:
+        self._blocked_until = time.monotonic() + seconds
+
+
+class MemoryLedger:
+    """The sign-in of one process, for scripts and tests. `refresh_token` is the newest one."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        refresh_token: str | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.refresh_token = refresh_token
+        self._credentials, self._clock = credentials, clock
+        self._guard = threading.Lock()
+        self._holder, self._until, self._version = "", 0.0, 0
+
+    def claim(self, seconds: float) -> Claim | None:
         with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        if not lock.acquire(timeout=deadline.remaining()):
-            raise NoTimeLeft("another thread is still signing in")
-        try:
-            yield
-        finally:
-            lock.release()
+            if self._holder and self._until > self._clock():
+                return None
+            self._holder, self._until = secrets.token_hex(8), self._clock() + seconds
+            return Claim(self._holder, self._credentials, self.refresh_token, self._version)
 
+    def keep(self, claim: Claim, refresh_token: str | None) -> bool:
+        with self._guard:
+            if claim.version != self._version:
+                return False
+            if refresh_token is not None and refresh_token != self.refresh_token:
+                self.refresh_token, self._version = refresh_token, self._version + 1
+            self._end(claim)
+            return True
 
-def now() -> float:
-    return time.time()
+    def refused(self, claim: Claim, error: SignInRefused) -> bool:
+        with self._guard:
+            self._end(claim)
+            return claim.version == self._version
+
+    def blocked(self, claim: Claim, error: AddressBlocked) -> None:
+        self.give_back(claim)
+
+    def give_back(self, claim: Claim) -> None:
+        with self._guard:
+            self._end(claim)
+
+    def _end(self, claim: Claim) -> None:
+        if self._holder == claim.holder:
+            self._holder = ""

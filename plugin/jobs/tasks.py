@@ -12,7 +12,7 @@ from plugin.sync.cancelling import cancel_due, check_cancellations
 from plugin.sync.context import Context
 from plugin.sync.corrections import correct_due
 from plugin.sync.deadlines import warn_due
-from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK
+from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 from plugin.sync.labels import buy_due
 from plugin.sync.orders import import_orders
 from plugin.sync.products import import_products
@@ -24,6 +24,7 @@ from plugin.sync.statuses import poll_due
 from plugin.sync.stock_check import check_stock
 from plugin.sync.sweep import sweep_if_due
 from plugin.sync.titles import read_titles
+from plugin.sync.upkeep import keep_up
 
 
 def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
@@ -70,6 +71,14 @@ def check(host: HostPort, lease: Lease, store_id: int) -> bool:
 def names(host: HostPort, lease: Lease, store_id: int) -> bool:
     """Read names of new products from bol's catalogue."""
     return _run(host, lease, store_id, NAMES, read_titles, urgent=False)
+
+
+def upkeep(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Read bol's limits, keep the subscription, warn of an ending consent; let a store go that is leaving."""
+    _run(host, lease, store_id, UPKEEP, keep_up, urgent=False)
+    with closing(Runtime(host)) as runtime:
+        runtime.let_go(store_id)
+    return False
 
 
 def _run(

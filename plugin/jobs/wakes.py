@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from host_app.plugin_api import Wake
-from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK
+from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 
 #: Kind of work -> queue.
 QUEUE_OF = {
     SHIPMENTS: "bol-shipments",
     ORDERS: "bol-orders",
+    UPKEEP: "bol-orders",
     STOCK: "bol-stock",
     PRODUCTS: "bol-bulk",
     CHECK: "bol-bulk",

@@ -11,8 +11,9 @@ from plugin.models.offers import Offer, OfferLink, OfferState, ProductRule
 from plugin.models.orders import BolOrder, BolOrderEvent, BolOrderItem, BolOrderState
 from plugin.models.runs import Discrepancy, Run, RunState
 from plugin.models.shipments import ShipmentEffect
-from plugin.models.stores import Store, StoreState
+from plugin.models.stores import SignInWay, Store, StoreState
 from plugin.models.transports import TransportEffect
+from plugin.models.webhooks import SignatureKey, Webhook, WebhookEvent
 
 __all__ = [
     "PREFIX",
@@ -36,7 +37,11 @@ __all__ = [
     "RunState",
     "SettingChange",
     "ShipmentEffect",
+    "SignInWay",
+    "SignatureKey",
     "Store",
     "StoreState",
     "TransportEffect",
+    "Webhook",
+    "WebhookEvent",
 ]

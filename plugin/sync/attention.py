@@ -34,10 +34,12 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import unanswered
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
+from plugin.sync.failures import SIGN_IN
 from plugin.sync.mapping import AMSTERDAM, FBR
 from plugin.sync.matching import find_products
 from plugin.sync.overview import AN_ERROR
 from plugin.sync.pump import TELL_AFTER
+from plugin.sync.sign_in import WARNINGS, days_left
 
 PROBLEM, GUARD, CANCELS, UNDECIDED, LABEL, REQUEST = (
     "problem",
@@ -56,6 +58,7 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
     "run",
     "stock error",
 )
+CONSENT = "consent"
 #: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
 ONE_BY_ONE = frozenset({UNDECIDED, LABEL, REQUEST})
 SHOWN_ALONE = 10
@@ -153,6 +156,14 @@ def _problems(look: Look) -> Iterator[Task]:
     for store in look.stores.values():
         if store.problem_kind:
             yield look.task(PROBLEM, store.id, about=store.problem_kind, since=store.problem_at)
+
+
+def _consents(look: Look) -> Iterator[Task]:
+    """What a seller allowed at bol's login page ends soon."""
+    for store in look.stores.values():
+        left = days_left(store, look.host.now())
+        if left is not None and left <= max(WARNINGS) and store.problem_kind != SIGN_IN:
+            yield look.task(CONSENT, store.id, about=str(left))
 
 
 def _guards(look: Look) -> Iterator[Task]:
@@ -363,6 +374,7 @@ Finder = Callable[[Look], Iterable[Task]]
 #: The most urgent first.
 FINDERS: tuple[Finder, ...] = (
     _problems,
+    _consents,
     _guards,
     _cancelled_soon,
     _undecided,

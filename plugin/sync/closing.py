@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from host_app.plugin_api import ClosingAnswer, HostPort, PicklistView
 from plugin.connector import BolClient, BolError, Deadline
-from plugin.models import BolOrder, Store, StoreState
+from plugin.models import BolOrder, Store
 from plugin.settings import StoreSettings
+from plugin.sync.context import is_active
 from plugin.sync.label_options import missing_label
 from plugin.sync.names import store_of
 
@@ -50,7 +51,7 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
         if picklist is None or store_id is None:
             return None
         store = session.get(Store, store_id)
-        if store is None or store.state != StoreState.ACTIVE:
+        if store is None or not is_active(store):
             return None
         settings = StoreSettings.load(store.settings)
         if not settings.check_at_closing:

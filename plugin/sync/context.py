@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -88,13 +88,26 @@ def note_problem(session: Any, store_id: int, text: str, kind: str, now: datetim
 
 
 def is_active(store: Store) -> bool:
-    """Tell if the store's flows may run."""
-    return store.state == StoreState.ACTIVE
+    """Tell if the store's flows may run; those of a store that is being disconnected finish what was begun."""
+    return store.state in (StoreState.ACTIVE, StoreState.DISCONNECTING)
+
+
+def settings_of(store: Store) -> StoreSettings:
+    """Return what a store's flows go by: its settings, without what would begin something new where it is leaving."""
+    settings = StoreSettings.load(store.settings)
+    if store.state != StoreState.DISCONNECTING:
+        return settings
+    return replace(settings, import_orders=False, import_products=False, send_stock=False)
 
 
 def store_url(store_id: int) -> str:
     """Return the address of the store's page."""
     return f"/admin/bol/{store_id}/"
+
+
+def connection_url(store_id: int) -> str:
+    """Return the address of the page about the store's connection."""
+    return f"{store_url(store_id)}connection"
 
 
 def order_url(store_id: int, order_row_id: int) -> str:

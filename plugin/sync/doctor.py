@@ -13,9 +13,7 @@ from host_app.plugin_api import HostError, HostPort, PlatformHealth
 from plugin.connector import BolClient, BolError, Deadline
 from plugin.connector.routes import RATE_LIMITS
 from plugin.key_rotation import unreadable_stores
-from plugin.models import (
-    Store,
-)
+from plugin.models import Store, StoreState
 from plugin.secrets import SecretUnreadable
 from plugin.sync.failures import line_is_down
 from plugin.sync.owed import owed
@@ -25,6 +23,10 @@ CALL_SECONDS = 10.0
 CLOCK_TOLERANCE = timedelta(seconds=30)
 #: Work that has been due for longer is overdue: somebody should have done it.
 OVERDUE = timedelta(minutes=5)
+
+KEY_ADVICE = (
+    "Put the key it was written with back, after the newest, into BOL_ENCRYPTION_KEYS or the key file."
+)
 
 MakeLine = Callable[[Store], BolClient]
 
@@ -52,12 +54,25 @@ def examine(host: HostPort, line: MakeLine) -> list[Finding]:
     findings.append(_events(health, host.now()))
     findings += _keys(host)
     with host.reading() as session:
-        stores = list(session.scalars(select(Store).order_by(Store.id)))
+        stores = list(
+            session.scalars(select(Store).where(Store.state != StoreState.DISCONNECTED).order_by(Store.id))
+        )
     for store in stores:
         findings += _line(host, store, line, signed=not health.redis)
     for store in stores:
         findings += _overdue(host, store)
     return findings
+
+
+def examine_store(host: HostPort, store: Store, line: MakeLine) -> list[Finding]:
+    """Call bol as one store; never raises for what it finds. Changes nothing."""
+    try:
+        return list(_line(host, store, line, signed=True)) + [
+            Finding("keys", False, "No key here can read its secret.", store.name, KEY_ADVICE)
+            for _ in unreadable_stores(host, store.id)
+        ]
+    except SecretUnreadable as error:
+        return [Finding("keys", False, str(error), store.name, KEY_ADVICE)]
 
 
 def _platform(health: PlatformHealth) -> Iterator[Finding]:
@@ -117,7 +132,7 @@ def _keys(host: HostPort) -> Iterator[Finding]:
             False,
             "No key here can read its secret.",
             name,
-            "Put the key it was written with back, after the newest, into BOL_ENCRYPTION_KEYS or the key file.",
+            KEY_ADVICE,
         )
     if not unreadable:
         yield Finding("keys", True, "All secrets can be read.")

@@ -26,6 +26,7 @@ from plugin.models import (
 )
 from plugin.settings import StoreSettings
 from plugin.sync.cancelling import next_cancellation
+from plugin.sync.context import is_active, settings_of
 from plugin.sync.corrections import next_correction
 from plugin.sync.deadlines import WARNED
 from plugin.sync.dirty import in_need, ready
@@ -39,7 +40,7 @@ from plugin.sync.sweep import KIND as SWEEP
 from plugin.sync.titles import due_titles
 
 ORDERS, STOCK, SHIPMENTS, PRODUCTS = "orders", "stock", "shipments", "products"
-CHECK, NAMES = "check", "names"
+CHECK, NAMES, UPKEEP = "check", "names", "upkeep"
 #: A row that was sent under a lease which must be over by now, without an answer: its job died.
 ABANDONED = timedelta(seconds=60)
 
@@ -57,15 +58,16 @@ def due(host: HostPort, now: datetime) -> list[Due]:
     with host.reading() as session:
         return [
             Due(kind, store.id)
-            for store in session.scalars(select(Store).order_by(Store.id))
+            for store in session.scalars(
+                select(Store).where(Store.state != StoreState.DISCONNECTED).order_by(Store.id)
+            )
             if store.rests_until is None or store.rests_until <= now
             for kind in _kinds(session, store, now)
         ]
 
 
 def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
-    settings = StoreSettings.load(store.settings)
-    active = store.state == StoreState.ACTIVE
+    settings, active = settings_of(store), is_active(store)
     if _effects(session, store.id, now, active=active, sending=active and settings.send_shipments):
         yield SHIPMENTS
     erasing = store.next_erase_at is None or store.next_erase_at <= now
@@ -84,6 +86,8 @@ def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
         yield PRODUCTS
     if active and _any(session, Offer.id, *due_titles(store.id, now)):
         yield NAMES
+    if store.next_upkeep_at is None or store.next_upkeep_at <= now:
+        yield UPKEEP
     if _check(
         session, store, now, nightly=active and settings.send_stock and settings.check_time is not None
     ):

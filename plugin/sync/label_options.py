@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from host_app.plugin_api import HostError, HostPort, ShippingOption, ShippingOptions
 from plugin.connector import BolClient, BolError, Deadline, LabelOption, ShipmentItem
-from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, Store, StoreState
+from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
+from plugin.sync.context import is_active
 from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.names import store_of
 from plugin.sync.timeline import note
@@ -63,7 +64,7 @@ def goods_of(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> Goo
         select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == picklist.reference)
     )
     view = host.order_views([picklist.order_id]).get(picklist.order_id)
-    if store is None or store.state != StoreState.ACTIVE or row is None or view is None:
+    if store is None or not is_active(store) or row is None or view is None:
         return None
     refs = {line.order_line_id: line.external_ref for line in view.lines}
     wanted = {

@@ -15,8 +15,8 @@ from plugin.models import (
     ProductRule,
     Store,
 )
-from plugin.settings import MAX_AMOUNT, StoreSettings
-from plugin.sync.context import is_active
+from plugin.settings import MAX_AMOUNT
+from plugin.sync.context import is_active, settings_of
 from plugin.sync.links import choose, release
 from plugin.sync.mapping import FBR
 
@@ -92,7 +92,7 @@ def push(host: HostPort, row: Offer) -> None:
     :raises HostError: it can't be sent, and why.
     """
     store = host.session.get(Store, row.store_id)
-    if store is None or not (is_active(store) and StoreSettings.load(store.settings).send_stock):
+    if store is None or not (is_active(store) and settings_of(store).send_stock):
         raise HostError("This store sends no stock updates: activate it, and turn them on in the settings.")
     if row.method != FBR or row.state != OfferState.LISTED:
         raise HostError("bol ships this offer itself, or does not have it any more: its stock is not sent.")

@@ -21,10 +21,9 @@ from plugin.models import (
     RunState,
     ShipmentEffect,
     Store,
-    StoreState,
     TransportEffect,
 )
-from plugin.settings import StoreSettings
+from plugin.sync.context import is_active, settings_of
 from plugin.sync.dirty import in_need
 
 #: The ledgers, by the word for what they hold.
@@ -65,10 +64,10 @@ def find_owed(host: HostPort, store: Store) -> list[Owed]:
 
 def _kinds(store: Store) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     """Yield each kind of work: its name, its due column, its conditions."""
-    settings = StoreSettings.load(store.settings)
+    settings = settings_of(store)
     yield "answers of bol", ProcessStatusRow.next_poll_at, (ProcessStatusRow.store_id == store.id,)
     yield "imports and checks", Run.due_at, (Run.store_id == store.id, Run.state == RunState.RUNNING)
-    if store.state != StoreState.ACTIVE:
+    if not is_active(store):
         return
     if settings.import_orders:
         yield "reading the order list", Store.next_import_at, (Store.id == store.id,)

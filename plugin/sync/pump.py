@@ -17,7 +17,7 @@ from plugin.models import BolOrder, Offer, OfferState, Store
 from plugin.settings import StoreSettings
 from plugin.sync import counters
 from plugin.sync.amounts import amounts
-from plugin.sync.context import CALL_SECONDS, Context, is_active
+from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of
 from plugin.sync.dirty import change_offers, in_need, lock_offers, ready
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.guard import Guard, empties, end_if_over, hold
@@ -241,7 +241,7 @@ class _Pump:
             wanted = amounts(ctx.host, ctx.store_id, ctx.settings, rows) if rows else {}
             # Read after the rows: what the new settings marked must not be settled by the old ones.
             store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
-        self._outdated = not is_active(store) or StoreSettings.load(store.settings) != ctx.settings
+        self._outdated = not is_active(store) or settings_of(store) != ctx.settings
         if self._outdated:
             return []
         # Fewer than were asked for: what becomes due from here on is looked for a little later.

@@ -29,6 +29,15 @@ def stop(host: HostPort, store_id: int, run_id: int) -> None:
         raise HostError("This has ended already.")
 
 
+def stop_all(host: HostPort, store_id: int) -> None:
+    """End every run of a store where it is. In a transaction."""
+    host.session.execute(
+        update(Run)
+        .where(Run.store_id == store_id, Run.state == RunState.RUNNING)
+        .values(state=RunState.STOPPED, finished_at=host.now(), due_at=None, error="")
+    )
+
+
 def running(host: HostPort, store_id: int, kind: str) -> Run | None:
     """Return the run of this kind that is under way. In a transaction."""
     found: Run | None = host.session.scalar(

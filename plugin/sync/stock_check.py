@@ -13,11 +13,11 @@ from sqlalchemy import func, select, update
 from host_app.plugin_api import HostError, HostPort, Level
 from plugin import connector
 from plugin.connector import BadRequest, BolError, NotFound, OfferPage
-from plugin.models import Offer, OfferState, Run, RunState, Store, StoreState
+from plugin.models import Offer, OfferState, Run, RunState, Store
 from plugin.settings import StoreSettings
 from plugin.sync import runs
 from plugin.sync.comparing import keep, look_at
-from plugin.sync.context import CALL_SECONDS, Context, store_url
+from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of, store_url
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.findings import Action, Asked, Cause
 from plugin.sync.mapping import AMSTERDAM
@@ -87,7 +87,7 @@ def start(host: HostPort, store_id: int, *, dry: bool, who: str) -> int:
     if runs.running(host, store_id, KIND) is not None:
         raise HostError("A stock check is under way already: wait for it, or stop it first.")
     settings = StoreSettings.load(store.settings)
-    sends = store.state == StoreState.ACTIVE and settings.send_stock
+    sends = is_active(store) and settings_of(store).send_stock
     return _begin(host, store_id, settings, dry=dry or not sends, who=who).id
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import select, update
 
 from host_app.plugin_api import HostError, HostPort
-from plugin.models import BolOrder, BolOrderState, SettingChange, Store, StoreState
+from plugin.models import BolOrder, BolOrderState, SettingChange, SignInWay, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync import dirty, order_decisions, products, shipments
+from plugin.sync import dirty, order_decisions, products, runs, shipments, sign_in
+from plugin.sync.sign_in import SignedIn
 
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
@@ -20,18 +21,20 @@ STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock",
 STATE = "state"
 
 
-def add_store(host: HostPort, *, name: str, environment: str, client_id: str, hidden_secret: str) -> int:
+def add_store(host: HostPort, *, name: str, environment: str, signed_in: SignedIn) -> int:
     """Keep a new store, inactive, and start reading its offers. In a transaction.
 
     :raises HostError: the name or the account is in use.
     """
     session = host.session
-    refuse_known(host, name=name, environment=environment, client_id=client_id)
+    refuse_name(host, name)
+    own = signed_in.client_id if signed_in.way == SignInWay.CREDENTIALS else ""
+    sign_in.refuse_known_account(host, environment=environment, account=signed_in.account, client_id=own)
     store = Store(
         name=name,
         environment=environment,
-        client_id=client_id,
-        client_secret=hidden_secret,
+        client_id=signed_in.client_id,
+        secret=signed_in.secret,
         state=StoreState.CONNECTED,
         settings=StoreSettings().dump(),
         created_at=host.now(),
@@ -39,22 +42,17 @@ def add_store(host: HostPort, *, name: str, environment: str, client_id: str, hi
     )
     session.add(store)
     session.flush()
+    sign_in.signed_in(host, store, signed_in)
     products.start_import(host, store.id)
     return store.id
 
 
-def refuse_known(host: HostPort, *, name: str, environment: str, client_id: str) -> None:
-    """In a transaction. :raises HostError: a store with this name or this account exists."""
-    session = host.session
-    if session.scalar(select(Store.id).where(Store.name == name)) is not None:
+def refuse_name(host: HostPort, name: str) -> None:
+    """In a transaction. :raises HostError: it is empty, or another store has it."""
+    if not name:
+        raise HostError("Give the store a name.")
+    if host.session.scalar(select(Store.id).where(Store.name == name)) is not None:
         raise HostError(f"There is a store named {name} already: choose another name.")
-    other = session.scalar(
-        select(Store.name).where(Store.environment == environment, Store.client_id == client_id)
-    )
-    if other is not None:
-        raise HostError(
-            f"This account is connected already, as {other}. Connecting it twice would double its orders."
-        )
 
 
 def is_known(host: HostPort, environment: str, client_id: str) -> bool:
@@ -72,11 +70,14 @@ def activate(host: HostPort, store_id: int, who: str = "") -> None:
 
     :raises HostError: it does not exist.
     """
-    store = _locked(host, store_id)
+    store = locked(host, store_id)
     if store.state == StoreState.ACTIVE:
         return
+    if not store.secret:
+        raise HostError("This store is not connected: sign in again on its connection page first.")
     now = host.now()
     _note_change(host, store_id, who, STATE, store.state, StoreState.ACTIVE)
+    store.leaves_at, store.next_upkeep_at = None, now
     store.state, store.next_import_at = StoreState.ACTIVE, now
     store.activated_at = store.activated_at or now
     settings = StoreSettings.load(store.settings)
@@ -92,11 +93,44 @@ def pause(host: HostPort, store_id: int, who: str = "") -> None:
 
     :raises HostError: it does not exist.
     """
-    store = _locked(host, store_id)
+    store = locked(host, store_id)
     if store.state == StoreState.ACTIVE:
         _note_change(host, store_id, who, STATE, store.state, StoreState.PAUSED)
         store.state = StoreState.PAUSED
         host.session.flush()
+
+
+def disconnect(host: HostPort, store_id: int, *, at_once: bool, who: str = "") -> None:
+    """Begin nothing new for a store, finish what was begun, and let it go then; or let it go at once. In a transaction.
+
+    A store that was never active has nothing to finish.
+
+    :raises HostError: it does not exist, or is disconnected already.
+    """
+    store = locked(host, store_id)
+    if store.state == StoreState.DISCONNECTED:
+        raise HostError("This store is disconnected already.")
+    now = host.now()
+    if at_once or store.activated_at is None:
+        store.leaves_at = now
+    if store.state != StoreState.DISCONNECTING:
+        _note_change(host, store_id, who, STATE, store.state, StoreState.DISCONNECTING)
+    store.state, store.next_upkeep_at = StoreState.DISCONNECTING, now
+    runs.stop_all(host, store_id)
+    host.session.flush()
+
+
+def stay(host: HostPort, store_id: int, who: str = "") -> None:
+    """Keep a store that is being disconnected, paused. In a transaction.
+
+    :raises HostError: it is not, or has gone meanwhile.
+    """
+    store = locked(host, store_id)
+    if store.state != StoreState.DISCONNECTING:
+        raise HostError("This store is not being disconnected any more.")
+    _note_change(host, store_id, who, STATE, store.state, StoreState.PAUSED)
+    store.state, store.leaves_at = StoreState.PAUSED, None
+    host.session.flush()
 
 
 def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: str = "") -> None:
@@ -107,7 +141,7 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
     first = next((int(choice.key) for choice in host.warehouses()), None)
     if problems := settings.problems(first):
         raise HostError(" ".join(problems.values()))
-    store = _locked(host, store_id)
+    store = locked(host, store_id)
     before = StoreSettings.load(store.settings)
     dumped, known = settings.dump(), before.dump()
     for name in dumped:
@@ -133,7 +167,7 @@ def set_carrier(host: HostPort, store_id: int, carrier: str, code: str, who: str
 
     :raises HostError: the store does not exist, or the code can't be used.
     """
-    settings = StoreSettings.load(_locked(host, store_id).settings)
+    settings = StoreSettings.load(locked(host, store_id).settings)
     if not code.strip():
         raise HostError("Fill in bol's code for this carrier.")
     carriers = dict(settings.carriers) | {carrier: code.strip()}
@@ -145,7 +179,7 @@ def start_sending_stock(host: HostPort, store_id: int, who: str = "") -> None:
 
     :raises HostError: it does not exist.
     """
-    settings = StoreSettings.load(_locked(host, store_id).settings)
+    settings = StoreSettings.load(locked(host, store_id).settings)
     save_settings(host, store_id, replace(settings, send_stock=True), who)
 
 
@@ -154,7 +188,7 @@ def push_all(host: HostPort, store_id: int) -> None:
 
     :raises HostError: the store is not active or does not exist, or its setting "Send stock updates" is off.
     """
-    store = _locked(host, store_id)
+    store = locked(host, store_id)
     if store.state != StoreState.ACTIVE:
         raise HostError("This store is not active: activate it first.")
     if not StoreSettings.load(store.settings).send_stock:
@@ -167,7 +201,7 @@ def start_order_import(host: HostPort, store_id: int) -> None:
 
     :raises HostError: the store is not active or does not exist, or its setting "Import orders" is off.
     """
-    store = _locked(host, store_id)
+    store = locked(host, store_id)
     if store.state != StoreState.ACTIVE:
         raise HostError("This store is not active: activate it first.")
     if not StoreSettings.load(store.settings).import_orders:
@@ -180,7 +214,7 @@ def start_product_import(host: HostPort, store_id: int) -> None:
 
     :raises HostError: the store's setting "Import products" is off.
     """
-    store = _locked(host, store_id)
+    store = locked(host, store_id)
     if not StoreSettings.load(store.settings).import_products:
         raise HostError("“Import products” is off for this store: turn it on in the settings first.")
     products.start_import(host, store_id)
@@ -213,7 +247,8 @@ def _read_again(host: HostPort, store_id: int, state: BolOrderState) -> None:
     )
 
 
-def _locked(host: HostPort, store_id: int) -> Store:
+def locked(host: HostPort, store_id: int) -> Store:
+    """Return a store, locked. In a transaction. :raises HostError: it does not exist."""
     store: Store | None = host.session.scalar(
         select(Store)
         .where(Store.id == store_id)

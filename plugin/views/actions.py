@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from plugin.settings import StoreSettings
+from plugin.sync.doctor import Finding
+from plugin.sync.line_state import LineState
 
 
 class Actions(Protocol):
@@ -16,6 +18,32 @@ class Actions(Protocol):
 
     def connect_store(self, *, name: str, environment: str, client_id: str, client_secret: str) -> int:
         """Check credentials by a real call, keep the store inactive, and return its id."""
+
+    def login_environments(self) -> Collection[str]:
+        """Return those of them where a seller can log in at bol's page."""
+
+    def login_addresses(self) -> Collection[str]:
+        """Return the addresses of bol's login in them."""
+
+    def login_page(self, *, environment: str, redirect_uri: str, state: str, name: str | None = None) -> str:
+        """Return the address of bol's login page; a name where a store is to be connected."""
+
+    def connect_by_login(self, *, name: str, environment: str, code: str, redirect_uri: str) -> int:
+        """Keep a store with what bol's login page sent back, and return its id."""
+
+    def login_again(self, store_id: int, *, code: str, redirect_uri: str) -> None: ...
+
+    def sign_in_again(self, store_id: int, *, client_id: str, client_secret: str) -> None: ...
+
+    def test_connection(self, store_id: int) -> Sequence[Finding]:
+        """Call bol for a store, and tell what came of it."""
+
+    def line_state(self, store_id: int) -> LineState:
+        """Tell how a store's line to bol stands, without calling bol."""
+
+    def disconnect(self, store_id: int, *, at_once: bool, who: str) -> None: ...
+
+    def stay_connected(self, store_id: int, who: str) -> None: ...
 
     def activate(self, store_id: int, who: str) -> None: ...
 

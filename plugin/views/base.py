@@ -13,7 +13,7 @@ from flask_login import current_user  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response
 
 from host_app.plugin_api import HostError, HostPort
-from plugin.models import Store
+from plugin.models import Store, Webhook
 from plugin.sync.overview import Overview, overview
 from plugin.views import words
 from plugin.views.actions import Actions
@@ -92,6 +92,11 @@ class BolView(BaseView):  # type: ignore[misc]
             found: Store | None = session.get(Store, store_id)
         if found is None:
             abort(404)
+        return found
+
+    def webhook(self, store_id: int) -> Webhook | None:
+        """Return how bol tells a store's events. In a transaction."""
+        found: Webhook | None = self.host.session.get(Webhook, store_id)
         return found
 
     def overview(self, store_id: int) -> Overview:

@@ -8,7 +8,8 @@ from flask import flash, redirect, request, url_for
 
 from host_app.plugin_api import HostError
 from plugin.views import words
-from plugin.views.base import ADMINISTRATORS, Answer, BolView, form, shows, who
+from plugin.views.base import ADMINISTRATORS, Answer, does, form, shows, who
+from plugin.views.connection import ConnectionPages
 from plugin.views.plan import start_plan
 from plugin.views.settings_form import SettingsForm
 
@@ -22,7 +23,7 @@ class SignIn:
     client_id: str = ""
 
 
-class ConnectPages(BolView):
+class ConnectPages(ConnectionPages):
     """The steps from nothing to an active store. Each can be left and taken up again."""
 
     @form("/connect")
@@ -32,11 +33,7 @@ class ConnectPages(BolView):
             # Where there is a sandbox, a secret typed in a hurry must not go to the real bol.
             practising = "sandbox" in self.actions.environments()
             return self._sign_in(SignIn(environment="sandbox") if practising else SignIn())
-        typed = SignIn(
-            name=request.form.get("name", "").strip(),
-            environment=request.form.get("environment", ""),
-            client_id=request.form.get("client_id", "").strip(),
-        )
+        typed = _typed()
         try:
             store_id = self.actions.connect_store(
                 name=typed.name,
@@ -48,6 +45,15 @@ class ConnectPages(BolView):
             return self._sign_in(typed, str(error))
         flash(f"{typed.name} is connected: bol accepts the credentials.", "success")
         return redirect(url_for("bol.settings", store_id=store_id))
+
+    @does("/connect/login")
+    def login(self) -> Answer:
+        """Go to bol's login page with the name of a store that is to be connected."""
+        typed = _typed()
+        try:
+            return self.to_login(environment=typed.environment, name=typed.name)
+        except HostError as error:
+            return self._sign_in(typed, str(error))
 
     @form("/<int:store_id>/settings")
     def settings(self, store_id: int) -> Answer:
@@ -96,4 +102,20 @@ class ConnectPages(BolView):
     def _sign_in(self, typed: SignIn, problem: str = "") -> Answer:
         known = self.actions.environments()
         environments = [(key, *text) for key, text in words.ENVIRONMENTS.items() if key in known]
-        return self.page("connect", typed=typed, environments=environments, problem=problem)
+        page = self.page(
+            "connect",
+            typed=typed,
+            environments=environments,
+            problem=problem,
+            logins=self.actions.login_environments(),
+            address=self.redirect_address(),
+        )
+        return self.may_leave_for_login(page)
+
+
+def _typed() -> SignIn:
+    return SignIn(
+        name=request.form.get("name", "").strip(),
+        environment=request.form.get("environment", ""),
+        client_id=request.form.get("client_id", "").strip(),
+    )

@@ -34,4 +34,8 @@ def state_of(store: Store) -> tuple[str, Level]:
         return "active", Level.SUCCESS
     if store.state == StoreState.PAUSED:
         return "paused", Level.WARNING
+    if store.state == StoreState.DISCONNECTING:
+        return "being disconnected", Level.WARNING
+    if store.state == StoreState.DISCONNECTED:
+        return "disconnected", Level.INFO
     return "not active yet", Level.WARNING

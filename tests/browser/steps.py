@@ -40,6 +40,22 @@ def choose(page: Page, field: str, text: str) -> None:
     page.locator(f"#{field}").select_option(option.get_attribute("value"))
 
 
+def choose_sandbox(page: Page) -> None:
+    page.locator("label[for=environment-sandbox]").click()
+
+
+def connect_with_secret(window: Window, store: str, seller: tuple[str, str]) -> None:
+    """Connect a store with a seller's own client id and secret."""
+    page = window.page
+    window.open("/admin/bol/connect")
+    page.get_by_label("Name of the store").fill(store)
+    choose_sandbox(page)
+    page.get_by_text("Use a client id and client secret instead").click()
+    page.get_by_label("Client id").fill(seller[0])
+    page.get_by_label("Client secret").fill(seller[1])
+    page.get_by_role("button", name="Connect store").click()
+
+
 def row_of(page: Page, order_id: str) -> Locator:
     return page.locator("tr").filter(has_text=order_id)
 

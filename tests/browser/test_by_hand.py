@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
-from tests.browser.steps import buy, comes_in, confirmed, pack, row_of
+from tests.browser.steps import buy, choose_sandbox, comes_in, confirmed, pack, row_of
 from tests.browser.window import PHONE
 from tests.e2e.house import House
 
@@ -31,7 +31,8 @@ def test_a_second_store_is_connected_and_its_first_order_goes_round(
     page.get_by_role("button", name="Connect store").click()
     page.get_by_role("link", name="Bol.com Retailer").click()
     page.get_by_label("Name of the store").fill("Groene Vingers")
-    page.locator("label[for=environment-sandbox]").click()
+    choose_sandbox(page)
+    page.get_by_text("Use a client id and client secret instead").click()
     page.get_by_label("Client id").fill("second-seller")
     page.get_by_label("Client secret").fill("wrong")
     page.get_by_role("button", name="Connect store").click()

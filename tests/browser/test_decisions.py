@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
-from tests.browser.steps import comes_in, row_of
+from tests.browser.steps import comes_in, connect_with_secret, row_of
 from tests.browser.window import Window
 from tests.e2e.house import House
 
@@ -115,12 +115,7 @@ def test_orders_that_wait_for_a_product_go_on_once_they_have_one(house: House, c
 def connect_without_products(window: Window) -> None:
     """Connect the third seller's store, with "Import products" off, and activate it."""
     page = window.page
-    window.open("/admin/bol/connect")
-    page.get_by_label("Name of the store").fill("Oever Wonen")
-    page.locator("label[for=environment-sandbox]").click()
-    page.get_by_label("Client id").fill("third-seller")
-    page.get_by_label("Client secret").fill("third-secret")
-    page.get_by_role("button", name="Connect store").click()
+    connect_with_secret(window, "Oever Wonen", ("third-seller", "third-secret"))
     page.locator("label[for=import_products]").click()
     expect(page.get_by_label("Import products")).not_to_be_checked()
     page.get_by_role("button", name="Save").click()

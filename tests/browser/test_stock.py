@@ -14,6 +14,7 @@ from plugin.connector import (
 )
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
+from tests.browser.steps import connect_with_secret
 from tests.browser.window import Window
 from tests.e2e.house import House, eventually
 
@@ -110,12 +111,7 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
 def connect(window: Window) -> str:
     """Connect and activate the store; return the address of its page."""
     page = window.page
-    window.open("/admin/bol/connect")
-    page.get_by_label("Name of the store").fill(STORE)
-    page.locator("label[for=environment-sandbox]").click()
-    page.get_by_label("Client id").fill(SELLER[0])
-    page.get_by_label("Client secret").fill(SELLER[1])
-    page.get_by_role("button", name="Connect store").click()
+    connect_with_secret(window, STORE, SELLER)
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Activate store").click()
     expect(page.get_by_text("The store is active.")).to_be_visible()

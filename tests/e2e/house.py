@@ -19,7 +19,14 @@ from bol_sandbox.testing import SandboxControls
 
 PROJECT = Path(__file__).parents[2]
 #: What a developer may have set for an installation of their own.
-NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "BOL_ENCRYPTION_KEYS", "HOST_BLOCKED_PLUGINS")
+NOT_INHERITED = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "BOL_ENCRYPTION_KEYS",
+    "HOST_BLOCKED_PLUGINS",
+    "HOST_PUBLIC_URL",
+)
 START_SECONDS = 120
 STOP_SECONDS = 30
 Found = TypeVar("Found")

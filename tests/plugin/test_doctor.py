@@ -91,10 +91,10 @@ def test_the_key_is_missing(house: Shop, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_secret_is_wrong(house: Shop) -> None:
-    redis.Redis.from_url(house.host.redis_url).delete("bol:token:sandbox:seller")
+    redis.Redis.from_url(house.host.redis_url).delete(f"bol:token:store:{house.store_id}")
     with transaction() as session:
         hidden = load_secrets(house.host.secret_folder).hide("not-this-one")
-        session.execute(update(Store).values(client_secret=hidden))
+        session.execute(update(Store).values(secret=hidden))
     assert troubles(house) == ["token"]
     assert "API credentials" in ask(house).output and "not-this-one" not in ask(house).output
 

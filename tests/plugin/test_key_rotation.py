@@ -24,22 +24,22 @@ def key_file(shop: Shop) -> Path:
 
 
 def readable(shop: Shop) -> bool:
-    return load_secrets(shop.host.secret_folder).reveal(shop.store().client_secret) == "secret"
+    return load_secrets(shop.host.secret_folder).reveal(shop.store().secret) == "secret"
 
 
 def newest(shop: Shop) -> bool:
-    return load_secrets(shop.host.secret_folder).is_newest(shop.store().client_secret)
+    return load_secrets(shop.host.secret_folder).is_newest(shop.store().secret)
 
 
 def test_without_the_variable_a_new_key_is_made_and_everything_is_written_with_it(shop: Shop) -> None:
     shop.connect()
-    before, first = shop.store().client_secret, key_file(shop).read_text().split()
+    before, first = shop.store().secret, key_file(shop).read_text().split()
     result = rotate(shop)
     assert result.exit_code == 0, result.output
     assert "A new key" in result.output and "1 secrets" in result.output
     after = key_file(shop).read_text().split()
     assert after[1:] == first and after[0] not in first
-    assert shop.store().client_secret != before
+    assert shop.store().secret != before
     assert readable(shop) and newest(shop)
     assert stat.S_IMODE(key_file(shop).stat().st_mode) == 0o600
     assert sorted(path.name for path in key_file(shop).parent.glob(f"{FILE}.*")) == [f"{FILE}.lock"]
@@ -87,11 +87,11 @@ def test_with_the_variable_its_first_key_is_used_and_the_old_one_can_go(
 
 def test_a_missing_key_is_explained_and_nothing_is_lost(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.connect()
-    old, before = key_file(shop).read_text().strip(), shop.store().client_secret
+    old, before = key_file(shop).read_text().strip(), shop.store().secret
     key_file(shop).write_text(Fernet.generate_key().decode())
     result = rotate(shop)
     assert result.exit_code == 1 and "Shop" in result.output
-    assert shop.store().client_secret == before
+    assert shop.store().secret == before
     with key_file(shop).open("a") as file:
         file.write(f"\n{old}\n")
     assert rotate(shop).exit_code == 0

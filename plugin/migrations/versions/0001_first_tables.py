@@ -22,7 +22,19 @@ def upgrade() -> None:
     sa.Column('name', sa.String(length=120), nullable=False),
     sa.Column('environment', sa.String(length=20), nullable=False),
     sa.Column('client_id', sa.String(length=200), nullable=False),
-    sa.Column('client_secret', sa.Text(), nullable=False),
+    sa.Column('sign_in', sa.String(length=20), nullable=False),
+    sa.Column('secret', sa.Text(), nullable=False),
+    sa.Column('secret_version', sa.Integer(), nullable=False),
+    sa.Column('claim', sa.String(length=40), nullable=True),
+    sa.Column('claim_until', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('account', sa.String(length=100), nullable=False),
+    sa.Column('account_name', sa.String(length=200), nullable=False),
+    sa.Column('scopes', sa.String(length=200), nullable=False),
+    sa.Column('signed_in_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('consent_until', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('consent_told', sa.Integer(), nullable=True),
+    sa.Column('refused_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('refused_code', sa.String(length=50), nullable=False),
     sa.Column('state', sa.String(length=20), nullable=False),
     sa.Column('settings', sa.JSON(), nullable=False),
     sa.Column('created_at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
@@ -39,6 +51,9 @@ def upgrade() -> None:
     sa.Column('next_sweep_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('next_erase_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('next_check_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('next_upkeep_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('leaves_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('limits', sa.JSON(), nullable=True),
     sa.Column('stock_sent_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('guard_stopped_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
     sa.Column('guard_counts_from', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
@@ -51,6 +66,46 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('bol_store', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_bol_store_state'), ['state'], unique=False)
+        batch_op.create_index('uq_bol_store_account', ['environment', 'account'], unique=True, sqlite_where=sa.text("account <> ''"), postgresql_where=sa.text("account <> ''"))
+
+    op.create_table('bol_signature_key',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('environment', sa.String(length=20), nullable=False),
+    sa.Column('key_id', sa.String(length=40), nullable=False),
+    sa.Column('public_key', sa.Text(), nullable=False),
+    sa.Column('read_at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_signature_key')),
+    sa.UniqueConstraint('environment', 'key_id', name=op.f('uq_bol_signature_key_environment'))
+    )
+    op.create_table('bol_webhook',
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('key', sa.String(length=64), nullable=False),
+    sa.Column('subscription_id', sa.String(length=40), nullable=True),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('asked_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('checked_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('keys_wanted_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('error', sa.Text(), nullable=False),
+    sa.Column('received', sa.Integer(), nullable=False),
+    sa.Column('repeated', sa.Integer(), nullable=False),
+    sa.Column('unsigned', sa.Integer(), nullable=False),
+    sa.Column('strange', sa.Integer(), nullable=False),
+    sa.Column('received_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_webhook_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('store_id', name=op.f('pk_bol_webhook')),
+    sa.UniqueConstraint('key', name=op.f('uq_bol_webhook_key'))
+    )
+    op.create_table('bol_webhook_event',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('digest', sa.String(length=64), nullable=False),
+    sa.Column('at', plugin.models.base.UtcDateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_webhook_event_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_webhook_event')),
+    sa.UniqueConstraint('store_id', 'digest', name=op.f('uq_bol_webhook_event_store_id'))
+    )
+    with op.batch_alter_table('bol_webhook_event', schema=None) as batch_op:
+        batch_op.create_index('ix_bol_webhook_event_at', ['store_id', 'at'], unique=False)
 
     op.create_table('bol_api_call',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -480,7 +535,14 @@ def downgrade() -> None:
         batch_op.drop_index('ix_bol_api_call_failed', sqlite_where=sa.text("error <> ''"), postgresql_where=sa.text("error <> ''"))
 
     op.drop_table('bol_api_call')
+    with op.batch_alter_table('bol_webhook_event', schema=None) as batch_op:
+        batch_op.drop_index('ix_bol_webhook_event_at')
+
+    op.drop_table('bol_webhook_event')
+    op.drop_table('bol_webhook')
+    op.drop_table('bol_signature_key')
     with op.batch_alter_table('bol_store', schema=None) as batch_op:
+        batch_op.drop_index('uq_bol_store_account', sqlite_where=sa.text("account <> ''"), postgresql_where=sa.text("account <> ''"))
         batch_op.drop_index(batch_op.f('ix_bol_store_state'))
 
     op.drop_table('bol_store')

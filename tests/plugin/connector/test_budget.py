@@ -92,6 +92,50 @@ def test_a_minute_rule_allows_a_burst_with_one_call_of_reserve(budget: RedisBudg
     assert caught.value.executed == "no"
 
 
+def test_bulk_work_uses_two_fifths_of_a_limit_while_urgent_calls_wait(redis_client: redis.Redis) -> None:
+    rule = LimitRule(OFFER, ("GET",), 50, 1)
+    budgets = [RedisBudget(redis_client, (rule,)) for _ in range(4)]
+    ends = time.monotonic() + 2.5
+    counts = {True: 0, False: 0}
+
+    def work(number: int) -> None:
+        budget, urgent = budgets[number % 4], number >= 12
+        while time.monotonic() < ends:
+            try:
+                budget.acquire("a", "GET", OFFER, Deadline.after(5), urgent)
+            except BudgetExhausted:
+                continue
+            budget.learn("a", "GET", OFFER, {}, 200)
+            counts[urgent] += 1
+
+    with ThreadPoolExecutor(24) as pool:
+        list(pool.map(work, range(24)))
+    total = sum(counts.values())
+    # The first moments, before anybody waits, are everybody's.
+    assert counts[False] <= 0.4 * total + 10, counts
+    assert total >= 0.8 * 2.5 * 50, counts
+
+
+def test_bulk_work_has_the_whole_limit_to_itself_where_nobody_waits(redis_client: redis.Redis) -> None:
+    budget = RedisBudget(redis_client, (LimitRule(OFFER, ("GET",), 100, 1),))
+    began = time.monotonic()
+    for _ in range(60):
+        budget.acquire("a", "GET", OFFER, Deadline.after(5), urgent=False)
+        budget.learn("a", "GET", OFFER, {}, 200)
+    # Two fifths would take a second and a half.
+    assert time.monotonic() - began < 1.2
+
+
+def test_the_use_of_each_limit_can_be_seen(budget: RedisBudget) -> None:
+    for _ in range(3):
+        call(budget, "GET", ORDERS, {"X-RateLimit-Limit": "30"})
+    call(budget, "GET", "/retailer/shipments", {"Retry-After": "9"}, 429)
+    uses = {use.rule.name: use for use in budget.use("a")}
+    assert (uses[f"GET {ORDERS}"].used, uses[f"GET {ORDERS}"].limit) == (3, 30)
+    assert 7 < uses["GET /retailer/shipments"].blocked_seconds <= 9
+    assert all(use.used == 0 for use in budget.use("b"))
+
+
 def test_calls_that_are_not_urgent_leave_room(budget: RedisBudget) -> None:
     assert room(budget, "GET", ORDERS, urgent=False) == 19
     assert room(budget, "GET", ORDERS) == 5

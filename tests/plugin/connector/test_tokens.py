@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
@@ -17,11 +18,13 @@ from bol_sandbox.testing import SandboxControls
 from plugin.connector import (
     AddressBlocked,
     BolError,
+    Claim,
     ClientCredentialsTokens,
     ConnectFailed,
     Credentials,
     Deadline,
     Forbidden,
+    MemoryLedger,
     MemoryTokenStore,
     NoTimeLeft,
     RateLimited,
@@ -30,13 +33,19 @@ from plugin.connector import (
     SignInUnavailable,
     StoredToken,
     StoreUnavailable,
+    Tokens,
     TokenStore,
     sandbox_environment,
+    scopes_of,
 )
 from plugin.connector.redis_tokens import RedisTokenStore
+from plugin.connector.sign_in import code_form, login_page
 from tests.plugin.connector import rogue as scripts
 from tests.plugin.connector.conftest import CREDENTIALS, make_client
 from tests.plugin.connector.rogue import Rogue
+
+INTERMEDIARY = Credentials("wms", "wms-secret")
+BACK = "https://wms.example/back"
 
 MakeStore = Callable[[], TokenStore]
 
@@ -67,6 +76,21 @@ def tokens_of(login: SandboxControls, store: TokenStore, **more: object) -> Clie
     return ClientCredentialsTokens(sandbox_environment(login.url), CREDENTIALS, store, "store-1", **more)  # type: ignore[arg-type]
 
 
+def shared_tokens(login: SandboxControls, ledger: MemoryLedger, store: TokenStore) -> Tokens:
+    return Tokens(sandbox_environment(login.url), ledger, store, "store-1", account="seller")
+
+
+def allowed(login: SandboxControls, *, rotate: bool) -> str:
+    """Let the seller allow the intermediary; returns the refresh token."""
+    login.add_intermediary(INTERMEDIARY.client_id, INTERMEDIARY.client_secret, rotateRefreshTokens=rotate)
+    environment = sandbox_environment(login.url)
+    back = login.log_in(login_page(environment, INTERMEDIARY.client_id, BACK, "s"), CREDENTIALS.client_id)
+    code = parse_qs(urlsplit(back).query)["code"][0]
+    answer = SignIn(environment).ask(INTERMEDIARY, code_form(code, BACK), Deadline.after(5))
+    assert answer.refresh_token is not None
+    return answer.refresh_token
+
+
 def asked(login: SandboxControls) -> int:
     return sum(call["path"] == "/token" for call in login.calls())
 
@@ -87,25 +111,113 @@ def test_only_the_token_that_was_refused_is_forgotten(store: TokenStore) -> None
     assert store.get("a") is None
 
 
-def test_one_holds_the_right_and_the_other_waits_no_longer_than_its_deadline(store: TokenStore) -> None:
-    with store.exclusive("a", Deadline.after(5)):
-        with store.exclusive("b", Deadline.after(1)):
-            pass
-        started = time.monotonic()
-        with pytest.raises(NoTimeLeft), store.exclusive("a", Deadline.after(0.2)):
-            pass
-        assert time.monotonic() - started < 0.4
-    with store.exclusive("a", Deadline.after(0.5)):
-        pass
+def test_one_holds_the_claim_and_the_other_waits_no_longer_than_its_deadline(login: SandboxControls) -> None:
+    ledger = MemoryLedger(CREDENTIALS)
+    held = ledger.claim(60)
+    assert held is not None and ledger.claim(60) is None
+    tokens = shared_tokens(login, ledger, MemoryTokenStore())
+    started = time.monotonic()
+    with pytest.raises(NoTimeLeft):
+        tokens.token(Deadline.after(0.3))
+    assert time.monotonic() - started < 0.6
+    ledger.give_back(held)
+    assert tokens.token(Deadline.after(5))
 
 
 def test_of_many_callers_exactly_one_asks(login: SandboxControls, make_store: MakeStore) -> None:
     login.settings(latencyMs=100)
-    sources = [tokens_of(login, make_store()) for _ in range(4)]
+    ledger = MemoryLedger(CREDENTIALS)
+    sources = [shared_tokens(login, ledger, make_store()) for _ in range(4)]
     with ThreadPoolExecutor(16) as pool:
         got = set(pool.map(lambda n: sources[n % 4].token(Deadline.after(10)), range(16)))
     assert len(got) == 1
     assert asked(login) == 1
+
+
+def test_the_claim_of_one_that_died_is_over_after_a_while(login: SandboxControls) -> None:
+    now = [0.0]
+    ledger = MemoryLedger(CREDENTIALS, clock=lambda: now[0])
+    assert ledger.claim(45) is not None
+    now[0] = 44.0
+    assert ledger.claim(45) is None
+    now[0] = 45.1
+    assert ledger.claim(45) is not None
+
+
+def test_a_new_refresh_token_is_kept_before_its_access_token_is_used(login: SandboxControls) -> None:
+    first = allowed(login, rotate=True)
+    kept: list[str | None] = []
+
+    class Watching(MemoryLedger):
+        def keep(self, claim: Claim, refresh_token: str | None) -> bool:
+            kept.append(refresh_token)
+            assert store.get("store-1") is None
+            return super().keep(claim, refresh_token)
+
+    store, ledger = MemoryTokenStore(), Watching(INTERMEDIARY, first)
+    tokens = shared_tokens(login, ledger, store)
+    for _ in range(3):
+        token = tokens.token(Deadline.after(5))
+        tokens.refused(token)
+    assert len({first, *kept}) == 4
+    assert ledger.refresh_token == kept[-1]
+
+
+def test_of_two_that_used_the_same_refresh_token_the_loser_takes_what_the_winner_got(
+    login: SandboxControls,
+) -> None:
+    """The first was held up for longer than its claim; the second asks meanwhile with the same refresh token."""
+    now = [time.time()]
+    ledger = MemoryLedger(INTERMEDIARY, allowed(login, rotate=True), clock=lambda: now[0])
+    slow = ledger.claim(45)
+    assert slow is not None and slow.refresh_token is not None
+    form = {"grant_type": "refresh_token", "refresh_token": slow.refresh_token}
+    answer = SignIn(sandbox_environment(login.url)).ask(INTERMEDIARY, form, Deadline.after(5))
+    now[0] += 46
+    claim = ledger.claim(45)
+    assert claim is not None and claim.version == slow.version
+    # bol refuses the second now; but before it says so, the first one wakes up.
+    assert ledger.keep(slow, answer.refresh_token)
+    with pytest.raises(SignInRefused) as caught:
+        SignIn(sandbox_environment(login.url)).ask(INTERMEDIARY, form, Deadline.after(5))
+    assert caught.value.code == "invalid_grant"
+    assert not ledger.refused(claim, caught.value)
+    assert shared_tokens(login, ledger, MemoryTokenStore()).token(Deadline.after(5))
+
+
+def test_while_bol_blocks_our_address_nothing_is_asked_by_anybody(
+    login: SandboxControls, make_store: MakeStore
+) -> None:
+    login.faults([{"path": "/token", "status": 404, "times": 1}])
+    one, other = tokens_of(login, make_store()), tokens_of(login, make_store())
+    other_key = ClientCredentialsTokens(sandbox_environment(login.url), CREDENTIALS, make_store(), "another")
+    with pytest.raises(AddressBlocked):
+        one.token(Deadline.after(5))
+    for source in (one, other, other_key):
+        with pytest.raises(AddressBlocked) as caught:
+            source.token(Deadline.after(5))
+        assert 800 < (caught.value.retry_after or 0) <= 900
+    assert asked(login) == 1
+
+
+def test_the_login_page_is_asked_for_by_an_address_without_secrets(login: SandboxControls) -> None:
+    login.add_intermediary(INTERMEDIARY.client_id, INTERMEDIARY.client_secret)
+    address = login_page(sandbox_environment(login.url), INTERMEDIARY.client_id, BACK, "st&te=1")
+    assert INTERMEDIARY.client_secret not in address
+    back = parse_qs(urlsplit(login.log_in(address, CREDENTIALS.client_id)).query)
+    assert back["state"] == ["st&te=1"]
+    form = code_form(back["code"][0], BACK)
+    sign_in = SignIn(sandbox_environment(login.url))
+    answer = sign_in.ask(INTERMEDIARY, form, Deadline.after(5))
+    assert answer.refresh_token
+    assert scopes_of(answer.access_token)
+    with pytest.raises(SignInRefused):
+        sign_in.ask(INTERMEDIARY, form, Deadline.after(5))
+
+
+@pytest.mark.parametrize("token", ["", "opaque", "a.b.c", "a.bnVsbA.c", "a.W10.c"])
+def test_a_token_that_tells_nothing_is_no_trouble(token: str) -> None:
+    assert scopes_of(token) == ()
 
 
 def test_a_refused_token_is_replaced_once_for_all(login: SandboxControls, make_store: MakeStore) -> None:
@@ -239,22 +351,6 @@ class TestInRedis:
         new.delete_if("a", "x")
         new.set("a", StoredToken("y", time.time() + 60))
         assert new.get("a") is not None
-
-    def test_a_holder_that_was_killed_holds_up_the_others_for_a_while_only(
-        self, redis_client: redis.Redis
-    ) -> None:
-        store = RedisTokenStore(redis_client, Fernet(Fernet.generate_key()))
-        killed = store.exclusive("a", Deadline.after(1))
-        killed.__enter__()
-        (key,) = redis_client.keys("*:lock")
-        assert 0 < redis_client.pttl(key) <= 6000
-
-    def test_a_lock_that_went_to_another_is_not_released(self, redis_client: redis.Redis) -> None:
-        store = RedisTokenStore(redis_client, Fernet(Fernet.generate_key()))
-        with store.exclusive("a", Deadline.after(1)):
-            (key,) = redis_client.keys("*:lock")
-            redis_client.set(key, "another")
-        assert redis_client.get(key) == b"another"
 
     def test_without_redis_nothing_is_called(self, login: SandboxControls) -> None:
         away = redis.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))

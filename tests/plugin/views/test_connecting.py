@@ -96,7 +96,7 @@ def test_an_unknown_environment_is_refused(site: Site, chief: Person) -> None:
 def test_the_secret_is_on_no_page(site: Site, chief: Person) -> None:
     assert SECRET not in connect(chief, client_id="keeper", client_secret=SECRET)
     with site.shop() as shop:
-        store_id, hidden = shop.store().id, shop.store().client_secret
+        store_id, hidden = shop.store().id, shop.store().secret
     for path in ("", "settings", "summary", "orders", "offers", "shipments"):
         text = chief.get(f"/admin/bol/{store_id}/{path}").text
         assert SECRET not in text
