@@ -53,6 +53,8 @@ PUBLISHED_LIMITS: tuple[LimitRule, ...] = (
     LimitRule("/retailer/content/*", ("GET",), 10, 1),
     LimitRule("/retailer/shipping-labels/*", ("GET",), 10, 1),
     LimitRule("/retailer/transports/*", ("PUT",), 10, 1),
+    LimitRule("/retailer/subscriptions/*", ("DELETE", "GET", "POST", "PUT"), 10, 1),
+    LimitRule("/retailer/subscriptions/signature-keys", ("GET",), 10, 3600),
     LimitRule("/shared/process-status", ("POST",), 2, 1),
     LimitRule("/shared/process-status/*", ("GET",), 100, 1),
 )
