@@ -399,7 +399,7 @@ def test_a_process_killed_in_the_middle_of_a_refresh(many: tuple[Flask, Shop]) -
     shop.store_id = log_in(shop)
     for moment, lost in (("before", False), ("after", True)):
         forget_tokens(shop)
-        shop.sandbox.faults([{"path": "/token", "when": moment, "delayMs": 5000, "times": 1}])
+        shop.sandbox.faults([{"path": "/token", "when": moment, "delayMs": 15_000, "times": 1}])
         one = process(app, shop)
         assert line_of(one) == "ready"
         seen = asked(shop)
