@@ -33,7 +33,7 @@ from plugin.sync import (
     stores,
 )
 from plugin.sync.call_log import CallLog, LoggingLease
-from plugin.sync.context import Context, is_active, note_problem, settings_of
+from plugin.sync.context import Context, Surroundings, is_active, note_problem, settings_of
 from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 from plugin.sync.failures import KEY
 
@@ -75,6 +75,14 @@ class Runtime(Connecting):
         finally:
             client.close()
             calls.write()
+
+    def surroundings(self, store_id: int, lease: Lease) -> Surroundings | None:
+        """Return what work on a store needs that makes no call to bol; None where the store is gone."""
+        with self.host.reading() as session:
+            store = session.get(Store, store_id)
+        if store is None:
+            return None
+        return Surroundings(self.host, lease, store.id, store.name, settings_of(store))
 
     def _client_or_problem(self, store: Store, on_call: OnCall, *, urgent: bool) -> BolClient | None:
         try:

@@ -28,8 +28,8 @@ from plugin.sync.upkeep import keep_up
 
 
 def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
-    """Find changed orders and take them over, warn of deadlines, sweep once a day, erase old addresses."""
-    return _run(host, lease, store_id, ORDERS, import_orders, warn_due, sweep_if_due, erase_if_due)
+    """Find changed orders and take them over, warn of deadlines, sweep once a day."""
+    return _run(host, lease, store_id, ORDERS, import_orders, warn_due, sweep_if_due)
 
 
 def stock(host: HostPort, lease: Lease, store_id: int) -> bool:
@@ -79,6 +79,13 @@ def upkeep(host: HostPort, lease: Lease, store_id: int) -> bool:
     with closing(Runtime(host)) as runtime:
         runtime.let_go(store_id)
     return False
+
+
+def tidy(host: HostPort, lease: Lease, store_id: int) -> bool:
+    """Erase old addresses and delete what is old; also in a store that is paused, disconnected or can't sign in."""
+    with closing(Runtime(host)) as runtime:
+        ctx = runtime.surroundings(store_id, lease)
+    return ctx is not None and erase_if_due(ctx)
 
 
 def _run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from host_app.plugin_api import Wake
-from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
+from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK, TIDY, UPKEEP
 
 #: Kind of work -> queue.
 QUEUE_OF = {
@@ -14,6 +14,7 @@ QUEUE_OF = {
     PRODUCTS: "bol-bulk",
     CHECK: "bol-bulk",
     NAMES: "bol-bulk",
+    TIDY: "bol-bulk",
 }
 #: Most urgent first.
 QUEUES = ("bol-shipments", "bol-orders", "bol-stock", "bol-bulk")

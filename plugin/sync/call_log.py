@@ -18,7 +18,7 @@ from host_app.plugin_api import HostPort, Lease
 from plugin.connector import PUBLISHED_LIMITS, CallRecord
 from plugin.connector.budget import rule_for
 from plugin.models import ApiCall
-from plugin.sync.context import Context
+from plugin.sync.context import Surroundings
 from plugin.sync.counters import CALLS, FAILED_CALLS, LIMIT, Counts
 
 EVERY_SECONDS = 1.0
@@ -133,7 +133,7 @@ def subject_of(record: CallRecord) -> str:
     return ", ".join(named)[:160]
 
 
-def prune(ctx: Context) -> None:
+def prune(ctx: Surroundings) -> None:
     """Delete calls that are older than the store's number of days, some thousands in each transaction."""
     before = ctx.now() - timedelta(days=ctx.settings.call_log_days)
     mine = ApiCall.store_id == ctx.store_id

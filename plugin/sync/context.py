@@ -19,16 +19,13 @@ CALL_SECONDS = 25.0
 
 
 @dataclass(frozen=True)
-class Context:
-    """One job's surroundings. ``settings`` and ``active`` are as they were when the job began its slice."""
+class Surroundings:
+    """What work on a store is given that calls nobody. ``settings`` are as they were when it began its slice."""
 
     host: HostPort
     lease: Lease
-    client: BolClient = field(repr=False)
     store_id: int
     store_name: str
-    sandbox: bool
-    active: bool
     settings: StoreSettings
 
     @property
@@ -57,6 +54,15 @@ class Context:
     def settle(self, key: str) -> None:
         """What was told about this store under this key, or ``key:...``, is over. In a transaction."""
         self.host.settle_notices(f"bol:{self.store_id}:{key}")
+
+
+@dataclass(frozen=True)
+class Context(Surroundings):
+    """What a job is given beside that: the line to bol. ``active`` is as it was when it began its slice."""
+
+    client: BolClient = field(repr=False)
+    sandbox: bool
+    active: bool
 
     def report_problem(self, error: BolError) -> None:
         """Show on the store's page why nothing can be done with bol now. Opens a transaction of its own."""

@@ -12,7 +12,7 @@ from sqlalchemy import case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plugin.models import HourlyCount
-from plugin.sync.context import Context
+from plugin.sync.context import Surroundings
 
 #: Orders taken over, and parcels confirmed, with the time since their picklist was closed.
 ORDERS, SHIPMENTS = "orders", "shipments"
@@ -60,7 +60,7 @@ def note(session: Any, store_id: int, now: datetime, name: str, *, took: timedel
     counts.write(session, now)
 
 
-def prune(ctx: Context) -> None:
+def prune(ctx: Surroundings) -> None:
     """Forget hours that no chart shows any more."""
     old = HourlyCount.store_id == ctx.store_id, HourlyCount.hour < ctx.now() - KEPT
     with ctx.host.reading() as session:

@@ -40,7 +40,7 @@ from plugin.sync.sweep import KIND as SWEEP
 from plugin.sync.titles import due_titles
 
 ORDERS, STOCK, SHIPMENTS, PRODUCTS = "orders", "stock", "shipments", "products"
-CHECK, NAMES, UPKEEP = "check", "names", "upkeep"
+CHECK, NAMES, UPKEEP, TIDY = "check", "names", "upkeep", "tidy"
 #: A row that was sent under a lease which must be over by now, without an answer: its job died.
 ABANDONED = timedelta(seconds=60)
 
@@ -58,20 +58,24 @@ def due(host: HostPort, now: datetime) -> list[Due]:
     with host.reading() as session:
         return [
             Due(kind, store.id)
-            for store in session.scalars(
-                select(Store).where(Store.state != StoreState.DISCONNECTED).order_by(Store.id)
-            )
-            if store.rests_until is None or store.rests_until <= now
+            for store in session.scalars(select(Store).order_by(Store.id))
             for kind in _kinds(session, store, now)
         ]
 
 
 def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
+    if store.next_erase_at is None or store.next_erase_at <= now:
+        yield TIDY
+    resting = store.rests_until is not None and store.rests_until > now
+    if store.state != StoreState.DISCONNECTED and not resting:
+        yield from _with_bol(session, store, now)
+
+
+def _with_bol(session: Any, store: Store, now: datetime) -> Iterator[str]:
     settings, active = settings_of(store), is_active(store)
     if _effects(session, store.id, now, active=active, sending=active and settings.send_shipments):
         yield SHIPMENTS
-    erasing = store.next_erase_at is None or store.next_erase_at <= now
-    if erasing or (active and _orders(session, store, now, importing=settings.import_orders)):
+    if active and _orders(session, store, now, importing=settings.import_orders):
         yield ORDERS
     if active and settings.send_stock and _stock(session, store, settings, now):
         yield STOCK

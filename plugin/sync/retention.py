@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from plugin.models import BolOrder, BolOrderEvent, BolOrderItem, ProcessStatusRow, Store
 from plugin.models.orders import NOT_IN_HOST
 from plugin.sync import call_log, counters, runs
-from plugin.sync.context import Context
+from plugin.sync.context import Surroundings
 
 EVERY = timedelta(hours=1)
 #: bol itself forgets a process status after a day or two.
@@ -21,7 +21,7 @@ TIMELINES = timedelta(days=90)
 AT_ONCE = 1_000
 
 
-def erase_if_due(ctx: Context) -> bool:
+def erase_if_due(ctx: Surroundings) -> bool:
     """Erase and delete what is old, once an hour. Also in a paused store. True when some is left."""
     now = ctx.now()
     with ctx.host.reading() as session:
@@ -51,10 +51,10 @@ def erase_if_due(ctx: Context) -> bool:
     return False
 
 
-Find = Callable[[Context, int], Any]
+Find = Callable[[Surroundings, int], Any]
 
 
-def _in_parts(ctx: Context, model: Any, before: datetime, find: Find) -> None:
+def _in_parts(ctx: Surroundings, model: Any, before: datetime, find: Find) -> None:
     """Delete old rows of a table, the oldest first.
 
     Rows are made in order of time, so the first one that is young ends the search: a table is never walked through.
@@ -75,7 +75,7 @@ def _in_parts(ctx: Context, model: Any, before: datetime, find: Find) -> None:
         after = old[-1].id
 
 
-def _old_statuses(ctx: Context, after: int) -> Any:
+def _old_statuses(ctx: Surroundings, after: int) -> Any:
     return (
         select(
             ProcessStatusRow.id,
@@ -87,7 +87,7 @@ def _old_statuses(ctx: Context, after: int) -> Any:
     )
 
 
-def _old_events(ctx: Context, after: int) -> Any:
+def _old_events(ctx: Surroundings, after: int) -> Any:
     """An order is done when nothing of it is open at bol and it waits for nothing here."""
     still_open = exists().where(
         BolOrderItem.order_id == BolOrder.id,

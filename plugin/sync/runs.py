@@ -8,7 +8,7 @@ from sqlalchemy import Select, delete, select, update
 
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import Discrepancy, Run, RunState
-from plugin.sync.context import Context
+from plugin.sync.context import Surroundings
 
 #: So many runs of a kind are kept per store, with what they found.
 KEPT = 30
@@ -55,7 +55,7 @@ def prune(host: HostPort, store_id: int, kind: str) -> None:
         session.execute(delete(Run).where(Run.id.in_(old)))
 
 
-def prune_in_parts(ctx: Context) -> None:
+def prune_in_parts(ctx: Surroundings) -> None:
     """Forget the oldest runs of every kind, some rows in each transaction."""
     with ctx.host.reading() as session:
         kinds = session.scalars(select(Run.kind).where(Run.store_id == ctx.store_id).distinct()).all()

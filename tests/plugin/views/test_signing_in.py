@@ -296,3 +296,19 @@ def test_no_page_shows_a_secret(site: Site, chief: Person) -> None:
         shown = chief.get(f"/admin/bol/{path}").text
         assert WMS_SECRET not in shown and store.secret not in shown and SECRET not in shown
     assert b"eyJ" not in kept
+
+
+def test_names_and_addresses_are_erased_after_a_store_has_gone(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        store = shop.connect(send_shipments=True, address_days=30)
+        shop.work()
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id)
+        shop.work()
+        shop.runtime.disconnect(store, at_once=True)
+        shop.work()
+        assert shop.store().state == "disconnected"
+        assert shop.host_order(order_id).delivery
+        shop.pass_time(31 * 86_400)
+        assert not shop.host_order(order_id).delivery
