@@ -65,6 +65,7 @@ class House:
         self.password = secrets.token_hex(8)
         self.app: Flask = create_app(self.settings)
         self.mender = Mender()
+        self._others: dict[str, tuple[str, dict[str, str]]] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     # programs
@@ -90,7 +91,7 @@ class House:
         with self.log(name).open("ab") as output:
             self._running[name] = subprocess.Popen(
                 self._command(name),
-                env=self.environment,
+                env=self._others[name][1] if name in self._others else self.environment,
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -108,8 +109,20 @@ class House:
             return redis_server.command(self.settings)
         if name == "sandbox":
             return [sys.executable, "-m", "bol_sandbox", "--port", str(self.settings.sandbox_port)]
+        if name in self._others:
+            return [sys.executable, "-m", "tests.chaos.program", self._others[name][0]]
         command = {"web": "serve", "scheduler": "scheduler"}.get(name, "worker")
         return [sys.executable, "-m", "tests.chaos.program", command]
+
+    def add(self, name: str, command: str, environment: Mapping[str, str]) -> None:
+        """Start one more program, of another machine with an environment of its own."""
+        self._others[name] = (command, {**self.environment, **environment})
+        self.start(name)
+
+    def pids(self, name: str) -> set[int]:
+        """Return the process of a program and those of its jobs."""
+        process = self._running[name]
+        return {process.pid, *(child for child in self._children() if _parent(child) == process.pid)}
 
     def kill(self, name: str) -> None:
         """kill -9; its jobs die with a worker."""
@@ -141,11 +154,11 @@ class House:
 
     def _children(self) -> list[int]:
         """Return the processes of jobs: children of workers."""
-        workers = {str(process.pid) for name, process in self._running.items() if name.startswith("worker")}
+        workers = {process.pid for name, process in self._running.items() if name.startswith("worker")}
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if (folder / "stat").read_text().rpartition(")")[2].split()[1] in workers:
+                if _parent(int(folder.name)) in workers:
                     found.append(int(folder.name))
         return found
 
@@ -176,7 +189,7 @@ class House:
         """End everything."""
         self.mender.close()
         self.sandbox.close()
-        for name in reversed(PROGRAMS):
+        for name in (*self._others, *reversed(PROGRAMS)):
             if name in self._running:
                 self.kill(name)
         with self.app.app_context():
@@ -278,6 +291,10 @@ class House:
             finally:
                 db.session.remove()
         return True
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _listens(port: int) -> bool:
