@@ -32,7 +32,8 @@ from host_app.port import host_port
 from host_app.services.stock import adjust_stock
 from host_app.wakes import waker
 from plugin.jobs.wakes import wake_for
-from plugin.runtime import SANDBOX_VARIABLE, Runtime
+from plugin.line import SANDBOX_VARIABLE
+from plugin.runtime import Runtime
 from plugin.settings import StoreSettings
 from plugin.sync.context import Context
 

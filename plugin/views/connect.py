@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flask import flash, redirect, request, url_for
+from sqlalchemy import select
 
 from host_app.plugin_api import HostError
+from plugin.models import SettingChange
+from plugin.sync.consequences import consequences
 from plugin.views import words
 from plugin.views.base import ADMINISTRATORS, Answer, does, form, shows, who
 from plugin.views.connection import ConnectionPages
 from plugin.views.plan import start_plan
 from plugin.views.settings_form import SettingsForm
+
+#: So many changes of settings are shown.
+CHANGES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,11 @@ class SignIn:
     name: str = ""
     environment: str = "production"
     client_id: str = ""
+
+
+def _mark(texts: Sequence[str]) -> str:
+    """Return what tells texts apart from any others."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 class ConnectPages(ConnectionPages):
@@ -62,7 +75,10 @@ class ConnectPages(ConnectionPages):
         with self.host.reading():
             warehouses, carriers = self.host.warehouses(), self.host.carriers()
         settings = SettingsForm(found.settings, warehouses, carriers)
+        warned: list[str] = []
         if request.method == "POST" and settings.read(request.form):
+            warned = consequences(found, settings.settings)
+        if request.method == "POST" and not settings.errors and self._accepted(warned):
             # Before stock is sent for the first time, people see what that would change at bol.
             planned = settings.settings.send_stock and not found.settings.send_stock
             kept = replace(settings.settings, send_stock=False) if planned else settings.settings
@@ -76,7 +92,27 @@ class ConnectPages(ConnectionPages):
                     return redirect(url_for("bol.stock_plan", store_id=store_id))
                 flash("The settings are saved.", "success")
                 return redirect(url_for("bol.summary", store_id=store_id))
-        return self.page("settings", it=found, store=found.store, form=settings, tab="settings")
+        with self.host.reading() as session:
+            changes = session.scalars(
+                select(SettingChange)
+                .where(SettingChange.store_id == store_id)
+                .order_by(SettingChange.id.desc())
+                .limit(CHANGES)
+            ).all()
+        return self.page(
+            "settings",
+            it=found,
+            store=found.store,
+            form=settings,
+            consequences=warned,
+            confirmation=_mark(warned),
+            changes=changes,
+            tab="settings",
+        )
+
+    def _accepted(self, warned: Sequence[str]) -> bool:
+        """Tell if these consequences, and no others, were shown and accepted."""
+        return not warned or request.form.get("confirmed") == _mark(warned)
 
     @shows("/<int:store_id>/summary", roles=ADMINISTRATORS)
     def summary(self, store_id: int) -> Answer:

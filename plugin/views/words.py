@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from flask_babel import format_date, format_datetime, format_timedelta, to_user_timezone  # type: ignore[import-untyped]
 
 from host_app.plugin_api import Level
-from plugin.models import BolOrderState, EffectState, OfferLink, RunState
+from plugin.models import BolOrderState, EffectState, OfferLink, RunState, SettingChange
 from plugin.sync import eans, offer_states, overview, panels
 from plugin.sync.charts import DAY
 from plugin.sync.findings import Action, Cause, Skipped
@@ -108,6 +109,38 @@ FLOWS: Mapping[str, str] = {
 
 TRANSPORTERS = tuple(TRANSPORTER_CODES.items())
 
+#: A setting, as its page calls it; and the state of the store, whose changes are noted beside.
+SETTINGS: Mapping[str, str] = {
+    "state": "Store",
+    "import_orders": "Import orders",
+    "import_minutes": "Look for new orders every ... minutes",
+    "orders_from": "Import orders placed from",
+    "process_orders": "Process orders at once",
+    "warehouse_id": "Deliver from",
+    "import_products": "Import products",
+    "lookup": "Find products by",
+    "send_stock": "Send stock updates",
+    "stock_warehouses": "Offer the stock of",
+    "safety_stock": "Keep back",
+    "max_stock": "Show at most",
+    "managed_by_retailer": "Orders that are open at bol are subtracted by this warehouse",
+    "guard_least": "Stop when products sell out: at least",
+    "guard_share": "Stop when products sell out: more than ... percent",
+    "check_time": "Compare with bol each night at",
+    "send_shipments": "Send shipments and update status",
+    "confirm_after_minutes": "Wait before confirming",
+    "tracking_wait_minutes": "Wait for a missing tracking code",
+    "carriers": "bol's code for each carrier",
+    "tracking_patterns": "Codes by tracking code",
+    "labels_for_all": "Labels of bol for every order",
+    "label_automatic": "Take the label that bol recommends",
+    "accept_requests": "Accept requests to cancel",
+    "check_at_closing": "Ask bol before a picklist is closed",
+    "overrule_at_closing": "Packers may ship all the same",
+    "address_days": "Keep names and addresses for ... days",
+    "call_log_days": "Keep the log of calls for ... days",
+}
+
 #: Cause of a difference -> how people call it, and what it means.
 CAUSES: Mapping[str, tuple[str, str]] = {
     Cause.CHANGED_AT_BOL: ("changed at bol", "A person or another program set this amount at bol."),
@@ -181,6 +214,25 @@ def lasting(value: timedelta) -> str:
 def day(value: date) -> str:
     """Write a day."""
     return str(format_date(value, "d MMM yyyy"))
+
+
+def changed(change: SettingChange) -> tuple[str, str]:
+    """Write what a setting was before and after a change; of lists with names, only what differs."""
+    before, after = json.loads(change.before), json.loads(change.after)
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        before, after = ({name: given.get(name, "") for name in names} for given in (before, after))
+    return _value(before), _value(after)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_value(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "empty"
+    return "empty" if value in (None, "") else str(value)
 
 
 def slot(value: datetime, period: str) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
+from dataclasses import fields
 from datetime import date
 
 import pytest
 
+from plugin.models import SettingChange
 from plugin.settings import DEFAULT_CARRIERS, StoreSettings
+from plugin.views.words import SETTINGS
 from tests.host_app.admin.conftest import Person
+from tests.plugin.conftest import KETTLE
 from tests.plugin.views.conftest import Site
 
 
@@ -16,8 +21,15 @@ def path(store_id: int) -> str:
     return f"/admin/bol/{store_id}/settings"
 
 
-def save(person: Person, store_id: int, **fields: object) -> str:
+def send(person: Person, store_id: int, **fields: object) -> str:
     return html.unescape(person.post(path(store_id), page=path(store_id), **fields).text)
+
+
+def save(person: Person, store_id: int, **fields: object) -> str:
+    """Send the form, and once more with the tick where it tells first what will happen."""
+    answer = send(person, store_id, **fields)
+    tick = re.search(r'name="confirmed" value="(\w+)"', answer)
+    return send(person, store_id, **fields, confirmed=tick[1]) if tick else answer
 
 
 def kept(site: Site) -> StoreSettings:
@@ -118,3 +130,92 @@ def test_what_cannot_be_used_is_told_at_the_field(
 def test_typed_text_is_escaped(store: int, chief: Person) -> None:
     answer = chief.post(path(store), page=path(store), max_stock='"><script>alert(1)</script>').text
     assert "<script>alert" not in answer
+
+
+def test_who_changed_what_is_shown(site: Site, store: int, chief: Person) -> None:
+    save(chief, store, safety_stock="3", import_orders="on", **{"carrier:gls": "GLS-NL"})
+    chief.post(f"/admin/bol/{store}/pause")
+    page = html.unescape(re.sub(r"<[^>]+>", " ", chief.get(path(store)).text.split('id="changes"')[1]))
+    rows = re.sub(r"\s+", " ", page)
+
+    assert "chief Store active paused" in rows
+    assert "chief Keep back 0 3" in rows
+    assert "chief bol's code for each carrier gls: GLS gls: GLS-NL" in rows
+    assert "Import orders" not in rows
+    with site.shop() as shop:
+        shop.runtime.save_settings(store, StoreSettings())
+    assert "by itself" in chief.get(path(store)).text
+
+
+def test_every_setting_has_words_for_its_changes() -> None:
+    assert {item.name for item in fields(StoreSettings)} | {"state"} == set(SETTINGS)
+
+
+def test_a_refused_form_is_no_change(site: Site, store: int, chief: Person) -> None:
+    before = changes(site)
+    save(chief, store, safety_stock="-1")
+    save(chief, store)
+    assert changes(site) == before
+
+
+def changes(site: Site) -> int:
+    with site.shop() as shop:
+        return len(shop.all(SettingChange))
+
+
+@pytest.mark.parametrize(
+    ("before", "typed", "told"),
+    [
+        ({}, {"import_orders": "off"}, "No orders come in any more"),
+        ({}, {"accept_requests": "on"}, "accepted at bol without anybody being asked"),
+        ({}, {"address_days": "7"}, "done more than 7 days ago are erased within the hour, for good"),
+        ({}, {"call_log_days": "1"}, "older than 1 days are deleted"),
+        ({"send_stock": True}, {"send_stock": "off"}, "bol goes on selling what it was told last"),
+        ({"send_stock": True}, {"safety_stock": "1"}, "The stock of all 2 linked offers is worked out anew"),
+        ({"send_stock": True}, {"max_stock": "0"}, "bol stops selling all of them"),
+        ({"send_stock": True}, {"managed_by_retailer": "off"}, "all 2 linked offers is sent anew"),
+        ({"send_shipments": True}, {"send_shipments": "off"}, "are not told that parcels left"),
+    ],
+)
+def test_what_is_dangerous_is_told_first_and_happens_with_a_tick_only(
+    site: Site, store: int, chief: Person, before: dict[str, bool], typed: dict[str, str], told: str
+) -> None:
+    with site.shop() as shop:
+        shop.settings(**before)
+        shop.work()
+    first = send(chief, store, **typed)
+    assert told in first
+    assert "Nothing is saved yet." in first
+    assert kept(site) == StoreSettings(**before)
+    (name, value) = next(iter(typed.items()))
+    assert re.search(rf'name="{name}"[^>]*value="{value}"', first)
+
+    assert "The settings are saved." in save(chief, store, **typed)
+    assert kept(site) != StoreSettings(**before)
+
+
+def test_parcels_that_wait_are_told_before_sending_is_turned_on(
+    site: Site, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id)
+        shop.work()
+    assert "Parcels that are reported to bol at once: 1." in send(chief, store, send_shipments="on")
+
+
+def test_a_tick_is_for_what_was_told_and_nothing_else(site: Site, store: int, chief: Person) -> None:
+    first = send(chief, store, accept_requests="on")
+    tick = re.search(r'name="confirmed" value="(\w+)"', first)
+    assert tick
+    second = send(chief, store, accept_requests="on", address_days="1", confirmed=tick[1])
+
+    assert "Nothing is saved yet." in second
+    assert kept(site) == StoreSettings()
+
+
+def test_a_store_that_is_not_active_needs_no_second_look(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.runtime.pause(store)
+    assert "The settings are saved." in send(chief, store, accept_requests="on", address_days="1")

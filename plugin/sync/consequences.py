@@ -1,0 +1,70 @@
+"""What changing settings of an active store will do that can't be taken back, or that people would not expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from plugin.models import BolOrderState
+from plugin.settings import StoreSettings
+from plugin.sync.overview import Overview
+
+#: Settings from which the amount of every offer follows.
+AMOUNTS = ("safety_stock", "max_stock", "stock_warehouses")
+
+
+def consequences(it: Overview, after: StoreSettings) -> list[str]:
+    """Return sentences for people, with real numbers; none where nothing needs a second look."""
+    if not it.active:
+        # Nothing happens before the store is activated, and its summary is shown before that.
+        return []
+    return [*_orders(it, after), *_stock(it, after), *_shipments(it, after), *_data(it.settings, after)]
+
+
+def _orders(it: Overview, after: StoreSettings) -> Iterator[str]:
+    before, old = it.settings, it.orders[BolOrderState.TOO_OLD]
+    if before.import_orders and not after.import_orders:
+        yield "No orders come in any more, while bol goes on selling. bol cancels what is not shipped in time."
+    earlier = after.orders_from is None or (
+        before.orders_from is not None and after.orders_from < before.orders_from
+    )
+    if before.orders_from != after.orders_from and earlier and old:
+        yield f"Older orders that are looked at again: {old}. Those that are open at bol come in and reserve stock."
+    waiting = it.orders[BolOrderState.WAITING_FOR_PRODUCT]
+    if after.import_products and not before.import_products and waiting:
+        yield f"Orders that wait for a product: {waiting}. Products are made for them, from your offers at bol."
+    if after.accept_requests and not before.accept_requests:
+        yield "Customers' requests to cancel are accepted at bol without anybody being asked, while nothing is picked."
+
+
+def _stock(it: Overview, after: StoreSettings) -> Iterator[str]:
+    before = it.settings
+    if not before.send_stock:
+        # Turning it on has a plan of its own.
+        return
+    if not after.send_stock:
+        yield "Changes of stock are not sent any more: bol goes on selling what it was told last."
+        return
+    if before.managed_by_retailer != after.managed_by_retailer:
+        yield f"The stock of all {it.linked} linked offers is sent anew, with the other way to count open orders."
+    elif any(getattr(before, name) != getattr(after, name) for name in AMOUNTS):
+        yield f"The stock of all {it.linked} linked offers is worked out anew, and sent where it changes."
+    if after.max_stock == 0 and before.max_stock:
+        yield "bol stops selling all of them: “Show at most” is 0."
+
+
+def _shipments(it: Overview, after: StoreSettings) -> Iterator[str]:
+    before, waiting = it.settings, it.parcels["wanted"]
+    if after.send_shipments and not before.send_shipments and waiting:
+        yield f"Parcels that are reported to bol at once: {waiting}. bol tells the customers."
+    if before.send_shipments and not after.send_shipments:
+        yield "bol and your customers are not told that parcels left. bol cancels orders that are not confirmed in time."
+
+
+def _data(before: StoreSettings, after: StoreSettings) -> Iterator[str]:
+    if after.address_days < before.address_days:
+        yield (
+            f"Names and addresses of orders that were done more than {after.address_days} days ago are erased within "
+            "the hour, for good."
+        )
+    if after.call_log_days < before.call_log_days:
+        yield f"Calls that are older than {after.call_log_days} days are deleted within the hour."
