@@ -30,10 +30,14 @@ HERE_WAITS: Mapping[OrderState, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an order stands: the newest line of its timeline, and what it waits for ("": nothing)."""
+    """Where an order stands: the newest line of its timeline, and what it waits for ("": nothing).
+
+    dead: bol has cancelled all of it that came in, whatever became of it here.
+    """
 
     last: BolOrderEvent | None
     waits: str
+    dead: bool
 
 
 def standings(session: Any, rows: Sequence[BolOrder], views: Mapping[int, OrderView]) -> dict[int, Standing]:
@@ -71,9 +75,18 @@ def standings(session: Any, rows: Sequence[BolOrder], views: Mapping[int, OrderV
                 shipping.get(row.id, ()),
                 row.id in cancelling,
             ),
+            is_dead(row),
         )
         for row in rows
     }
+
+
+def is_dead(row: BolOrder) -> bool:
+    """Tell if bol has cancelled everything that came in of an order."""
+    imported = [item for item in row.items if item.imported]
+    return bool(imported) and all(
+        item.cancelled - item.cancelled_before_import >= item.imported for item in imported
+    )
 
 
 def _waits(row: BolOrder, view: OrderView | None, shipping: Iterable[str], cancelling: bool) -> str:
@@ -81,6 +94,8 @@ def _waits(row: BolOrder, view: OrderView | None, shipping: Iterable[str], cance
         return ""
     if cancelling:
         return "Waits for bol to cancel it"
+    if is_dead(row) and view.state not in (OrderState.CANCELLED, OrderState.COMPLETED):
+        return "Waits for you: it is still open here. Put the goods back, then cancel it"
     for state, words in SHIPMENT_WAITS.items():
         if state in shipping:
             return words

@@ -20,6 +20,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import REASONS, cancelled_here, requested
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
+from plugin.sync.order_waits import is_dead
 from plugin.sync.overview import order_state
 from plugin.views.base import Answer, BolView, does, shows, telling, who
 
@@ -63,6 +64,7 @@ class OrderPage(BolView):
             store=store,
             row=row,
             word=word,
+            dead=is_dead(row),
             here=here,
             here_url=self.host.order_url(row.host_order_id) if here else "",
             known=known,

@@ -43,6 +43,9 @@ ORDERS: Mapping[str, tuple[str, Level]] = {
     offer_states.FAILED: ("with an error", Level.DANGER),
 }
 
+#: Instead of "imported", where bol has cancelled the whole order.
+DEAD: tuple[str, Level] = ("cancelled at bol", Level.WARNING)
+
 OFFERS: Mapping[str, tuple[str, Level]] = {
     offer_states.UP_TO_DATE: ("up to date", Level.SUCCESS),
     offer_states.WAITING: ("waiting to be sent", Level.INFO),

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from host_app.db import transaction
 from host_app.models import Product
+from host_app.services import picking
 from host_app.services.stock import adjust_stock
 from plugin.models import BolOrder, BolOrderState, EffectState, Offer, ShipmentEffect, Store, StoreState
 from tests.host_app.admin.conftest import Person
@@ -165,6 +166,24 @@ def test_orders_tell_what_they_wait_for_and_what_happened_last(
     assert "Waits" not in page.split("<tbody>")[1]
     assert "as shipped" in page
     assert "was cancelled, because bol cancelled it" in page
+
+
+def test_an_order_that_bol_cancelled_and_that_is_still_open_here_looks_like_one(
+    site: Site, store: int, packer: Person
+) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        picklist_id = shop.picklist_id(order_id)
+        with transaction():
+            picking.pick_all(picklist_id)
+        shop.sandbox.cancel(order_id)
+        shop.import_orders()
+        row_id = shop.bol_order(order_id).id
+    orders = text(packer, f"{store}/orders").split("Last change")[1]
+    assert "cancelled at bol" in orders
+    assert "it is still open here. Put the goods back, then cancel it." in orders
+    assert f"Order {order_id} cancelled at bol" in text(packer, f"{store}/orders/{row_id}")
 
 
 def test_offers_tell_what_bol_was_told(site: Site, store: int, packer: Person) -> None:
