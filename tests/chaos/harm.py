@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from bol_sandbox.testing import SandboxControls
+from bol_sandbox.testing import SandboxControls, SandboxRefused
 from tests.chaos.house import House
 
 Undo = Callable[[], None]
@@ -20,8 +21,8 @@ def _nothing() -> None:
 class Harm:
     """Does harm to a house; counts what it did."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, house: House, client_id: str) -> None:
+        self.house, self._client_id = house, client_id
         # Its own line: mending goes on in another thread.
         self._sandbox = SandboxControls(house.sandbox.url)
         self._lock = threading.RLock()
@@ -77,7 +78,14 @@ class Harm:
         return _nothing
 
     def _tokens(self, _what: Mapping[str, Any]) -> Undo:
-        return self._fault({"path": "/retailer/*", "status": 401, "times": 3})
+        self._sandbox.revoke(self._client_id, "access")
+        return _nothing
+
+    def _forged(self, what: Mapping[str, Any]) -> Undo:
+        """Send a message that bol did not sign; where nobody has subscribed, none is sent."""
+        with suppress(SandboxRefused):
+            self._sandbox.send_event(self._client_id, what["resource"], what["type"], what["id"], forged=True)
+        return _nothing
 
     def _bol(self, what: Mapping[str, Any]) -> Undo:
         return self._fault(dict(what["rule"]))

@@ -55,6 +55,7 @@ class House:
             "SANDBOX_PORT": str(sandbox),
             "REDIS_PORT": str(redis_port),
             "BOL_SANDBOX_URL": self.sandbox.url,
+            "HOST_PUBLIC_URL": self.url,
             "PYTHONUNBUFFERED": "1",
             VARIABLE: str(folder / "clock"),
         }

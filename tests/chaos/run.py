@@ -36,7 +36,18 @@ from tests.chaos.judge import judge
 from tests.chaos.people import Refused, Shop
 from tests.chaos.script import FIRST_ORDERS, Script
 
-HARMS = ("kill", "freeze", "empty-redis", "lose-redis", "database", "time", "bol-clock", "tokens", "bol")
+HARMS = (
+    "kill",
+    "freeze",
+    "empty-redis",
+    "lose-redis",
+    "database",
+    "time",
+    "bol-clock",
+    "tokens",
+    "forged",
+    "bol",
+)
 #: A lease of a killed job, on PostgreSQL, and a busy machine.
 PATIENCE = 150
 #: Work that is due and that nobody does for so long waits for something.
@@ -63,7 +74,8 @@ class Chaos:
 
     def __init__(self, house: House, script: Script) -> None:
         self.house, self.script = house, script
-        self.shop, self.harm = Shop(house, script), Harm(house)
+        self.shop = Shop(house, script)
+        self.harm = Harm(house, self.shop.client_id)
         self.result = Result(script, harms=self.harm.done)
         self._began = 0.0
 

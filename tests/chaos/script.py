@@ -78,6 +78,14 @@ def write(seed: int, steps: int = 60, database: str | None = None) -> Script:
         "keepCancellationRequest": dice.random() < 0.5,
         "vvbNeedsLabel": dice.random() < 0.3,
         "latencyMs": dice.choice((0, 20, 100)),
+        # Push messages doubled, lost, forged, and overtaking each other.
+        "webhooks": dice.choice(
+            (
+                {},
+                {"duplicate": 0.5, "spreadMs": 1500},
+                {"duplicate": 0.3, "drop": 0.3, "forge": 0.3, "spreadMs": 3000},
+            )
+        ),
     }
     stocks = [dice.choice((0, 2, 5, 10, 20, 30)) for _ in range(PRODUCTS)]
     early = dice.random() < 0.25
@@ -183,6 +191,7 @@ def _harm(dice: random.Random) -> tuple[str, dict[str, Any]]:
         _database: 2,
         _time: 1,
         _tokens: 1,
+        _forged: 1,
     }
     return dice.choices(list(kinds), list(kinds.values()))[0](dice)
 
@@ -215,6 +224,13 @@ def _time(dice: random.Random) -> tuple[str, dict[str, Any]]:
 
 def _tokens(_dice: random.Random) -> tuple[str, dict[str, Any]]:
     return "tokens", {}
+
+
+def _forged(dice: random.Random) -> tuple[str, dict[str, Any]]:
+    resource, kind = dice.choice(
+        (("ORDER", "ORDER_CREATED"), ("SHIPMENT", "SHIPMENT_CREATED"), ("PROCESS_STATUS", "PROCESS_STATUS"))
+    )
+    return "forged", {"resource": resource, "type": kind, "id": f"C00{dice.randrange(10**6):06d}"}
 
 
 def _bol(dice: random.Random) -> tuple[str, dict[str, Any]]:

@@ -47,8 +47,8 @@ STEPS = (
     Step(0.0, "kill", {"program": "worker-1", "seconds": 0.5}),
     Step(0.3, "lose-redis", {"seconds": 0.5}),
     close(0.0, "3STHIRD"),
-    Step(0.0, "cancel-at-bol", {"which": 0.99, "part": "piece"}),
     order(5, 1),
+    Step(0.0, "cancel-at-bol", {"which": 0.99, "part": "all"}),
     Step(0.2, "database", {"seconds": 0.5}),
     Step(0.2, "stock", {"product": 5, "how": "change", "amount": 4}),
     Step(0.5, "kill", {"program": "scheduler", "seconds": 0.2}),
@@ -103,7 +103,9 @@ def label_bought_twice(truth: Truth) -> None:
 @pytest.mark.timeout(300)
 def test_a_house_holds_under_harm_and_the_judge_would_see_if_it_did_not(tmp_path: Path) -> None:
     with open_house(tmp_path / "house") as house:
+        pushed = {"webhooks": {"duplicate": 0.5, "forge": 0.3, "spreadMs": 1000}}
         script = replace(write(2), stocks=[20] * PRODUCTS, early=False, steps=STEPS)
+        script = replace(script, sandbox={**script.sandbox, **pushed})
         chaos = Chaos(house, script)
         result = chaos.run()
         told = "\n".join(result.told)
@@ -111,6 +113,7 @@ def test_a_house_holds_under_harm_and_the_judge_would_see_if_it_did_not(tmp_path
         assert result.truth["shipments"], f"the script does too little:\n{told}"
         assert result.harms.total() == 7
         assert chaos.shop.failed == []
+        assert house.sandbox.deliveries(), "bol sent no push messages"
         forgeries: list[tuple[Callable[[Truth], None], str]] = [
             (missed, "was missed"),
             (invented, "is not one of bol's"),
