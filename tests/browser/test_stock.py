@@ -58,14 +58,21 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
         house.sandbox.settings(latencyMs=0)
     expect(page.locator("#bol-progress progress")).to_have_count(0, timeout=SOON)
 
-    # Sending begins with its plan.
+    # Sending begins with its plan, which tells what changes at bol.
+    set_at_bol(house, EANS[3], 12)
     chief.open(f"{store}settings")
     page.locator("label[for=send_stock]").click()
     page.get_by_label("Stop when many products sell out at once").fill("2")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("button", name="Send stock updates")).to_be_visible(timeout=SOON)
+    change = page.locator("tr").filter(has_text=EANS[3])
+    expect(change.locator("td[data-label='At bol now']")).to_have_text("12")
+    expect(change.locator("td[data-label='Becomes']")).to_have_text("50")
     chief.look("plan")
+    assert at_bol(house, EANS[3]) == 12
     page.get_by_role("button", name="Send stock updates").click()
+
+    eventually(lambda: at_bol(house, EANS[3]) == 50, 30)
 
     # Somebody changes an offer at bol; a dry run finds it, a check has it corrected.
     set_at_bol(house, EANS[0], 7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -356,29 +357,31 @@ def test_nothing_is_oversold_but_by_orders_between_the_read_before_an_update_and
     wrong: list[tuple[str, int]] = []
     #: So many purchases were made when the newest complete read of the list began.
     known = 0
-    real, inside = BolClient.call, False
+    real, inside, alone = BolClient.call, False, threading.Lock()
 
     def call(client: BolClient, route: routes.Route, **more: Any) -> Any:
+        # One call after the other: what is bought beside a call in flight is neither before nor after it.
         nonlocal inside, known
-        if not inside and life.dice.random() < chance:
-            inside = True
-            life.buy()
-            inside = False
-        if route == routes.PATCH_OFFER and (ean := eans.get(more["values"]["offer-id"])):
-            since, amount = shop.clock.now() - FRESH - SLOW, more["body"]["stock"]["amount"]
-            now = {
-                n
-                for n, bought in enumerate(life.bought)
-                if n >= known and bought.ean == ean and bought.at > since
-            }
-            exposed.update(now)
-            if amount > max(0, life.there[ean] + life.pieces(now)):
-                wrong.append((ean, amount))
-        began = len(life.bought)
-        answer = real(client, route, **more)
-        if route == routes.ORDERS:
-            known = began
-        return answer
+        with alone:
+            if not inside and life.dice.random() < chance:
+                inside = True
+                life.buy()
+                inside = False
+            if route == routes.PATCH_OFFER and (ean := eans.get(more["values"]["offer-id"])):
+                since, amount = shop.clock.now() - FRESH - SLOW, more["body"]["stock"]["amount"]
+                now = {
+                    n
+                    for n, bought in enumerate(life.bought)
+                    if n >= known and bought.ean == ean and bought.at > since
+                }
+                exposed.update(now)
+                if amount > max(0, life.there[ean] + life.pieces(now)):
+                    wrong.append((ean, amount))
+            began = len(life.bought)
+            answer = real(client, route, **more)
+            if route == routes.ORDERS:
+                known = began
+            return answer
 
     def pass_time(seconds: float) -> None:
         """The scheduler wakes the stock job where that is due, and nothing else."""
