@@ -64,7 +64,7 @@ def fill(*, offers: int = OFFERS, orders: int = ORDERS) -> int:
             name="Full store",
             environment="sandbox",
             client_id="full-seller",
-            client_secret="not encrypted: nothing is called",
+            secret="not encrypted: nothing is called",
             state="active",
             settings=StoreSettings(send_stock=True, send_shipments=True).dump(),
             created_at=now - timedelta(days=DAYS),

@@ -195,7 +195,7 @@ def test_a_refused_sign_in_needs_a_person_and_a_lost_line_does_not(shop: Shop) -
 
 def test_a_secret_that_cannot_be_read_needs_a_person(shop: Shop) -> None:
     shop.connect()
-    set_all(Store, client_secret="not encrypted by any key")
+    set_all(Store, secret="not encrypted by any key")
     shop.pass_time(120)
     assert [task.about for task in tasks(shop)] == ["key"]
 
