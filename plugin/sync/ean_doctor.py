@@ -40,11 +40,13 @@ class Diagnosis:
 def conditions(store_id: int) -> dict[str, ColumnElement[bool]]:
     """Return, by kind, the condition of a store's offers that have such a problem."""
     ours = and_(Offer.store_id == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
-    # Numbers that stand on several offers of whatever kind are found by the index alone, and are few.
-    several = select(Offer.ean).where(Offer.store_id == store_id).group_by(Offer.ean).having(func.count() > 1)
+    # Numbers that stand on several offers of whatever kind and store are found by the index alone, and are few.
+    several = select(Offer.ean).group_by(Offer.ean, Offer.store_id).having(func.count() > 1)
+    # By adding nothing the store's number is kept from leading to any other index than that of the EANs.
+    mine = and_(Offer.store_id + 0 == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
     twice = (
         select(Offer.ean)
-        .where(ours, Offer.ean != "", Offer.ean.in_(several))
+        .where(mine, Offer.ean != "", Offer.ean.in_(several))
         .group_by(Offer.ean)
         .having(func.count() > 1)
         .scalar_subquery()
@@ -53,7 +55,7 @@ def conditions(store_id: int) -> dict[str, ColumnElement[bool]]:
         INVALID: and_(ours, Offer.ean_problem != ""),
         SEVERAL: and_(ours, Offer.candidates > 1, Offer.link.not_in((OfferLink.HAND, OfferLink.UNLINKED))),
         MISSING: and_(ours, Offer.product_id.is_(None), Offer.link != OfferLink.UNLINKED),
-        TWICE: and_(ours, Offer.ean.in_(twice)),
+        TWICE: and_(mine, Offer.ean.in_(twice)),
     }
 
 
