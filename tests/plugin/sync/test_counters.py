@@ -102,7 +102,7 @@ def any_store(make_any_app: AppFactory) -> Any:
     with app.app_context():
         with transaction() as session:
             session.add(
-                Store(id=1, name="S", environment="sandbox", client_id="c", client_secret="", created_at=datetime.now(UTC))
+                Store(id=1, name="S", environment="sandbox", client_id="c", secret="", created_at=datetime.now(UTC))
             )  # fmt: skip
         yield app
         db.session.remove()
