@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 
 from sqlalchemy import update
 
@@ -11,7 +12,9 @@ from host_app.db import transaction
 from host_app.models import Product
 from host_app.services import picking
 from host_app.services.stock import adjust_stock
-from plugin.models import BolOrder, BolOrderState, EffectState, Offer, ShipmentEffect, Store, StoreState
+from plugin.models import BolOrder, BolOrderState, EffectState, Offer, Run, ShipmentEffect, Store, StoreState
+from plugin.sync.overview import overviews
+from plugin.sync.sweep import KIND as SWEEP
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE, TOASTER
 from tests.plugin.views.conftest import Site
@@ -299,3 +302,76 @@ def test_looking_writes_nothing(site: Site, store: int, chief: Person) -> None:
     with site.shop() as shop:
         assert {row.id: row.__dict__ | {"_sa_instance_state": None} for row in shop.all(Store)} == before
         assert len(shop.sandbox.calls()) == calls
+
+
+def test_a_sweep_tells_how_far_it_is(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop, transaction() as session:
+        session.add(
+            Run(
+                store_id=store,
+                kind=SWEEP,
+                started_at=shop.clock.now(),
+                due_at=shop.clock.now(),
+                counts={"orders": 50, "shipments": 7},
+            )
+        )
+    page = text(packer, f"{store}/")
+    assert "Daily sweep of orders never running 50 orders and 7 shipments looked at" in page
+
+
+def test_what_waits_is_told_with_its_age_and_its_end(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(send_stock=True)
+        shop.work()
+        with transaction() as session:
+            for number in range(6000):
+                session.add(
+                    Offer(
+                        store_id=store,
+                        offer_id=str(number),
+                        ean="",
+                        method="FBR",
+                        seen_at=shop.clock.now(),
+                        product_id=1,
+                        dirty_version=1,
+                        changed_at=shop.clock.now(),
+                    )
+                )
+    page = text(packer, f"{store}/")
+    assert "Stock updates to send 6000 today" in page
+    # 47 or 48 a second.
+    end = re.search(r"6000 stock updates on the way, expected done today (\d+):(\d+)", page)
+    assert end
+    with site.shop() as shop:
+        (row,) = overviews(shop.host)
+    assert row.done_at is not None
+    assert timedelta(seconds=120) < row.done_at - row.at < timedelta(seconds=135)
+
+
+def test_a_lost_line_tells_since_when_and_what_waits(site: Site, store: int, packer: Person) -> None:
+    with site.shop() as shop:
+        shop.sandbox.faults([{"path": "/retailer/orders", "status": 503, "when": "before"}])
+        shop.pass_time(400)
+        since = shop.store().problem_at
+        shop.pass_time(400)
+        # The first failure counts, not the last.
+        assert shop.store().problem_at == since
+    page = text(packer, f"{store}/")
+    assert "Problem since today" in page
+    assert "It is tried again by itself." in page
+
+
+def test_charts_have_their_numbers_in_tables_and_no_inline_code(
+    site: Site, store: int, packer: Person
+) -> None:
+    with site.shop() as shop:
+        shop.order((KETTLE, 1))
+        shop.import_orders()
+    for period in ("24h", "30d", "nonsense"):
+        page = packer.get(f"/admin/bol/{store}/?period={period}").text
+        assert page.count("data-bol-chart") == 4
+        assert page.count("<summary>As a table") == 4
+        assert "Orders in</strong>: 1" in page
+        assert "<style" not in page
+        assert not re.search(r"<script(?![^>]* src=)", page)
+        assert " style=" not in page
