@@ -78,7 +78,8 @@ class Look:
 
     unlike: offers of which bol has something else than was confirmed, by row id, with the version compared.
     to_record: offers that are new here, or of which bol shows other facts than we have.
-    products: those found for offers without one, by EAN. shown: the ids of all offers that bol showed.
+    products: those found for offers without one, by EAN. shown: the ids of all offers that bol showed. sending: updates
+    are sent at all.
     """
 
     found: Sequence[Found]
@@ -87,6 +88,7 @@ class Look:
     to_record: Sequence[connector.Offer]
     products: dict[str, int]
     shown: Sequence[str]
+    sending: bool
 
 
 def look_at(ctx: Context, asked: Asked, shown: Sequence[connector.Offer], *, changing: bool) -> Look:
@@ -143,6 +145,7 @@ def look_at(ctx: Context, asked: Asked, shown: Sequence[connector.Offer], *, cha
         to_record=[item.shown for item in facts if item.is_new or _has_changed(item.row, item.shown)],
         products=products,
         shown=[offer.offer_id for offer in shown],
+        sending=asked.sending,
     )
 
 
@@ -203,6 +206,8 @@ def keep(ctx: Context, run: Run, look: Look, gone: Sequence[Offer], *, changing:
     found = [item for item in look.found if item.row_id is None or versions.get(item.row_id) == item.version]
     if changing:
         _change(ctx, look, found, versions)
+    elif not look.sending:
+        _learn(session, look, versions)
     found += _settle_gone(session, gone, changing=changing)
     return _report(session, run, ctx.now(), found)
 
@@ -245,6 +250,26 @@ def _change(ctx: Context, look: Look, found: Sequence[Found], versions: Mapping[
     linked = [item.ean for item in found if item.action == Action.LINKED]
     if linked:
         link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, linked))
+
+
+def _learn(session: Any, look: Look, versions: Mapping[int, int]) -> None:
+    """Where nothing is sent yet, what bol shows is what sending begins with. In a transaction.
+
+    Without this an offer that somebody changed at bol would pass for up to date when sending is turned on, though the
+    plan had said that it changes.
+    """
+    learnt = [
+        {
+            "id": row_id,
+            "confirmed_amount": shown.amount,
+            "confirmed_managed": shown.managed_by_retailer,
+            "dirty_version": version + 1,
+        }
+        for row_id, (version, shown) in look.unlike.items()
+        if versions.get(row_id) == version
+    ]
+    if learnt:
+        session.execute(update(Offer), learnt)
 
 
 def _settle_gone(session: Any, rows: Sequence[Offer], *, changing: bool) -> list[Found]:

@@ -123,7 +123,8 @@ def differs(facts: Facts, settings: StoreSettings) -> bool:
 
 def is_settled(row: Row[Any], asked: Asked) -> bool:
     """Tell if nothing was, or is, on its way to bol, so that what bol shows is what it has."""
-    return not (_moved(row, asked) or row.in_doubt or row.held_at is not None or _is_due(row))
+    waits = asked.sending and _is_due(row)
+    return not (_moved(row, asked) or row.in_doubt or row.held_at is not None or waits)
 
 
 def cause_of(facts: Facts, asked: Asked) -> Cause:

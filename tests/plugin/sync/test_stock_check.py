@@ -383,6 +383,24 @@ def test_a_store_that_sends_no_stock_is_only_reported_on(shop: Shop) -> None:
     assert shop.writes() == []
 
 
+@pytest.mark.parametrize("counted", [False, True])
+def test_what_a_report_told_is_sent_when_sending_is_turned_on(shop: Shop, counted: bool) -> None:
+    """Also where it was here that bol's amount had been the right one all along."""
+    shop.connect()
+    shop.work()
+    if counted:
+        adjust(shop, KETTLE, 1)
+        adjust(shop, KETTLE, -1)
+        shop.work()
+    set_at_bol(shop, KETTLE, 12)
+    shop.pass_time(60)
+    assert KETTLE in report(shop, check(shop, dry=True))
+    assert shop.amount_at_bol(KETTLE) == 12
+    shop.runtime.start_sending_stock(shop.store_id)
+    shop.work()
+    assert shop.amount_at_bol(KETTLE) == 20
+
+
 def test_a_store_that_is_not_active_yet_can_be_checked(shop: Shop) -> None:
     add_product("K", 7, KETTLE)
     shop.store_id = shop.runtime.connect_store(
