@@ -119,7 +119,8 @@ class Look:
 
 def tasks(host: HostPort, store_id: int | None = None) -> list[Task]:
     """Return what a person must do, the most urgent first; of one store, or of all. In a transaction."""
-    wanted = select(Store).order_by(Store.name)
+    # Nothing can be done any more for a store that is gone.
+    wanted = select(Store).where(Store.state != StoreState.DISCONNECTED).order_by(Store.name)
     if store_id is not None:
         wanted = wanted.where(Store.id == store_id)
     look = Look(host, {store.id: store for store in host.session.scalars(wanted)})

@@ -10,7 +10,7 @@ from sqlalchemy import event, update
 from host_app.db import db, reading, transaction
 from host_app.plugin_api import NewProduct
 from host_app.services.catalog import create_product
-from plugin.models import BolOrder, EffectState, Offer, Run, RunState, ShipmentEffect, Store
+from plugin.models import BolOrder, EffectState, Offer, Run, RunState, ShipmentEffect, Store, StoreState
 from plugin.sync import attention
 from plugin.sync.attention import Task
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -206,6 +206,14 @@ def test_the_guard_asks_once_for_all_its_offers(shop: Shop) -> None:
     set_all(Offer, held_at=shop.clock.now())
     (task,) = tasks(shop)
     assert (task.kind, task.number, task.decisions) == (attention.GUARD, 3, 1)
+
+
+def test_a_store_that_is_gone_asks_for_nothing(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    set_all(Offer, held_at=shop.clock.now())
+    set_all(Store, state=StoreState.DISCONNECTED)
+    assert tasks(shop) == []
 
 
 def test_a_run_that_failed_is_a_task_until_the_next_one(shop: Shop) -> None:
