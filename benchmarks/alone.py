@@ -6,10 +6,12 @@ Prints as JSON how long it took, the peak memory of the process, and how many st
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from sqlalchemy import event, select
 from sqlalchemy.engine import Engine
@@ -51,8 +53,19 @@ def main(kind: str, store_id: int) -> None:
         measured.seconds = time.perf_counter() - began
         db.session.remove()
         db.engine.dispose()
-    measured.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    measured.peak = peak()
     print(json.dumps(asdict(measured)))
+
+
+def peak() -> float:
+    """Return the most memory that this program took, in megabytes.
+
+    By Linux's own account of it: the usual one begins with what the process that started this one had taken.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def walk(store_id: int) -> None:
