@@ -37,6 +37,8 @@ from plugin.sync.context import Context, Surroundings, is_active, note_problem, 
 from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 from plugin.sync.failures import KEY
 
+#: What calls are logged as made for where a packer waits for the answer.
+PACKING = "packing"
 #: How long a store rests whose secret can't be read.
 UNREADABLE_REST = timedelta(minutes=1)
 
@@ -300,6 +302,17 @@ class Runtime(Connecting):
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return done
 
+    @contextmanager
+    def _asking(self, store: Store) -> Iterator[BolClient]:
+        """Yield the line for a question of the packing table, and log its calls."""
+        calls = CallLog(self.host, store.id, PACKING)
+        client = self.line.client(store, calls.note)
+        try:
+            yield client
+        finally:
+            client.close()
+            calls.write()
+
     def closing_answer(self, picklist_id: int, seconds: float) -> ClosingAnswer | None:
         """Ask bol about a picklist that is about to be closed."""
         question = closing.question_for(self.host, picklist_id)
@@ -309,11 +322,8 @@ class Runtime(Connecting):
             store = session.get(Store, question.store_id)
         if store is None:
             return None
-        client = self.line.client(store)
-        try:
+        with self._asking(store) as client:
             return closing.ask(question, client, seconds)
-        finally:
-            client.close()
 
     def shipping_options(
         self, picklist_id: int, pieces: Mapping[int, int], seconds: float
@@ -326,11 +336,8 @@ class Runtime(Connecting):
             return None
         if StoreSettings.load(store.settings).label_automatic:
             return label_options.RECOMMENDED_ONLY
-        client = self.line.client(store)
-        try:
+        with self._asking(store) as client:
             return label_options.options(goods, client, seconds)
-        finally:
-            client.close()
 
     def enter_label_number(self, store_id: int, effect_id: int, label_id: str) -> None:
         """:raises HostError: the purchase waits for no decision, or the number is empty."""

@@ -11,6 +11,7 @@ from datetime import datetime
 class CallRecord:
     """One attempt. `route` is the documented template, `path` what was sent (no query); no bodies, no tokens.
 
+    `about` are ids of order items that a body names, and an order that a query does: "order item 1, order item 2".
     `status` is None without an answer; `error` is the name of the error class, None on success.
     """
 
@@ -18,6 +19,7 @@ class CallRecord:
     method: str
     route: str
     path: str
+    about: str
     status: int | None
     duration_ms: int
     request_id: str | None

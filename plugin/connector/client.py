@@ -87,7 +87,9 @@ class BolClient:
         deadline: Deadline | None = None,
     ) -> Answer:
         """The successful answer (2xx) of one call; every other end raises a BolError. For the resources."""
-        request = _Request(route, route.path(values or {}), query, _encoded(body), headers or {})
+        request = _Request(
+            route, route.path(values or {}), query, _encoded(body), headers or {}, _about(query, body or {})
+        )
         deadline = deadline or Deadline.after()
         for repeat in range(REPEATS + 1):
             asked = None
@@ -132,7 +134,9 @@ class BolClient:
         if request.body is not None:
             headers["Content-Type"] = route.media
         path = self._environment.path(request.path)
-        return Outgoing(route, self._environment.api_url, path, auth, request.query, headers, request.body)
+        return Outgoing(
+            route, self._environment.api_url, path, auth, request.query, headers, request.body, request.about
+        )
 
 
 class _Request:
@@ -143,8 +147,10 @@ class _Request:
         query: Sequence[tuple[str, str]],
         body: bytes | None,
         headers: Mapping[str, str],
+        about: str,
     ) -> None:
         self.route, self.path, self.query, self.body, self.headers = route, path, query, body, headers
+        self.about = about
 
 
 class _NoAuth(AuthBase):
@@ -161,6 +167,16 @@ class _Bearer(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _about(query: Sequence[tuple[str, str]], body: Mapping[str, object]) -> str:
+    """Which order or order items a call is about, where its path does not tell."""
+    ids = [f"order {value}" for name, value in query if name == "order-id"]
+    items = body.get("orderItems")
+    for item in items if isinstance(items, list | tuple) else ():
+        if isinstance(item, Mapping):
+            ids.append(f"order item {item.get('orderItemId')}")
+    return ", ".join(ids)
 
 
 def _encoded(body: Mapping[str, object] | None) -> bytes | None:

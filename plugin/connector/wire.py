@@ -48,7 +48,7 @@ def user_agent() -> str:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """What to send. `path` is what goes on the wire, without the query."""
+    """What to send. `path` is what goes on the wire, without the query; `about` goes into the log."""
 
     route: Route
     base_url: str
@@ -57,6 +57,7 @@ class Outgoing:
     query: Sequence[tuple[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
+    about: str = ""
 
 
 class Wire:
@@ -140,6 +141,7 @@ class Wire:
             method=outgoing.route.method,
             route=outgoing.route.template,
             path=outgoing.path,
+            about=outgoing.about,
             status=answer.status if answer else None,
             duration_ms=duration_ms,
             request_id=answer.request_id if answer else None,

@@ -6,18 +6,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from host_app.plugin_api import HostPort, Lease
 from plugin.connector import PUBLISHED_LIMITS, CallRecord
 from plugin.connector.budget import rule_for
-from plugin.models import ApiCall
+from plugin.models import ApiCall, BolOrder, BolOrderItem, EffectState, ShipmentEffect
 from plugin.sync.context import Surroundings
 from plugin.sync.counters import CALLS, FAILED_CALLS, LIMIT, Counts
 
@@ -122,7 +123,7 @@ class LoggingLease:
 
 
 def subject_of(record: CallRecord) -> str:
-    """Return what the call was about, from the ids in its path: ``order A000X``, ``offer ...``, ``ean ...``."""
+    """Return what the call was about, from the ids in it: ``order A000X``, ``order item 1``, ``offer ...``, ``ean ...``."""
     # The demo's paths have other words than the template, but as many.
     parts = zip(record.route.split("/"), record.path.split("/"), strict=False)
     named = [
@@ -130,7 +131,63 @@ def subject_of(record: CallRecord) -> str:
         for name, value in parts
         if name.startswith("{")
     ]
-    return ", ".join(named)[:160]
+    return ", ".join(named or [record.about])[:160]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a call was about, as far as it is known here: the row of the order, and its shipment to try again."""
+
+    order_row_id: int
+    effect_id: int | None = None
+
+
+def stories(host: HostPort, store_id: int, calls: Sequence[ApiCall]) -> dict[int, Story]:
+    """Return, by call, the order that it was about; with the shipment of that item that only a person can have sent again.
+
+    A call is never repeated as it was: the ledger sends what is right now. In a transaction.
+    """
+    session = host.session
+    items = {call.id: _ids("order item", call.subject) for call in calls}
+    orders = {call.id: _ids("order", call.subject) for call in calls}
+    rows = session.execute(
+        select(BolOrder.id, BolOrder.order_id, BolOrderItem.order_item_id)
+        .join(BolOrderItem)
+        .where(
+            BolOrder.store_id == store_id,
+            or_(
+                BolOrderItem.order_item_id.in_({one for found in items.values() for one in found}),
+                BolOrder.order_id.in_({one for found in orders.values() for one in found}),
+            ),
+        )
+    ).all()
+    by_item = {row.order_item_id: row.id for row in rows}
+    by_order = {row.order_id: row.id for row in rows}
+    waiting = dict(
+        session.execute(
+            select(ShipmentEffect.order_item_id, ShipmentEffect.id).where(
+                ShipmentEffect.store_id == store_id,
+                ShipmentEffect.order_item_id.in_(by_item),
+                ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION)),
+            )
+        ).all()
+    )
+    found = {}
+    for call in calls:
+        order = next(
+            (by_item[one] for one in items[call.id] if one in by_item),
+            next((by_order[one] for one in orders[call.id] if one in by_order), None),
+        )
+        if order is not None:
+            effect = next((waiting[one] for one in items[call.id] if one in waiting), None)
+            found[call.id] = Story(order, effect if call.error else None)
+    return found
+
+
+def _ids(kind: str, subject: str) -> list[str]:
+    """Return the ids of this kind that a subject names; one that was cut off names nothing."""
+    named = (part.strip().rpartition(" ") for part in subject.split(","))
+    return [number for words, _, number in named if words == kind]
 
 
 def prune(ctx: Surroundings) -> None:

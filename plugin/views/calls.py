@@ -6,6 +6,7 @@ from flask import request
 from sqlalchemy import select
 
 from plugin.models import ApiCall
+from plugin.sync.call_log import stories
 from plugin.views.base import Answer, BolView, shows
 from plugin.views.paging import PAGE_SIZE, chosen
 
@@ -35,11 +36,13 @@ class CallPages(BolView):
             statement = statement.where(ApiCall.id < below)
         with self.host.reading() as session:
             rows = session.scalars(statement.limit(PAGE_SIZE + 1)).all()
+            about = stories(self.host, store_id, rows[:PAGE_SIZE])
         kept = {"state": state or None, "job": job or None, "route": route or None, "q": sought or None}
         return self.page(
             "calls",
             store=store,
             rows=rows[:PAGE_SIZE],
+            stories=about,
             older=rows[PAGE_SIZE - 1].id if len(rows) > PAGE_SIZE else None,
             below=below,
             state=state,

@@ -22,6 +22,7 @@ def ended(shop: Shop, **fields: object) -> CallRecord:
         "method": "GET",
         "route": "/retailer/orders",
         "path": "/retailer/orders",
+        "about": "",
         "status": 200,
         "duration_ms": 12,
         "request_id": "r-1",

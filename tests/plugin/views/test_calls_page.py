@@ -7,6 +7,7 @@ from sqlalchemy import insert, update
 from host_app.db import transaction
 from plugin.models import ApiCall
 from tests.host_app.admin.conftest import Person
+from tests.plugin.conftest import KETTLE
 from tests.plugin.views.conftest import Site
 
 
@@ -64,3 +65,39 @@ def test_calls_of_another_store_are_not_shown(site: Site, store: int, packer: Pe
             session.execute(update(ApiCall).where(ApiCall.subject == "offer 000").values(store_id=other))
     assert "offer 000" not in packer.get(f"/admin/bol/{store}/calls").text
     assert "offer 000" in packer.get(f"/admin/bol/{other}/calls").text
+
+
+def test_a_failed_shipment_is_repeated_from_its_call_through_the_ledger(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        store = shop.connect(send_shipments=True)
+        shop.work()
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.sandbox.faults([{"method": "POST", "path": "/retailer/shipments", "status": 400, "times": 1}])
+        shop.close(order_id)
+        shop.work()
+        assert [effect.state for effect in shop.effects()] == ["refused"]
+        item, row = shop.items_at_bol(order_id)[0], shop.bol_order(order_id)
+    page = f"/admin/bol/{store}/calls?state=failed"
+    shown = chief.get(page).text
+    assert f"order item {item}" in shown and f"/admin/bol/{store}/orders/{row.id}" in shown
+    with site.shop() as shop:
+        (effect,) = shop.effects()
+    assert f"/shipments/{effect.id}/try-again" in shown
+    chief.post(f"/admin/bol/{store}/shipments/{effect.id}/try-again", page=page)
+    with site.shop() as shop:
+        shop.work()
+        assert len(shop.shipments_at_bol()) == 1
+    assert "/try-again" not in chief.get(page).text, "what is done can't be repeated"
+
+
+def test_calls_of_the_packing_table_are_logged_too(site: Site, chief: Person, packer: Person) -> None:
+    with site.shop() as shop:
+        store = shop.connect(send_shipments=True)
+        shop.work()
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        picklist = shop.picklist_id(order_id)
+        assert shop.runtime.closing_answer(picklist, 2.0) is not None
+    shown = chief.get(f"/admin/bol/{store}/calls?job=packing").text
+    assert f"order {order_id}" in shown
