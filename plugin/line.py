@@ -26,8 +26,10 @@ from plugin.connector import (
     Tokens,
     sandbox_environment,
 )
+from plugin.connector.budget import rule_for
 from plugin.connector.redis_budget import RedisBudget, Use
 from plugin.connector.redis_tokens import RedisTokenStore
+from plugin.connector.routes import ALL
 from plugin.models import SignInWay, Store
 from plugin.secrets import load_secrets
 from plugin.sync.sign_in import StoreLedger
@@ -104,8 +106,11 @@ class Line:
         return _Guarded(RedisBudget(self.redis, limits_of(store)), self.host)
 
     def use(self, store: Store) -> Sequence[Use]:
-        """Return how much of each limit is used at the moment. Raises StoreUnavailable."""
-        return RedisBudget(self.redis, limits_of(store)).use(f"{store.environment}:{account_of(store)}")
+        """Return how much is used at the moment of each limit that our calls count towards. Raises StoreUnavailable."""
+        rules = limits_of(store)
+        ours = {rule_for(rules, route.method, route.template) for route in ALL if route.signed}
+        budget = RedisBudget(self.redis, tuple(rule for rule in rules if rule in ours))
+        return budget.use(f"{store.environment}:{account_of(store)}")
 
     def token(self, store: Store) -> StoredToken | None:
         """Return the access token that is kept now. Raises StoreUnavailable, and AddressBlocked while bol blocks us."""
