@@ -24,6 +24,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import ClassVar
 
+import requests
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -95,6 +96,18 @@ class WebhookEvent:
     type: str
     resource_id: str
     at: datetime | None
+
+
+def unreachable(address: str, seconds: float) -> str:
+    """Say why our own address can't be reached from here, the way bol would come; "" where it can.
+
+    What a machine reaches of itself bol may not: it proves name, certificate and path, not the way from outside.
+    """
+    try:
+        answer = requests.get(address, timeout=seconds, allow_redirects=False)
+    except requests.RequestException as error:
+        return type(error).__name__
+    return "" if answer.status_code == 200 else f"it answers {answer.status_code}"
 
 
 def receive(body: bytes, header: str | None, keys: Mapping[str, str]) -> WebhookEvent:

@@ -12,11 +12,13 @@ from sqlalchemy import select
 from host_app.plugin_api import HostError, HostPort, PlatformHealth
 from plugin.connector import BolClient, BolError, Deadline
 from plugin.connector.routes import RATE_LIMITS
+from plugin.connector.webhooks import unreachable
 from plugin.key_rotation import unreadable_stores
-from plugin.models import Store, StoreState
+from plugin.models import Store, StoreState, Webhook
 from plugin.secrets import SecretUnreadable
 from plugin.sync.failures import line_is_down
 from plugin.sync.owed import owed
+from plugin.sync.subscriptions import address_of, why_not
 
 CALL_SECONDS = 10.0
 #: Our clock may be wrong by so much; bol's answers tell whole seconds.
@@ -60,6 +62,7 @@ def examine(host: HostPort, line: MakeLine) -> list[Finding]:
     for store in stores:
         findings += _line(host, store, line, signed=not health.redis)
     for store in stores:
+        findings += _webhooks(host, store)
         findings += _overdue(host, store)
     return findings
 
@@ -208,6 +211,36 @@ def _signed(store: Store, client: BolClient) -> Iterator[Finding]:
 
 def _refused(check: str, store: Store, error: BolError) -> Finding:
     return Finding(check, False, str(error), store.name, error.operator_text())
+
+
+def _webhooks(host: HostPort, store: Store) -> Iterator[Finding]:
+    """Tell if bol's messages can come in."""
+    if store.activated_at is None:
+        return
+    if reason := why_not(host, store):
+        yield Finding("webhooks", True, reason, store.name)
+        return
+    with host.reading() as session:
+        webhook = session.get(Webhook, store.id)
+    if webhook is None or not webhook.enabled:
+        yield Finding(
+            "webhooks",
+            False,
+            (webhook.error if webhook else "") or "bol does not tell events at the moment.",
+            store.name,
+            "It is asked again by itself. Nothing is lost meanwhile: bol is asked, as without webhooks.",
+        )
+        return
+    if trouble := unreachable(address_of(host, webhook), CALL_SECONDS):
+        yield Finding(
+            "webhooks",
+            False,
+            f"{host.public_url} can't be reached from here: {trouble}.",
+            store.name,
+            "Correct HOST_PUBLIC_URL, or the server before the pages: it must pass on /bol/webhooks/.",
+        )
+        return
+    yield Finding("webhooks", True, "bol tells events, and the address answers.", store.name)
 
 
 def _overdue(host: HostPort, store: Store) -> Iterator[Finding]:

@@ -43,8 +43,6 @@ def why_not(host: HostPort, store: Store) -> str:
         return "bol's demo tells no events."
     if store.environment == "production" and not host.public_url.startswith("https://"):
         return "bol tells events by https only: HOST_PUBLIC_URL must begin with https://."
-    if store.activated_at is None:
-        return "bol is asked to tell events when the store is activated."
     return ""
 
 
@@ -57,6 +55,8 @@ def keep_subscription(ctx: Context) -> timedelta | None:
         store = session.get_one(Store, ctx.store_id)
         webhook = session.get(Webhook, ctx.store_id)
     leaving = store.state == StoreState.DISCONNECTING
+    if store.activated_at is None:
+        return None
     if why_not(ctx.host, store) or leaving:
         if webhook is not None and webhook.subscription_id is not None:
             _end(ctx, webhook)

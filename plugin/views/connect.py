@@ -12,6 +12,7 @@ from sqlalchemy import select
 from host_app.plugin_api import HostError
 from plugin.models import SettingChange
 from plugin.sync.consequences import consequences
+from plugin.sync.subscriptions import why_not
 from plugin.views import words
 from plugin.views.base import ADMINISTRATORS, Answer, does, form, shows, who
 from plugin.views.connection import ConnectionPages
@@ -131,6 +132,7 @@ class ConnectPages(ConnectionPages):
             store=found.store,
             warehouses=titles,
             unmapped=unmapped,
+            tells_events="" if why_not(self.host, found.store) else self.host.public_url,
             tab="settings",
             step=3,
         )

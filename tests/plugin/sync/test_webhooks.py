@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import socket
 import threading
@@ -146,6 +147,24 @@ def test_without_a_public_address_nothing_is_asked_of_bol(shop: Shop) -> None:
     shop.work()
     assert shop.sandbox.state("seller")["subscriptions"] == []
     assert not any("subscriptions" in call["path"] for call in shop.sandbox.calls())
+
+
+def test_the_doctor_looks_at_the_way_in(bol: Bol) -> None:
+    def webhooks() -> list[tuple[bool, str]]:
+        return [(one.ok, one.text) for one in bol.shop.runtime.examine() if one.check == "webhooks"]
+
+    bol.shop.pass_time(60)
+    assert webhooks() == [(True, "bol tells events, and the address answers.")]
+    with transaction() as session:
+        session.execute(update(Webhook).values(enabled=False))
+    assert webhooks()[0][0] is False
+    with transaction() as session:
+        session.execute(update(Webhook).values(enabled=True))
+    bol.shop.app.extensions["host_port"]._config = dataclasses.replace(
+        bol.shop.app.extensions["host_config"], public_url="http://127.0.0.1:1"
+    )
+    (told,) = webhooks()
+    assert told[0] is False and "http://127.0.0.1:1 can't be reached" in told[1]
 
 
 def test_a_new_order_comes_in_at_once(bol: Bol) -> None:
