@@ -31,7 +31,8 @@ from plugin.sync.timeline import note
 
 log = logging.getLogger(__name__)
 
-DETAILS_AT_ONCE = 8
+#: More than the limit needs at real latencies: while one order is taken over, the others still use their moments.
+DETAILS_AT_ONCE = 12
 BATCH = 200
 
 
