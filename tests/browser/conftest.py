@@ -48,6 +48,14 @@ def open_window(browser: Any, house: House, tmp_path: Path) -> Iterator[OpenWind
     assert [trouble for window in windows for trouble in window.troubles] == []
 
 
+@pytest.fixture
+def chief(house: House, open_window: OpenWindow) -> Window:
+    """The window of an administrator who is logged in."""
+    window = open_window()
+    window.log_in("admin", house.password())
+    return window
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Show what the programs said where a test fails."""

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import choose_sandbox, connect_with_secret
 from tests.browser.window import Window
@@ -18,13 +17,6 @@ pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 STORE = "Vijfde Winkel"
 SELLER, OTHER = ("fifth-seller", "fifth-secret"), ("sixth-seller", "sixth-secret")
 SOON = 60_000
-
-
-@pytest.fixture
-def chief(house: House, open_window: OpenWindow) -> Window:
-    window = open_window()
-    window.log_in("admin", house.password())
-    return window
 
 
 def test_both_ways_in(house: House, chief: Window) -> None:

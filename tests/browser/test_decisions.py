@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import comes_in, connect_with_secret, row_of
 from tests.browser.window import Window
@@ -17,13 +16,6 @@ PILLOW = "8712345000042"
 VASE, CLOCK = "8719999000015", "8719999000022"
 #: An import every ten seconds, then a page that looks again by itself; and a machine that may be busy.
 SOON = 60_000
-
-
-@pytest.fixture
-def chief(house: House, open_window: OpenWindow) -> Window:
-    window = open_window()
-    window.log_in("admin", house.password())
-    return window
 
 
 def test_a_customers_request_to_cancel_is_accepted(house: House, chief: Window) -> None:

@@ -12,7 +12,6 @@ from plugin.connector import (
     UnlimitedBudget,
     sandbox_environment,
 )
-from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import connect_with_secret
 from tests.browser.window import Window
@@ -32,13 +31,6 @@ OFFERS = [
 EANS = [str(offer["ean"]) for offer in OFFERS]
 #: An import every ten seconds, then a page that looks again by itself; and a machine that may be busy.
 SOON = 60_000
-
-
-@pytest.fixture
-def chief(house: House, open_window: OpenWindow) -> Window:
-    window = open_window()
-    window.log_in("admin", house.password())
-    return window
 
 
 def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
