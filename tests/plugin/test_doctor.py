@@ -55,7 +55,7 @@ def test_a_healthy_installation_is_found_healthy(house: Shop) -> None:
     assert "All is well." in result.output and "TROUBLE" not in result.output
     for check in (
         "database", "redis", "workers", "scheduler", "queues", "events", "keys", "bol", "clock", "token",
-        "orders", "offers", "shipments", "due",
+        "orders", "offers", "shipments", "answers", "webhooks", "due",
     ):  # fmt: skip
         assert f"ok       {check} " in result.output, check
     assert troubles(house) == []
@@ -63,8 +63,10 @@ def test_a_healthy_installation_is_found_healthy(house: Shop) -> None:
 
 def test_it_changes_nothing_at_bol(house: Shop) -> None:
     before = len(house.writes())
+    known = house.sandbox.state("seller")
     ask(house)
     assert len(house.writes()) == before
+    assert house.sandbox.state("seller") | {"now": known["now"]} == known
 
 
 def test_a_database_that_was_not_upgraded(house: Shop) -> None:

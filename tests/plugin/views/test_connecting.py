@@ -59,6 +59,18 @@ def test_the_summary_tells_how_often_the_real_bol_is_asked(site: Site, store: in
     assert "every 15 minutes" in chief.get(f"/admin/bol/{store}/summary").text
 
 
+def test_a_practice_store_can_not_become_a_real_one(site: Site, chief: Person, store: int) -> None:
+    for page in ("settings", "connection"):
+        assert "Sandbox: practice, not your real shop" in chief.get(f"/admin/bol/{store}/{page}").text
+    path = f"/admin/bol/{store}/settings"
+    chief.post(path, page=path, environment="production", import_orders="on", import_minutes="5")
+    page = f"/admin/bol/{store}/connection"
+    fields = {"client_id": "seller", "client_secret": "secret", "environment": "production"}
+    chief.post(f"{page}/sign-in", page=page, **fields)
+    with site.shop() as shop:
+        assert shop.store().environment == "sandbox"
+
+
 def test_wrong_credentials_are_told_and_nothing_is_kept(site: Site, chief: Person) -> None:
     answer = connect(chief, client_id="nobody", client_secret=SECRET, name="My <b>shop</b>")
     assert "The store is not connected." in answer
