@@ -23,14 +23,16 @@ from host_app.db import db, transaction
 from host_app.models import Notification
 from host_app.plugin_api import HostError
 from host_app.port import host_port
+from host_app.services import stock
 from plugin.connector import AddressBlocked, Deadline, SignIn, SignInRefused, sandbox_environment
 from plugin.line import Line
 from plugin.models import SignInWay, Store, StoreState
 from plugin.runtime import Runtime
 from plugin.secrets import load_secrets
+from plugin.settings import StoreSettings
 from plugin.sync.sign_in import StoreLedger
 from tests.conftest import AppFactory
-from tests.plugin.conftest import KETTLE, Clock, Shop
+from tests.plugin.conftest import KETTLE, TOASTER, Clock, Shop
 
 WMS, WMS_SECRET = "wms", "wms-secret"
 BACK = "https://wms.example/admin/bol/connect/return"
@@ -124,6 +126,24 @@ def test_one_401_leads_to_one_refresh_and_one_repeat(login_shop: Shop) -> None:
     before = asked(shop)
     with closing(Line(shop.host)) as line:
         line.client(shop.store()).orders.page()
+    assert asked(shop) == before + 1
+
+
+def test_threads_that_call_bol_sign_in_again_by_themselves(login_shop: Shop) -> None:
+    """The pump calls from threads that have no database session until they need one."""
+    shop = login_shop
+    shop.runtime.save_settings(shop.store_id, StoreSettings(send_stock=True))
+    shop.runtime.activate(shop.store_id)
+    shop.work()
+    before = asked(shop)
+    for ean, pieces in ((KETTLE, 3), (TOASTER, 4)):
+        product_id = shop.offer(ean).product_id
+        assert product_id is not None
+        with transaction():
+            stock.adjust_stock(product_id, shop.warehouse, set_to=pieces, reason="counted", who="ann")
+    shop.sandbox.revoke("seller", "access")
+    shop.work()
+    assert (shop.amount_at_bol(KETTLE), shop.amount_at_bol(TOASTER)) == (3, 4)
     assert asked(shop) == before + 1
 
 
@@ -325,6 +345,7 @@ import sys
 from contextlib import closing
 from host_app.app import create_app
 from host_app.port import host_port
+from host_app.services import stock
 from plugin.connector import Deadline
 from plugin.line import Line
 from plugin.models import Store
