@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask import Flask
-from flask_babel import format_currency, format_datetime
+from flask_babel import format_currency, format_datetime, get_locale
 from flask_babel import gettext as _
 
 from host_app.carriers import CARRIERS, carrier_title
@@ -37,7 +37,13 @@ def init_app(app: Flask) -> None:
         address_lines=address_lines,
         safe_url=safe_url,
     )
-    app.jinja_env.globals["carriers"] = CARRIERS
+    app.jinja_env.globals.update(carriers=CARRIERS, page_language=page_language)
+
+
+def page_language() -> str:
+    """Return the language that a page says it is in, such as ``en``."""
+    locale = get_locale()
+    return "en" if locale is None else str(locale).replace("_", "-")
 
 
 def moment(value: datetime | None) -> str:

@@ -70,7 +70,13 @@
     const place = figure.querySelector(".bol-plot");
     const told = read(figure);
     const data = [told.labels.map((_label, number) => number), ...told.series.map((series) => series.values)];
-    const plot = new uPlot(options(figure, told, place.clientWidth), data, place);
+    const draw = () => new uPlot(options(figure, told, place.clientWidth), data, place);
+    let plot = draw();
     new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: HEIGHT })).observe(figure);
+    // The canvas keeps the colours that it was painted in.
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      plot.destroy();
+      plot = draw();
+    });
   });
 })();

@@ -84,11 +84,11 @@ class Window:
         page = page or self.page
         self._taken += 1
         for width, height in (DESK, PHONE):
-            _resize(page, width, height)
+            resize(page, width, height)
             self.troubles += [f"{name} at {width}: {what}" for what in _sticking_out(page)]
             picture = self._pictures / f"{self._taken:02d}-{name}-{width}.png"
             page.screenshot(path=picture, full_page=True)
-        _resize(page, *self._size)
+        resize(page, *self._size)
 
     def sandbox(self, url: str) -> Page:
         """Open the sandbox's own page beside this one."""
@@ -120,7 +120,7 @@ class Window:
             self.troubles.append(f"{response.status} {response.url}")
 
 
-def _resize(page: Page, width: int, height: int) -> None:
+def resize(page: Page, width: int, height: int) -> None:
     """Make the window so large, and wait until its page knows."""
     page.set_viewport_size({"width": width, "height": height})
     for _ in range(100):

@@ -45,6 +45,15 @@ def tell(key: str) -> None:
 # products
 
 
+def test_each_page_says_its_language_and_follows_the_choice_of_light_or_dark(
+    chief: Person, anybody: Person
+) -> None:
+    for page in (chief.get("/admin/").text, anybody.get("/login").text, anybody.get("/login/nothing").text):
+        assert '<html lang="en">' in page
+        assert '<meta name="color-scheme" content="light dark">' in page
+        assert "/static/theme.css" in page
+
+
 def test_a_product_is_made_changed_and_found(chief: Person, do: Do, stocked: None) -> None:
     fields = {"code": "K1", "name": "Kaas", "price": "12.50", "barcodes": "111\n 222 \n\n111"}
     page = chief.post("/admin/products/new", "/admin/products/new", **fields)

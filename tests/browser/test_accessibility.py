@@ -1,0 +1,169 @@
+"""Every page can be used by everybody: axe-core finds nothing grave in any, at both widths, in light and in dark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser.accessibility import findings
+from tests.browser.conftest import OpenWindow
+from tests.browser.needs import playwright
+from tests.browser.steps import comes_in, connect_with_secret, row_of
+from tests.browser.window import Window
+from tests.e2e.house import House
+
+expect = playwright().expect
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+MOST_PAGES = 120
+SOON = 60_000
+SELLER = ("seventh-seller", "seventh-secret")
+#: The first is a product of the demonstration, the second of nobody.
+LAMP, UNKNOWN = "8712345000066", "8719999000084"
+
+
+def shop(house: House, window: Window) -> str:
+    """Connect a store of its own, and fill it with what people have to look at; return its address."""
+    page = window.page
+    offers = [
+        {"ean": LAMP, "title": "Lumo Bureaulamp", "price": 44.95, "stock": 9},
+        {"ean": UNKNOWN, "title": "Oever Kruk", "price": 24.95, "stock": 3},
+    ]
+    house.sandbox.add_seller(*SELLER, offers)
+    connect_with_secret(window, "Zevende Winkel", SELLER)
+    page.locator("label[for=import_products]").click()
+    page.locator("label[for=send_shipments]").click()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Activate store").click()
+    expect(page.get_by_text("The store is active.")).to_be_visible()
+    return re.sub(r"[?#].*", "", page.url).removeprefix(window.url)
+
+
+def place(house: House, ean: str, quantity: int = 1, **item: str) -> str:
+    placed = house.sandbox.place_order(SELLER[0], [{"ean": ean, "quantity": quantity, **item}])
+    return str(placed["orderId"])
+
+
+def open_picklist(window: Window, order_id: str) -> None:
+    window.menu("Picklists")
+    row_of(window.page, order_id).get_by_role("link").first.click()
+
+
+def pages_in_use(house: House, window: Window) -> Iterator[str]:
+    """Bring pages into the states that people meet; say the name of each as it stands open."""
+    page = window.page
+    store = shop(house, window)
+    page.on("dialog", lambda dialog: dialog.accept())
+    waiting = place(house, UNKNOWN)
+    sent, asked, cancelled = place(house, LAMP), place(house, LAMP), place(house, LAMP)
+    labelled = place(house, LAMP, distributionParty="BOL")
+    for order_id in (sent, asked, cancelled, labelled):
+        comes_in(window, order_id)
+
+    open_picklist(window, sent)
+    page.get_by_role("button", name="Pick all").click()
+    expect(page.get_by_text("Everything is picked.")).to_be_visible()
+    page.get_by_role("button", name="Add parcel").click()
+    yield "closing in two parcels"
+    page.get_by_role("button", name="Remove last parcel").click()
+    page.get_by_label("Carrier").select_option("postnl")
+    page.get_by_label("Tracking code").fill("3SAXE0001")
+    page.get_by_role("button", name="Close picklist").click()
+    expect(page.get_by_text("Closed by")).to_be_visible()
+    yield "closed"
+
+    open_picklist(window, labelled)
+    page.get_by_role("button", name="Pick all").click()
+    page.get_by_role("button", name="Show label options").click()
+    expect(page.get_by_text("Recommended")).to_be_visible()
+    yield "label options"
+    page.get_by_role("button", name=re.compile("^Buy ")).first.click()
+    expect(page.get_by_role("link", name="Print label")).to_be_visible(timeout=SOON)
+    yield "label bought"
+
+    open_picklist(window, cancelled)
+    page.get_by_role("button", name="Pick all").click()
+    house.sandbox.cancel(cancelled)
+    page.get_by_label("Carrier").select_option("postnl")
+    page.get_by_label("Tracking code").fill("3SAXE0002")
+    page.get_by_role("button", name="Close picklist").click()
+    expect(page.locator(".host-objections")).to_contain_text("Do not send this parcel yet")
+    yield "stopped by a cancellation"
+
+    house.sandbox.request_cancellation(asked)
+    window.open(store)
+    expect(page.get_by_text(f"The customer asks to cancel order {asked}").first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(f"1 order waits for a product with EAN {UNKNOWN}")).to_be_visible(timeout=SOON)
+    yield "store with tasks"
+    window.open("/admin/bol/attention")
+    yield "needs attention"
+    for order_id in (asked, waiting):
+        window.open(f"{store}orders")
+        row_of(page, order_id).get_by_role("link").first.click()
+        yield "order at bol with something to decide"
+
+    window.open(f"{store}checks")
+    page.get_by_role("button", name="Dry run: only report").click()
+    yield "stock checks"
+    window.open(f"{store}settings")
+    page.get_by_label("Look for new orders every").fill("1")
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.get_by_text("Nothing was saved")).to_be_visible()
+    yield "settings with a message"
+    window.open(f"{store}settings")
+    page.locator("label[for=send_stock]").click()
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.get_by_role("heading", name="What happens if stock updates are sent")).to_be_visible()
+    yield "plan of stock"
+
+
+BAD_PAGE = """<!doctype html><html lang="en"><title>Bad</title><style>
+  body { background: #fff; color: #222; }
+  @media (prefers-color-scheme: dark) { body { background: #111; } }
+  @media (max-width: 575px) { .narrow { color: #ddd; background: #fff; } }
+</style><main><h1>Bad</h1><p>Dark on dark by night</p><p class="narrow">Pale on a phone</p>
+<details><summary>More</summary><input></details></main></html>"""
+
+
+def test_what_keeps_people_out_is_found(open_window: OpenWindow) -> None:
+    """Once for each of: a field without a name that is folded away, a scheme, a width."""
+    window = open_window()
+    window.page.set_content(BAD_PAGE)
+    found = findings(window.page)
+    for what, where in (
+        ("label", "light at 1280"),
+        ("color-contrast", "light at 390"),
+        ("color-contrast", "dark at 1280"),
+    ):
+        assert [one for one in found if f" {what}, {where}" in one], (what, where, found)
+    assert not [one for one in found if " color-contrast, light at 1280" in one]
+
+
+def test_pages_in_use_have_no_grave_findings(house: House, open_window: OpenWindow) -> None:
+    window = open_window()
+    window.log_in("admin", house.password())
+    found = [f"{name}: {what}" for name in pages_in_use(house, window) for what in findings(window.page)]
+    assert found == []
+
+
+def test_no_page_has_grave_findings(house: House, open_window: OpenWindow) -> None:
+    window = open_window()
+    window.open("/login")
+    found = [f"/login: {what}" for what in findings(window.page)]
+    window.log_in("admin", house.password())
+    seen, ahead = {"/admin/"}, ["/admin/", "/admin/bol/connect", "/admin/products/new"]
+    while ahead and len(seen) < MOST_PAGES:
+        path = ahead.pop(0)
+        window.open(path)
+        links = window.page.eval_on_selector_all("a[href]", "found => found.map(one => one.href)")
+        found += [f"{path}: {what}" for what in findings(window.page)]
+        for link in links:
+            target = re.sub(r"[?#].*", "", link.removeprefix(window.url))
+            kind = re.sub(r"\d+", "0", target)
+            if target.startswith("/admin/") and kind not in seen and not target.endswith((".pdf", ".csv")):
+                seen.add(kind)
+                ahead.append(target)
+    assert len(seen) > 15
+    assert found == []
