@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from host_app.plugin_api import HostPort, OrderState
 from plugin.models import (
@@ -21,15 +21,18 @@ from plugin.models import (
     StoreState,
     TransportEffect,
 )
+from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
+from plugin.sync import shipments
 
 #: Effects that may still become known to bol, or of which a person must decide.
-UNSETTLED = (
-    EffectState.WANTED,
-    EffectState.SENT,
-    EffectState.UNKNOWN,
-    EffectState.DECISION,
-    EffectState.REFUSED,
+OPEN = (EffectState.WANTED, *UNSETTLED)
+#: What keeps a store, by ledger. Of what bol refused only a shipment can be ended by a person; the rest was told, and stays.
+KEEPING: tuple[tuple[Any, tuple[EffectState, ...]], ...] = (
+    (ShipmentEffect, (*OPEN, EffectState.REFUSED)),
+    (CancellationEffect, OPEN),
+    (LabelEffect, OPEN),
+    (TransportEffect, OPEN),
 )
 BATCH = 500
 
@@ -49,24 +52,38 @@ class Unfinished:
 def unfinished(host: HostPort, store_id: int) -> Unfinished:
     """Count what a store would leave behind if it went now. In a transaction."""
     session = host.session
+    sending = _sends_shipments(host, store_id)
     messages = sum(
-        session.scalar(select(func.count()).where(model.store_id == store_id, model.state.in_(UNSETTLED)))
-        for model in (ShipmentEffect, CancellationEffect, LabelEffect, TransportEffect)
+        session.scalar(
+            select(func.count()).where(
+                model.store_id == store_id, model.state.in_(states), _told(model, sending)
+            )
+        )
+        for model, states in KEEPING
     )
     waiting = session.scalar(
         select(func.count()).where(
             ProcessStatusRow.store_id == store_id, ProcessStatusRow.next_poll_at.is_not(None)
         )
     )
-    return Unfinished(_open_orders(host, store_id), int(messages + waiting))
+    # Where bol is told nothing of shipments by this store, none of them keeps it.
+    return Unfinished(_open_orders(host, store_id) if sending else 0, int(messages + waiting))
+
+
+def _sends_shipments(host: HostPort, store_id: int) -> bool:
+    settings: Any = host.session.scalar(select(Store.settings).where(Store.id == store_id))
+    return StoreSettings.load(settings or {}).send_shipments
+
+
+def _told(model: Any, sending: bool) -> Any:
+    """Return the condition of effects that are sent with these settings, or were sent before."""
+    if sending or model not in (ShipmentEffect, TransportEffect):
+        return true()
+    return model.state != EffectState.WANTED
 
 
 def _open_orders(host: HostPort, store_id: int) -> int:
     """Count the orders of which something is open at bol and that the warehouse is still to ship."""
-    settings: Any = host.session.scalar(select(Store.settings).where(Store.id == store_id))
-    if not StoreSettings.load(settings or {}).send_shipments:
-        # bol is told nothing of them by this store.
-        return 0
     ids = host.session.scalars(
         select(BolOrder.host_order_id)
         .join(BolOrderItem)
@@ -99,6 +116,7 @@ def leave_if_ready(host: HostPort, store_id: int) -> bool:
         at_once = store.leaves_at is not None and store.leaves_at <= host.now()
         if not at_once and unfinished(host, store_id).any:
             return False
+        shipments.leave_to_people(host, store)
         store.state, store.secret, store.leaves_at = StoreState.DISCONNECTED, "", None
         store.secret_version += 1
         store.claim = store.claim_until = store.consent_until = store.refused_at = None

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.orm import aliased
 
-from host_app.plugin_api import HostPort, Level, PicklistClosed, PicklistView
+from host_app.plugin_api import HostPort, Level, Notice, PicklistClosed, PicklistView
 from plugin.connector import (
     BolError,
     ProcessStatus,
@@ -17,11 +17,19 @@ from plugin.connector import (
     ShipmentRequest,
 )
 from plugin.connector.errors import without_reference
-from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
+from plugin.models import (
+    BolOrder,
+    BolOrderItem,
+    CancellationEffect,
+    EffectState,
+    ShipmentEffect,
+    Store,
+    StoreState,
+)
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import counters, effects
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.context import CALL_SECONDS, Context, store_url
 from plugin.sync.dirty import mark_order_items
 from plugin.sync.failures import line_is_down
 from plugin.sync.mapping import clean_tracking_code, shipment_reference
@@ -31,6 +39,10 @@ from plugin.sync.timeline import note
 #: bol takes 1 to 100 items of one order in a request (Retailer API v10, create-shipment).
 MAX_ITEMS = 100
 WITHDRAWN = "The parcel was withdrawn before it was confirmed."
+NOT_TOLD = (
+    "The store was disconnected before bol was told of this parcel. Report it in bol's seller portal, and press “Handled "
+    "elsewhere”; or “Try again” once the store is connected again."
+)
 
 
 def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
@@ -50,7 +62,12 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
     )
     if order_row is None:
         raise LookupError(f"order {picklist.reference} of store {store_id} is not known")
-    settings = StoreSettings.load(session.get(Store, store_id).settings)
+    # Locked as the new rows lock it anyway, so that the store can't go between this look and them.
+    store = session.get(
+        Store, store_id, with_for_update={"read": True, "key_share": True}, populate_existing=True
+    )
+    settings = StoreSettings.load(store.settings)
+    gone = store.state == StoreState.DISCONNECTED and settings.send_shipments
     if settings.check_at_closing:
         # Nobody can tell here if bol answered at the packing table. Where it did not, people hear now.
         session.execute(update(BolOrder).where(BolOrder.id == order_row).values(read_due_at=now))
@@ -78,18 +95,65 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
                     host_shipment_id=parcel.shipment_id,
                     host_picklist_id=picklist.picklist_id,
                     reference=shipment_reference(store_id, parcel.shipment_id),
-                    state=EffectState.WANTED,
-                    due_at=due_at(settings, now, now, parcel.tracking_code),
+                    state=EffectState.DECISION if gone else EffectState.WANTED,
+                    due_at=None if gone else due_at(settings, now, now, parcel.tracking_code),
                     token="",
                     transporter_code="",
                     tracking_code="",
                     attempts=0,
-                    error="",
+                    error=NOT_TOLD if gone else "",
                     created_at=now,
+                    unknown_since=now if gone else None,
                 )
             )
+        if gone and any((parcel.shipment_id, item_id) not in known for item_id in pieces):
+            _tell_not_told(host, store, picklist, parcel.shipment_id)
     session.flush()
     return store_id
+
+
+def _tell_not_told(
+    host: HostPort, store: Store, picklist: PicklistClosed | PicklistView, shipment_id: int
+) -> None:
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:shipment-unknown:{shipment_id}:gone",
+            kind="bol.shipment",
+            level=Level.DANGER,
+            title=f"{store.name}: bol is not told that order {picklist.reference} was shipped",
+            body=NOT_TOLD,
+            url=host.order_url(picklist.order_id),
+        )
+    )
+
+
+def leave_to_people(host: HostPort, store: Store) -> None:
+    """The store goes, with parcels that bol was not told of: they wait for people. In a transaction.
+
+    People may report them in bol's seller portal, so none is sent by itself where the store comes back.
+    """
+    if not StoreSettings.load(store.settings).send_shipments:
+        return
+    left = (ShipmentEffect.store_id == store.id, ShipmentEffect.state == EffectState.WANTED)
+    parcels = host.session.scalar(select(func.count(ShipmentEffect.host_shipment_id.distinct())).where(*left))
+    if not parcels:
+        return
+    now = host.now()
+    host.session.execute(
+        update(ShipmentEffect)
+        .where(*left)
+        .values(state=EffectState.DECISION, due_at=None, error=NOT_TOLD, unknown_since=now)
+    )
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:not-told:{store.secret_version}",
+            kind="bol.shipment",
+            level=Level.DANGER,
+            title=f"{store.name} is disconnected, and bol was not told of {parcels} parcel{'s'[: parcels > 1]}",
+            body=NOT_TOLD,
+            url=f"{store_url(store.id)}shipments",
+        )
+    )
 
 
 def due_at(

@@ -1,0 +1,132 @@
+"""A store that is let go: it hangs on nothing that nobody can end, and what it leaves behind is said and not doubled."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from host_app.db import transaction
+from plugin.models import CancellationEffect, EffectState, LabelEffect, ShipmentEffect, StoreState
+from tests.plugin.conftest import KETTLE, Shop
+
+
+def test_a_store_that_tells_bol_of_no_shipments_does_not_wait_for_them(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.work()
+    assert [effect.state for effect in shop.effects()] == [EffectState.WANTED]
+    shop.runtime.disconnect(shop.store_id, at_once=False)
+    shop.pass_time(300)
+    assert shop.store().state == StoreState.DISCONNECTED
+
+
+def test_what_bol_refused_for_good_keeps_no_store_from_leaving(shop: Shop) -> None:
+    """A refused purchase or cancellation was told; nobody can do any more about its row."""
+    shop.connect(send_shipments=True)
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.pass_time(120)
+    (effect,) = shop.effects()
+    assert effect.state == EffectState.CONFIRMED
+    row, now = shop.bol_order(order_id), shop.host.now()
+    with transaction() as session:
+        session.add(
+            CancellationEffect(
+                store_id=shop.store_id,
+                order_id=row.id,
+                order_item_id=effect.order_item_id,
+                reason_code="OTHER",
+                who="ann",
+                state=EffectState.REFUSED,
+                token="",
+                attempts=1,
+                error="bol shows the item as shipped.",
+                created_at=now,
+                settled_at=now,
+            )
+        )
+        session.add(
+            LabelEffect(
+                store_id=shop.store_id,
+                order_id=row.id,
+                host_picklist_id=effect.host_picklist_id,
+                pieces={effect.order_item_id: 1},
+                lines={},
+                option_id="",
+                who="ann",
+                state=EffectState.REFUSED,
+                token="",
+                attempts=1,
+                error="The option has expired.",
+                created_at=now,
+                settled_at=now,
+            )
+        )
+    shop.runtime.disconnect(shop.store_id, at_once=False)
+    shop.pass_time(300)
+    assert shop.store().state == StoreState.DISCONNECTED
+
+
+def test_a_refused_shipment_keeps_the_store_until_somebody_decides(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.pass_time(120)
+    with transaction() as session:
+        session.execute(update(ShipmentEffect).values(state=EffectState.REFUSED))
+    (effect,) = shop.effects()
+    shop.runtime.disconnect(shop.store_id, at_once=False)
+    shop.pass_time(300)
+    assert shop.store().state == StoreState.DISCONNECTING
+    shop.runtime.shipment_handled(shop.store_id, effect.id)
+    shop.pass_time(300)
+    assert shop.store().state == StoreState.DISCONNECTED
+
+
+def test_what_was_left_behind_is_told_and_not_sent_by_itself_when_the_store_comes_back(shop: Shop) -> None:
+    """A person was told to finish it in bol's seller portal, and did: a piece of three is open for a second one."""
+    shop.connect(send_shipments=True, confirm_after_minutes=60)
+    shop.work()
+    order_id = shop.order((KETTLE, 3))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.work()
+    with transaction() as session:
+        session.execute(update(ShipmentEffect).values(quantity=1))
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.work()
+    assert shop.store().state == StoreState.DISCONNECTED
+    assert any("1 parcel" in title for title in shop.notices())
+    (item_id,) = shop.items_at_bol(order_id)
+    shop.ship_pieces_elsewhere(item_id, 1)
+    shop.runtime.sign_in_again(shop.store_id, client_id="seller", client_secret="secret")
+    shop.runtime.activate(shop.store_id)
+    shop.pass_time(7200, steps=4)
+    (effect,) = shop.effects()
+    assert effect.state == EffectState.DECISION
+    assert len(shop.shipments_at_bol()) == 1
+
+
+def test_a_parcel_that_leaves_after_its_store_has_gone_is_told_to_people(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.work()
+    shop.close(order_id)
+    shop.work()
+    (effect,) = shop.effects()
+    assert effect.state == EffectState.DECISION
+    assert any(order_id in title for title in shop.notices())
+    shop.runtime.sign_in_again(shop.store_id, client_id="seller", client_secret="secret")
+    shop.runtime.activate(shop.store_id)
+    shop.runtime.try_shipment_again(shop.store_id, effect.id)
+    shop.pass_time(120)
+    assert len(shop.shipments_at_bol()) == 1
