@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from host_app.plugin_api import HostPort
 from plugin.connector import BolError, Subscription
+from plugin.connector.models.subscriptions import SignatureKey as Key
 from plugin.models import SignatureKey, Store, StoreState, Webhook
 from plugin.sync.context import CALL_SECONDS, Context
 
@@ -58,9 +60,7 @@ def keep_subscription(ctx: Context) -> timedelta | None:
     if store.activated_at is None:
         return None
     if why_not(ctx.host, store) or leaving:
-        if webhook is not None and webhook.subscription_id is not None:
-            _end(ctx, webhook)
-        return None
+        return _end(ctx, webhook) if webhook is not None else None
     webhook = webhook or _first(ctx)
     try:
         if webhook.keys_wanted_at is not None or not _known_keys(ctx, store.environment):
@@ -98,17 +98,26 @@ def _compare(ctx: Context, webhook: Webhook, at_bol: Sequence[Subscription]) -> 
     return PATIENCE
 
 
-def _end(ctx: Context, webhook: Webhook) -> None:
-    """Ask bol to stop, once: where that fails, bol ends it by itself, as nobody answers at that address any more."""
-    subscription_id = webhook.subscription_id
-    _note(ctx, subscription_id=None, enabled=False, asked_at=None)
-    if subscription_id is None:
-        return
-    ctx.lease.ensure(CALL_SECONDS)
+def _end(ctx: Context, webhook: Webhook) -> timedelta | None:
+    """Ask bol to stop, until its list shows nothing of ours. A store that goes before that leaves it to bol, which stops
+    by itself where it is always told that the store is gone."""
+    if webhook.subscription_id is None and webhook.asked_at is None:
+        return None
     try:
-        ctx.client.subscriptions.delete(subscription_id)
+        ctx.lease.ensure(CALL_SECONDS)
+        ours = [one for one in ctx.client.subscriptions.list() if one.url.endswith(f"{PATH}{webhook.key}")]
+        for one in ours:
+            ctx.lease.ensure(CALL_SECONDS)
+            ctx.client.subscriptions.delete(one.id)
     except BolError as error:
         log.warning("a subscription could not be ended: %s", error)
+        return AFTER_FAILURE
+    # What bol was asked for a moment ago may not be on its list yet.
+    if not ours and (webhook.asked_at is None or ctx.now() - webhook.asked_at >= PATIENCE):
+        _note(ctx, subscription_id=None, enabled=False, asked_at=None)
+        return None
+    _note(ctx, enabled=False)
+    return PATIENCE
 
 
 def _first(ctx: Context) -> Webhook:
@@ -141,11 +150,28 @@ def _read_keys(ctx: Context, environment: str) -> None:
         return
     ctx.lease.ensure(CALL_SECONDS)
     keys = ctx.client.subscriptions.signature_keys()
+    if keys:
+        keep_keys(ctx, environment, keys)
+
+
+def keep_keys(ctx: Context, environment: str, keys: Sequence[Key]) -> None:
+    """Replace the known keys by these. Another store of the same bol may be doing so at the same moment."""
+    now = ctx.now()
+    rows = [
+        {"environment": environment, "key_id": key.id, "public_key": key.public_key, "read_at": now}
+        for key in sorted(keys, key=lambda key: key.id)
+    ]
     with ctx.host.transaction() as session:
-        session.execute(delete(SignatureKey).where(SignatureKey.environment == environment))
-        session.add_all(
-            SignatureKey(environment=environment, key_id=key.id, public_key=key.public_key, read_at=now)
-            for key in keys
+        insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        statement = insert(SignatureKey)
+        new = {name: statement.excluded[name] for name in ("public_key", "read_at")}
+        session.execute(
+            statement.on_conflict_do_update(index_elements=["environment", "key_id"], set_=new), rows
+        )
+        session.execute(
+            delete(SignatureKey).where(
+                SignatureKey.environment == environment, SignatureKey.key_id.not_in([key.id for key in keys])
+            )
         )
         session.execute(update(Webhook).where(Webhook.store_id == ctx.store_id).values(keys_wanted_at=None))
 

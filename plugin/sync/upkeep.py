@@ -38,8 +38,8 @@ def keep_up(ctx: Context) -> bool:
     if not leaving and not _read_limits(ctx):
         wait = AFTER_FAILURE
     again = keep_subscription(ctx)
+    prune_events(ctx)
     with ctx.host.transaction() as session:
-        prune_events(ctx.host, ctx.store_id)
         session.execute(
             update(Store)
             .where(Store.id == ctx.store_id)

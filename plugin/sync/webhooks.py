@@ -31,6 +31,7 @@ from plugin.models import (
     Webhook,
     WebhookEvent,
 )
+from plugin.sync.context import Surroundings
 from plugin.sync.due import ORDERS, SHIPMENTS, UPKEEP, Due
 from plugin.sync.subscriptions import KEYS_EVERY
 
@@ -211,14 +212,17 @@ def _change(session: Any, store_id: int, **counts: int) -> None:
     session.execute(update(Webhook).where(Webhook.store_id == store_id).values(**values))
 
 
-def prune_events(host: HostPort, store_id: int) -> None:
-    """Forget messages whose repeats have long stopped. In a transaction."""
-    session = host.session
-    old = session.scalars(
-        select(WebhookEvent.id)
-        .where(WebhookEvent.store_id == store_id, WebhookEvent.at < host.now() - KEPT)
-        .order_by(WebhookEvent.at)
-        .limit(PRUNED_AT_ONCE)
-    ).all()
-    if old:
-        session.execute(delete(WebhookEvent).where(WebhookEvent.id.in_(old)))
+def prune_events(ctx: Surroundings) -> None:
+    """Forget messages whose repeats have long stopped, some thousands in each transaction."""
+    while not ctx.lease.slice_over():
+        with ctx.host.transaction() as session:
+            old = session.scalars(
+                select(WebhookEvent.id)
+                .where(WebhookEvent.store_id == ctx.store_id, WebhookEvent.at < ctx.now() - KEPT)
+                .order_by(WebhookEvent.at)
+                .limit(PRUNED_AT_ONCE)
+            ).all()
+            if old:
+                session.execute(delete(WebhookEvent).where(WebhookEvent.id.in_(old)))
+        if len(old) < PRUNED_AT_ONCE:
+            return

@@ -9,8 +9,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,13 +21,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from bol_sandbox.testing import SandboxControls
 from host_app.db import db, transaction
+from plugin.connector.models.subscriptions import SignatureKey as Key
 from plugin.models import BolOrder, ProcessStatusRow, SignatureKey, Store, Webhook, WebhookEvent
+from plugin.sync.subscriptions import keep_keys
 from tests.conftest import AppFactory
 from tests.plugin.conftest import KETTLE, Clock, Shop
 
@@ -432,3 +436,69 @@ def _as_seller(shop: Shop, method: str, path: str, body: Any) -> None:
         timeout=5,
     )
     assert answer.status_code == 202, answer.text
+
+
+def test_keys_that_do_not_come_leave_those_that_are_known(bol: Bol) -> None:
+    shop = bol.shop
+    shop.pass_time(700)
+    shop.sandbox.faults(
+        [{"path": "/retailer/subscriptions/signature-keys", "status": 200, "body": {"signatureKeys": []}}]
+    )
+    body = bol.body("ORDER", "1")
+    assert bol.send(body, signature=bol.signed(body, "99")).status_code == 503
+    shop.work()
+    assert bol.key_id in {row.key_id for row in shop.all(SignatureKey)}
+
+
+def test_two_stores_that_read_the_keys_at_once_do_not_disturb_each_other(
+    make_postgres_app: AppFactory, bol_sandbox: SandboxControls
+) -> None:
+    """The second one writes a key while the first one, which has found none either, has written it and not committed."""
+    app = make_postgres_app()
+    with app.app_context():
+        shop = HookedShop(app, bol_sandbox, Clock())
+        shop.connect()
+        key = {"environment": "sandbox", "key_id": "7", "public_key": "a", "read_at": shop.host.now()}
+        first = db.engine.connect()
+        first.execute(insert(SignatureKey).values(**key))
+
+        def second() -> None:
+            ctx: Any = SimpleNamespace(host=shop.host, now=shop.host.now, store_id=shop.store_id)
+            keep_keys(ctx, "sandbox", [Key("7", "b")])
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(second)
+            time.sleep(0.3)
+            first.commit()
+            writing.result(timeout=10)
+        first.close()
+        assert [row.public_key for row in shop.all(SignatureKey)] == ["b"]
+        db.session.remove()
+
+
+def test_a_subscription_ends_although_bol_fails_at_first(bol: Bol) -> None:
+    shop = bol.shop
+    shop.settings(send_shipments=True)
+    shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.sandbox.faults(
+        [{"method": "DELETE", "path": "/retailer/subscriptions/*", "status": 503, "times": 1}]
+    )
+    shop.runtime.disconnect(shop.store_id, at_once=False)
+    shop.work()
+    shop.pass_time(300, steps=4)
+    assert shop.store().state == "disconnecting"
+    assert shop.at_bol() == []
+
+
+def test_a_subscription_that_was_asked_for_and_not_seen_yet_is_ended_too(hooked: HookedShop) -> None:
+    hooked.sandbox.settings(processStatusDelayMs=30_000)
+    hooked.connect(send_shipments=True)
+    hooked.work()
+    hooked.order((KETTLE, 1))
+    hooked.import_orders()
+    assert hooked.webhook().subscription_id is None
+    hooked.runtime.disconnect(hooked.store_id, at_once=False)
+    hooked.pass_time(600, steps=6)
+    assert hooked.store().state == "disconnecting"
+    assert hooked.at_bol() == []
