@@ -250,9 +250,12 @@ class Connecting:
         return store_id
 
     def _renew(self, store: Store, signed_in: SignedIn) -> None:
-        with self.host.transaction():
-            sign_in.signed_in(self.host, stores.locked(self.host, store.id), signed_in)
-            self.host.wake(*(wake_for(kind, store.id) for kind in (ORDERS, SHIPMENTS, UPKEEP)))
+        try:
+            with self.host.transaction():
+                sign_in.signed_in(self.host, stores.locked(self.host, store.id), signed_in)
+                self.host.wake(*(wake_for(kind, store.id) for kind in (ORDERS, SHIPMENTS, UPKEEP)))
+        except IntegrityError as error:
+            raise HostError("This account was connected as another store a moment ago.") from error
         with suppress(StoreUnavailable, HostError, SecretUnreadable):
             # A token of the sign-in before may still be there; it ends by itself, but need not be used.
             self.line.forget_token(store)

@@ -83,14 +83,19 @@ class Line:
         """Return the client of a store; close it.
 
         :raises SecretUnreadable: its key is missing. :raises HostError: its environment is not available, or it is
-            not connected.
+            not connected, or the installation's credentials, with which it signs in, are missing.
         """
         if not store.secret:
             raise HostError("This store is not connected: sign in again on its connection page.")
         secrets = load_secrets(self.host.secret_folder)
         secrets.reveal(store.secret)
         environment = self.environment(store.environment)
-        installation = self.installation(store.environment) if store.sign_in == SignInWay.LOGIN else None
+        installation = self.installation(store.environment)
+        if store.sign_in == SignInWay.LOGIN and installation is None:
+            names = SANDBOX_INSTALLATION if store.environment == SANDBOX else INSTALLATION
+            raise HostError(
+                f"This store signs in with the credentials of this installation, which are missing: set {' and '.join(names)}."
+            )
         tokens = Tokens(
             environment,
             StoreLedger(self.host, secrets, store.id, installation),

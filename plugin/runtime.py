@@ -35,7 +35,7 @@ from plugin.sync import (
 from plugin.sync.call_log import CallLog, LoggingLease
 from plugin.sync.context import Context, Surroundings, is_active, note_problem, settings_of
 from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
-from plugin.sync.failures import KEY
+from plugin.sync.failures import KEY, SETUP
 
 #: What calls are logged as made for where a packer waits for the answer.
 PACKING = "packing"
@@ -50,10 +50,10 @@ class Runtime(Connecting):
     def context(
         self, store_id: int, lease: Lease, job: str = "", *, urgent: bool = True
     ) -> Iterator[Context | None]:
-        """Yield what a job on a store needs; None where the store is gone or its secret can't be read.
+        """Yield what a job on a store needs; None where the store is gone or its line can't be built.
         Calls of work that is not urgent leave room in the budget for those that are. They are logged as made for `job`.
 
-        A secret that can't be read is shown on the store's page: a person must bring the key back.
+        A key or a setting of the installation that is missing is shown on the store's page: a person must bring it back.
         """
         with self.host.reading() as session:
             store = session.get(Store, store_id)
@@ -88,15 +88,25 @@ class Runtime(Connecting):
 
     def _client_or_problem(self, store: Store, on_call: OnCall, *, urgent: bool) -> BolClient | None:
         try:
-            return self.line.client(store, on_call, urgent=urgent)
+            client = self.line.client(store, on_call, urgent=urgent)
         except (SecretUnreadable, HostError) as error:
+            kind = KEY if isinstance(error, SecretUnreadable) else SETUP
             with self.host.transaction() as session:
                 now = self.host.now()
-                note_problem(session, store.id, str(error), KEY, now)
+                note_problem(session, store.id, str(error), kind, now)
                 session.execute(
                     update(Store).where(Store.id == store.id).values(rests_until=now + UNREADABLE_REST)
                 )
             return None
+        if store.problem_kind in (KEY, SETUP):
+            # It is back: flows that run seldom or never, as in a paused store, would not say so.
+            with self.host.transaction() as session:
+                session.execute(
+                    update(Store)
+                    .where(Store.id == store.id, Store.problem_kind == store.problem_kind)
+                    .values(problem="", problem_kind="", problem_at=None)
+                )
+        return client
 
     def let_go(self, store_id: int) -> None:
         """Erase the secret and the token of a store that is being disconnected, where it has finished."""

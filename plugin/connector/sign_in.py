@@ -136,7 +136,12 @@ class Tokens:
         """The token that this process or another one gets; each look for it comes after a look for the claim."""
         while True:
             claim = self._ledger.claim(CLAIM_SECONDS)
-            stored = self._valid()
+            try:
+                stored = self._valid()
+            except errors.BolError:
+                if claim is not None:
+                    self._ledger.give_back(claim)
+                raise
             if stored is not None:
                 if claim is not None:
                     self._ledger.give_back(claim)

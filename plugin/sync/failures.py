@@ -35,7 +35,7 @@ REFUSED_PAUSE = timedelta(minutes=5)
 
 
 #: What a person must do about a problem with the line to bol, in one word; "" where it passes by itself.
-SIGN_IN, BLOCKED, ACCOUNT, KEY = "sign-in", "blocked", "account", "key"
+SIGN_IN, BLOCKED, ACCOUNT, KEY, SETUP = "sign-in", "blocked", "account", "key", "setup"
 _KINDS: Mapping[type[BolError], str] = {SignInRefused: SIGN_IN, AddressBlocked: BLOCKED, Forbidden: ACCOUNT}
 
 

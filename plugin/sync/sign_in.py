@@ -64,6 +64,10 @@ class StoreLedger:
             store = session.get(Store, self._store_id)
         if store is None or not store.secret:
             raise SignInRefused("the store is not connected")
+        if store.problem_kind == BLOCKED and store.rests_until is not None and store.rests_until > now:
+            # All processes are told by Redis, which may have lost it.
+            left = (store.rests_until - now).total_seconds()
+            raise AddressBlocked("bol blocked our address a while ago", retry_after=left)
         if store.claim is not None and store.claim_until is not None and store.claim_until > now:
             return None
         self._refuse_known(store, now)
@@ -210,9 +214,13 @@ def reason(store: Store) -> str:
 def signed_in(host: HostPort, store: Store, sign_in: SignedIn) -> None:
     """Let a store use a new sign-in, which bol has accepted. In a transaction, the store locked.
 
-    :raises HostError: it is for another account; nothing was changed.
+    :raises HostError: it is for another account, or for that of another store; nothing was changed.
     """
     refuse_other_account(store, sign_in.account, sign_in.account_name)
+    own = sign_in.client_id if sign_in.way == SignInWay.CREDENTIALS else ""
+    refuse_known_account(
+        host, environment=store.environment, account=sign_in.account, client_id=own, but=store.id
+    )
     now = host.now()
     store.sign_in, store.client_id, store.secret = sign_in.way, sign_in.client_id, sign_in.secret
     store.secret_version += 1
@@ -242,10 +250,13 @@ def refuse_other_account(store: Store, account: str, name: str) -> None:
         )
 
 
-def refuse_known_account(host: HostPort, *, environment: str, account: str, client_id: str) -> None:
+def refuse_known_account(
+    host: HostPort, *, environment: str, account: str, client_id: str, but: int | None = None
+) -> None:
     """In a transaction. :raises HostError: the account is connected already, as another store.
 
     :param client_id: of a seller's own credentials; "" where the installation's are used.
+    :param but: the store that signs in.
     """
     same: list[Any] = []
     if account:
@@ -255,7 +266,7 @@ def refuse_known_account(host: HostPort, *, environment: str, account: str, clie
     if not same:
         return
     other = host.session.scalars(
-        select(Store).where(Store.environment == environment, or_(*same)).limit(1)
+        select(Store).where(Store.environment == environment, or_(*same), Store.id != (but or 0)).limit(1)
     ).first()
     if other is None:
         return

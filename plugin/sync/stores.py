@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from host_app.plugin_api import HostError, HostPort
-from plugin.models import BolOrder, BolOrderState, SettingChange, SignInWay, Store, StoreState
+from plugin.models import BolOrder, BolOrderState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync import dirty, order_decisions, products, runs, shipments, sign_in
 from plugin.sync.sign_in import SignedIn
@@ -17,6 +17,7 @@ from plugin.sync.sign_in import SignedIn
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
 
+LONGEST_NAME = 120
 #: The name under which it is noted that a store was activated or paused.
 STATE = "state"
 
@@ -28,8 +29,6 @@ def add_store(host: HostPort, *, name: str, environment: str, signed_in: SignedI
     """
     session = host.session
     refuse_name(host, name)
-    own = signed_in.client_id if signed_in.way == SignInWay.CREDENTIALS else ""
-    sign_in.refuse_known_account(host, environment=environment, account=signed_in.account, client_id=own)
     store = Store(
         name=name,
         environment=environment,
@@ -48,9 +47,11 @@ def add_store(host: HostPort, *, name: str, environment: str, signed_in: SignedI
 
 
 def refuse_name(host: HostPort, name: str) -> None:
-    """In a transaction. :raises HostError: it is empty, or another store has it."""
+    """In a transaction. :raises HostError: it is empty or too long, or another store has it."""
     if not name:
         raise HostError("Give the store a name.")
+    if len(name) > LONGEST_NAME:
+        raise HostError(f"Give the store a name of at most {LONGEST_NAME} characters.")
     if host.session.scalar(select(Store.id).where(Store.name == name)) is not None:
         raise HostError(f"There is a store named {name} already: choose another name.")
 

@@ -447,3 +447,61 @@ def test_a_process_killed_in_the_middle_of_a_refresh(many: tuple[Flask, Shop]) -
                 token(shop)
             assert shop.store().refused_code == "invalid_grant"
             assert sum("does not accept the sign-in" in title for title in shop.notices()) == 1
+
+
+def test_an_account_that_is_another_stores_is_refused_when_a_store_signs_in_again(shop: Shop) -> None:
+    """Where bol did not tell the account at first, a store has none yet, and could take that of another."""
+    shop.sandbox.add_seller("other", "secret")
+    shop.connect()
+    shop.sandbox.faults([{"path": "/retailer/retailers/*", "status": 404}])
+    second = shop.runtime.connect_store(
+        name="Other", environment="sandbox", client_id="other", client_secret="secret"
+    )
+    with pytest.raises(HostError, match="connected already, as Shop"):
+        shop.runtime.sign_in_again(second, client_id="seller", client_secret="secret")
+    shop.sandbox.faults([])
+    with transaction() as session:
+        session.execute(update(Store).where(Store.id == shop.store_id).values(client_id="before"))
+    with pytest.raises(HostError, match="connected already, as Shop"):
+        shop.runtime.sign_in_again(second, client_id="seller", client_secret="secret")
+    shop.runtime.sign_in_again(second, client_id="other", client_secret="secret")
+
+
+def test_a_block_of_our_address_outlives_an_emptied_redis(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    forget_tokens(shop)
+    shop.sandbox.faults([{"path": "/token", "status": 404}])
+    with pytest.raises(AddressBlocked):
+        token(shop)
+    before = asked(shop)
+    shop.sandbox.faults([])
+    forget_tokens(shop)
+    with pytest.raises(AddressBlocked):
+        token(shop)
+    assert asked(shop) == before, "every question counts against our address"
+    shop.clock.ahead += timedelta(minutes=16)
+    forget_tokens(shop)
+    assert token(shop)
+
+
+def test_missing_credentials_of_the_installation_are_named(
+    login_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = login_shop
+    forget_tokens(shop)
+    monkeypatch.delenv("BOL_SANDBOX_CLIENT_SECRET")
+    shop.work()
+    assert "BOL_SANDBOX_CLIENT_SECRET" in shop.store().problem
+    assert (shop.store().refused_at, shop.store().problem_kind) == (None, "setup")
+    monkeypatch.setenv("BOL_SANDBOX_CLIENT_SECRET", WMS_SECRET)
+    shop.clock.ahead += timedelta(days=2)
+    shop.work()
+    assert shop.store().problem == "", "also in a store that is not active"
+
+
+def test_a_name_that_is_too_long_is_refused(shop: Shop) -> None:
+    with pytest.raises(HostError, match="120"):
+        shop.runtime.connect_store(
+            name="n" * 121, environment="sandbox", client_id="seller", client_secret="secret"
+        )
