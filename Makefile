@@ -6,13 +6,18 @@ BIN := $(VENV)/bin
 BENCH ?=
 RUNS ?= 4
 SEED ?= 1
+# LOCKED=1 installs the very files that requirements/ names; without it the newest that fit.
+LOCKED ?=
 # A PostgreSQL address needs its driver.
 RUN_EXTRAS := $(if $(findstring postgres,$(DATABASE_URL)),[postgres])
 RUN_STAMP := $(VENV)/installed-$(if $(RUN_EXTRAS),postgres,run)
 TEST_STAMP := $(VENV)/installed-test
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+install_locked = $(if $(LOCKED),$(PIP) install --quiet --require-hashes -r requirements/$(1).txt)
+lock = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" setup.cfg --extra $(1) --output-file requirements/$(2).txt
 
-.PHONY: help run test check bench chaos clean
+.PHONY: help run test check bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -36,6 +41,12 @@ bench: $(TEST_STAMP) ## Measure; BENCH=name for one benchmark only
 chaos: $(TEST_STAMP) ## Do harm to a house that works, and judge; RUNS=200 SEED=1, the same seed asks for the same things
 	@$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED) $(ARGS)
 
+lock: $(VENV)/created ## Write down which files fit now, with their hashes; LOCKED=1 beside run or test installs those
+	@$(PIP) install --quiet "uv>=0.9,<1"
+	@mkdir -p requirements
+	$(call lock,postgres,run)
+	$(call lock,test,test)
+
 clean: ## Remove the virtual environment and what tools left behind; the data in instance/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -49,15 +60,18 @@ $(VENV)/created:
 
 $(VENV)/installed-run: setup.cfg pyproject.toml | $(VENV)/created
 	@echo "Installing (a minute or so the first time) ..."
+	@$(call install_locked,run)
 	@$(PIP) install --quiet --editable .
 	@touch $@
 
 $(VENV)/installed-postgres: setup.cfg pyproject.toml | $(VENV)/created
 	@echo "Installing (a minute or so the first time) ..."
+	@$(call install_locked,run)
 	@$(PIP) install --quiet --editable ".[postgres]"
 	@touch $@
 
 $(TEST_STAMP): setup.cfg pyproject.toml | $(VENV)/created
 	@echo "Installing what tests need (a minute or so the first time) ..."
+	@$(call install_locked,test)
 	@$(PIP) install --quiet --editable ".[test]"
 	@touch $@
