@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Any
 
 import waitress
 from flask import Flask
@@ -15,4 +16,10 @@ def run(app: Flask) -> None:
     """Serve until SIGTERM or SIGINT; requests at hand are answered first."""
     settings = app.extensions["host_config"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    waitress.serve(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
+    waitress.serve(app, **options(app, settings.host, settings.port))
+
+
+def options(app: Flask, host: str, port: int) -> dict[str, Any]:
+    """Return how to serve. waitress keeps a whole body before the application sees it: too large a one is refused."""
+    largest = app.config["MAX_CONTENT_LENGTH"]
+    return {"host": host, "port": port, "threads": THREADS, "ident": None, "max_request_body_size": largest}
