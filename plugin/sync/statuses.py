@@ -106,7 +106,8 @@ def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> 
     if (status is None or status.pending) and not too_old and not missing:
         session.execute(
             update(ProcessStatusRow)
-            .where(ProcessStatusRow.id == row.id)
+            # Not where bol told meanwhile, by webhook, that it has ended: the answer in hand is older than that.
+            .where(ProcessStatusRow.id == row.id, ProcessStatusRow.next_poll_at == row.next_poll_at)
             .values(polls=row.polls + 1, next_poll_at=_next_poll(row, now))
         )
         return

@@ -25,11 +25,10 @@ AFTER_FAILURE = timedelta(hours=1)
 
 def keep_up(ctx: Context) -> bool:
     """Do what is due; each part fails by itself. Nothing is left afterwards but the next time."""
+    given_up_at = ctx.now() + AFTER_FAILURE
     with ctx.host.transaction() as session:
         # First of all, so that a part that never ends is not begun each second.
-        session.execute(
-            update(Store).where(Store.id == ctx.store_id).values(next_upkeep_at=ctx.now() + AFTER_FAILURE)
-        )
+        session.execute(update(Store).where(Store.id == ctx.store_id).values(next_upkeep_at=given_up_at))
         store = session.scalars(select(Store).where(Store.id == ctx.store_id).with_for_update()).one()
         warn_of_consent(ctx.host, store)
         session.flush()
@@ -42,7 +41,8 @@ def keep_up(ctx: Context) -> bool:
     with ctx.host.transaction() as session:
         session.execute(
             update(Store)
-            .where(Store.id == ctx.store_id)
+            # Not where it was activated, or let go, meanwhile: this look does not know of it.
+            .where(Store.id == ctx.store_id, Store.next_upkeep_at == given_up_at)
             .values(next_upkeep_at=ctx.now() + (wait if again is None else min(wait, again)))
         )
     return False

@@ -26,9 +26,13 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from bol_sandbox.testing import SandboxControls
+from host_app import jobs
 from host_app.db import db, transaction
 from plugin.connector.models.subscriptions import SignatureKey as Key
+from plugin.jobs.wakes import wake_for
 from plugin.models import BolOrder, ProcessStatusRow, SignatureKey, Store, Webhook, WebhookEvent
+from plugin.sync import statuses, upkeep
+from plugin.sync.due import UPKEEP
 from plugin.sync.subscriptions import keep_keys
 from tests.conftest import AppFactory
 from tests.plugin.conftest import KETTLE, Clock, Shop
@@ -226,6 +230,34 @@ def test_the_end_of_a_process_status_ends_the_wait(bol: Bol) -> None:
     shop.sandbox.settings(processStatusDelayMs=0)
 
 
+def test_an_answer_that_is_older_than_a_message_does_not_put_it_off(
+    bol: Bol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bol is asked, and says "pending"; its message that it has ended overtakes that answer."""
+    shop = bol.shop
+    shop.sandbox.settings(processStatusDelayMs=600_000)
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.pass_time(300, steps=10)
+    (row,) = shop.all(ProcessStatusRow, ProcessStatusRow.next_poll_at.is_not(None))
+    asked: list[object] = []
+    ask = statuses._ask
+
+    def overtaken(*args: Any) -> Any:
+        answer = ask(*args)
+        asked.append(answer)
+        if len(asked) == 1:
+            assert bol.tell("PROCESS_STATUS", row.process_status_id) == 204
+        return answer
+
+    monkeypatch.setattr(statuses, "_ask", overtaken)
+    shop.clock.ahead += timedelta(seconds=30)
+    shop.work()
+    assert len(asked) == 2, "what bol told is asked for at once"
+    shop.sandbox.settings(processStatusDelayMs=0)
+
+
 def test_repeats_are_dropped(bol: Bol) -> None:
     shop = bol.shop
     count = shop.webhook().received
@@ -365,6 +397,25 @@ def test_one_that_somebody_deleted_is_made_again_and_doubles_go(bol: Bol) -> Non
     shop.upkeep()
     shop.pass_time(60)
     assert one["url"] in [s["url"] for s in shop.at_bol()]
+
+
+def test_a_store_that_is_let_go_during_its_upkeep_is_looked_at_again(
+    hooked: HookedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooked.connect()
+    hooked.work()
+
+    def meanwhile(ctx: Any) -> None:
+        with transaction() as session:
+            session.execute(update(Store).values(next_upkeep_at=hooked.host.now()))
+        monkeypatch.setattr(upkeep, "keep_subscription", keep)
+
+    keep = upkeep.keep_subscription
+    monkeypatch.setattr(upkeep, "keep_subscription", meanwhile)
+    wake = wake_for(UPKEEP, hooked.store_id)
+    jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    next_at = hooked.store().next_upkeep_at
+    assert next_at is not None and next_at <= hooked.host.now()
 
 
 def test_an_answer_that_is_lost_makes_no_second_subscription(hooked: HookedShop) -> None:
