@@ -86,7 +86,7 @@ class Shop:
 
     def work_all(self) -> None:
         """Do in this process all that is due, the host's work too, and leave nothing in Redis."""
-        while wakes := self._due():
+        while wakes := self.due():
             for wake in wakes:
                 jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
         waker().redis.flushdb()
@@ -119,7 +119,8 @@ class Shop:
         )
         return Measured(**json.loads(done.stdout))
 
-    def _due(self) -> list[Wake]:
+    def due(self) -> list[Wake]:
+        """Return what is to be done now, the host's work too."""
         wakes = events.due(plugins().names)
         for _name, due in plugins().call_each("due", host=host_port(), now=utcnow()):
             wakes += due
@@ -196,31 +197,37 @@ def stock(eans: list[str]) -> None:
 
 
 @contextmanager
-def processes(running: Shop, *, workers: int = WORKERS, scheduler: bool = True) -> Iterator[None]:
-    """Run workers and a scheduler, as an installation does, and stop them afterwards."""
+def processes(
+    running: Shop, *, workers: int = WORKERS, scheduler: bool = True, ahead: float = 0.0
+) -> Iterator[None]:
+    """Run workers and a scheduler, as an installation does, and stop them afterwards.
+
+    :param ahead: how far their clocks are ahead, in seconds.
+    """
     with ExitStack() as stack:
         for _ in range(workers):
-            stack.enter_context(_process(running, "worker"))
+            stack.enter_context(_process(running, "worker", ahead))
         if scheduler:
-            stack.enter_context(_process(running, "scheduler"))
+            stack.enter_context(_process(running, "scheduler", ahead))
         connection = redis.Redis.from_url(running.environment["REDIS_URL"])
         wait_until(lambda: len(Worker.all(connection=connection)) == workers, START_SECONDS)
         yield
 
 
-def wait_until(ready: Callable[[], bool], seconds: float) -> None:
+def wait_until(ready: Callable[[], bool], seconds: float, every: float = 0.05) -> None:
     """:raises RuntimeError: it takes longer."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
             raise RuntimeError(f"waited {seconds:.0f} seconds in vain")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @contextmanager
-def _process(running: Shop, command: str) -> Iterator[None]:
+def _process(running: Shop, command: str, ahead: float) -> Iterator[None]:
+    program = ["benchmarks.later", str(ahead)] if ahead else ["flask", "--app", "host_app"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "flask", "--app", "host_app", command],
+        [sys.executable, "-m", *program, command],
         env={**os.environ, **running.environment},
     )
     try:
