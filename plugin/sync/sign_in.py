@@ -102,15 +102,19 @@ class StoreLedger:
         now = self._host.now()
         changes = {"claim": None, "claim_until": None, "refused_at": now, "refused_code": error.code or "401"}
         with self._host.transaction() as session:
+            known = session.scalar(select(Store.refused_at).where(Store.id == self._store_id))
             done = session.execute(self._update(claim, changes))
             if done.rowcount != 1:
                 return False
             store = session.get_one(Store, self._store_id)
             text = f"{error.operator_text()} {reason(store)}"
             note_problem(session, store.id, text, SIGN_IN, now)
+            if known is not None:
+                return True
+            # bol may accept the same secret again, and refuse it later: that is news.
             self._host.notify(
                 Notice(
-                    key=f"bol:{store.id}:sign-in:{claim.version}",
+                    key=f"bol:{store.id}:sign-in:{claim.version}:{now.isoformat()}",
                     kind="bol.connection",
                     level=Level.DANGER,
                     title=f"{store.name}: bol does not accept the sign-in any more",

@@ -218,6 +218,27 @@ def test_own_credentials_that_were_refused_are_tried_again_after_a_rest(shop: Sh
     assert shop.store().refused_at is None
 
 
+def test_each_time_that_bol_refuses_a_sign_in_is_told_once(shop: Shop) -> None:
+    """bol takes the same credentials again, and refuses them again a month later."""
+    shop.connect()
+    shop.work()
+
+    def told() -> int:
+        return sum("does not accept the sign-in" in title for title in shop.notices())
+
+    for number in (1, 2):
+        for _ in range(3):
+            forget_tokens(shop)
+            shop.clock.ahead += timedelta(minutes=16)
+            shop.sandbox.faults([{"path": "/token", "status": 401, "body": {"error": "invalid_client"}}])
+            with pytest.raises(SignInRefused):
+                token(shop)
+        assert told() == number
+        shop.sandbox.faults([])
+        shop.clock.ahead += timedelta(days=30)
+        assert token(shop)
+
+
 def test_a_blocked_address_stops_all_stores_with_one_alarm(shop: Shop) -> None:
     shop.sandbox.add_seller("other", "secret")
     shop.connect()
