@@ -21,6 +21,7 @@ from plugin.models import (
     RunState,
     ShipmentEffect,
     Store,
+    StoreState,
     TransportEffect,
 )
 from plugin.sync.context import is_active, settings_of
@@ -64,6 +65,9 @@ def find_owed(host: HostPort, store: Store) -> list[Owed]:
 
 def _kinds(store: Store) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     """Yield each kind of work: its name, its due column, its conditions."""
+    if store.state == StoreState.DISCONNECTED:
+        # Nobody asks for what was left behind.
+        return
     settings = settings_of(store)
     yield "answers of bol", ProcessStatusRow.next_poll_at, (ProcessStatusRow.store_id == store.id,)
     yield "imports and checks", Run.due_at, (Run.store_id == store.id, Run.state == RunState.RUNNING)

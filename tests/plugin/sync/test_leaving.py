@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import update
 
 from host_app.db import transaction
 from plugin.models import CancellationEffect, EffectState, LabelEffect, ShipmentEffect, StoreState
+from plugin.sync.owed import owed
 from tests.plugin.conftest import KETTLE, Shop
 
 
@@ -130,3 +133,20 @@ def test_a_parcel_that_leaves_after_its_store_has_gone_is_told_to_people(shop: S
     shop.runtime.try_shipment_again(shop.store_id, effect.id)
     shop.pass_time(120)
     assert len(shop.shipments_at_bol()) == 1
+
+
+def test_a_store_that_is_gone_owes_nothing(shop: Shop) -> None:
+    """It left before bol had answered: that would be overdue for ever, and alarm whoever watches."""
+    shop.sandbox.settings(processStatusDelayMs=600_000)
+    shop.connect(send_shipments=True)
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.work()
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.work()
+    shop.clock.ahead += timedelta(hours=1)
+    assert shop.store().state == StoreState.DISCONNECTED
+    assert owed(shop.host, shop.store()) == []
+    shop.sandbox.settings(processStatusDelayMs=0)
