@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+from host_app.mail_server import MailServer
 
 DEFAULT_REDIS_PORT = 6390
 
@@ -44,6 +46,7 @@ class Config:
     redis_password: str = ""
     metrics_token: str = field(default="", repr=False)
     json_logs: bool = False
+    mail_server: MailServer | None = None
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
@@ -76,6 +79,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         redis_password=redis_password,
         metrics_token=environ.get("METRICS_TOKEN", ""),
         json_logs=_log_format(environ) == "json",
+        mail_server=_mail_server(environ.get("HOST_SMTP_URL", ""), environ.get("HOST_MAIL_FROM", "")),
     )
 
 
@@ -111,6 +115,32 @@ def _log_format(environ: Mapping[str, str]) -> str:
     if text not in ("text", "json"):
         raise ConfigError(f"HOST_LOG must be text or json, not {text!r}.")
     return text
+
+
+def _mail_server(url: str, sender: str) -> MailServer | None:
+    """Read the mail server; the address is not repeated in errors, because it holds a password."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        given_port = parts.port
+    except ValueError:
+        raise ConfigError("HOST_SMTP_URL names no port from 1 to 65535.") from None
+    kinds = {"smtps": ("tls", 465), "smtp": ("starttls", 587), "smtp+plain": ("none", 25)}
+    if parts.scheme not in kinds or not parts.hostname:
+        raise ConfigError(
+            "HOST_SMTP_URL must be like smtps://user:password@mail.example.com (TLS), smtp:// (STARTTLS) or "
+            "smtp+plain:// (neither)."
+        )
+    if "@" not in sender or any(sign.isspace() for sign in sender):
+        raise ConfigError(
+            "HOST_MAIL_FROM must be the address that mails come from, where HOST_SMTP_URL is set."
+        )
+    security, port = kinds[parts.scheme]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if user and security == "none":
+        raise ConfigError("HOST_SMTP_URL sends a password in the open: use smtps:// or smtp://.")
+    return MailServer(parts.hostname, given_port or port, security, sender, user, password)
 
 
 def _public_url(text: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from flask import Flask
 from sqlalchemy import delete, update
 
-from host_app import events, health, leases, pruning
+from host_app import events, health, leases, mail, pruning
 from host_app.db import current_session, db, insert_if_absent, reading, transaction, utcnow
 from host_app.models import EventDelivery, Schedule
 from host_app.plugin_api import OrderImport, Wake
@@ -35,6 +35,8 @@ def tick(now: datetime) -> list[Wake]:
         wakes.append(BACKORDERS)
     if pruning.due(now):
         wakes.append(pruning.PRUNE)
+    if mail.due(now):
+        wakes.append(mail.MAIL)
     for _name, due in plugins().call_each("due", host=host_port(), now=now):
         wakes += due or []
     # Who works on something now looks once more before it ends; waking it each second would only fill the queue.

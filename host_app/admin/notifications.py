@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from flask import redirect, request, url_for
+import re
+
+from flask import flash, redirect, request, url_for
 from flask_admin import expose
+from flask_babel import gettext as _
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from host_app.admin.base import HostView, changing, paged, who
-from host_app.admin.security import EVERYONE
-from host_app.models import Notification
+from host_app.admin.security import ADMINISTRATORS, EVERYONE
+from host_app.db import db, utcnow
+from host_app.mail import server as mail_server
+from host_app.models import MailSetting, Notification
+from host_app.plugin_api import Level
 from host_app.services import notifications
+
+#: As much as tells a slip of the pen from an address; whether it exists only the mail server knows.
+ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+", re.ASCII)
 
 
 class NotificationsView(HostView):
@@ -26,7 +35,15 @@ class NotificationsView(HostView):
     def index(self) -> str:
         """List notifications, unread ones first, then the newest."""
         statement = select(Notification).order_by(Notification.read_at.is_not(None), Notification.id.desc())
-        return str(self.render("host/notifications.html", page=paged(statement), unread=self.badge()))
+        return str(
+            self.render(
+                "host/notifications.html",
+                page=paged(statement),
+                unread=self.badge(),
+                mails=mail_server() is not None,
+                mail_setting=db.session.get(MailSetting, 1),
+            )
+        )
 
     @expose("/read", methods=["POST"])
     def read(self) -> Response:
@@ -42,3 +59,26 @@ class NotificationsView(HostView):
                 ).all()
                 notifications.mark_read(list(shown), who())
         return redirect(url_for("notifications.index"))
+
+    @expose("/mail", methods=["POST"])
+    def mail(self) -> Response:
+        """Choose what is told by e-mail, and to whom."""
+        addresses = request.form.get("addresses", "").replace(",", " ").split()
+        levels = [level for level in Level if level.value in request.form.getlist("levels")]
+        wrong = [address for address in addresses if not ADDRESS.fullmatch(address)]
+        if wrong:
+            flash(_("Nothing was saved: %(text)s is no e-mail address.", text=wrong[0]), "danger")
+        else:
+            with changing(_("Saved.")) as session:
+                setting = session.get(MailSetting, 1, with_for_update=True)
+                if setting is None:
+                    setting = MailSetting(id=1, addresses="", levels="", since=utcnow(), attempts=0, error="")
+                    session.add(setting)
+                if not (setting.addresses and setting.levels):
+                    # What was there before mails were on is old news.
+                    setting.since = utcnow()
+                setting.addresses = " ".join(addresses)
+                setting.levels = " ".join(level.value for level in levels)
+        return redirect(url_for("notifications.index"))
+
+    mail.roles = ADMINISTRATORS  # type: ignore[attr-defined]

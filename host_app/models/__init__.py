@@ -2,7 +2,7 @@
 
 from host_app.models.catalog import Barcode, Product, Stock, StockHistory, Warehouse
 from host_app.models.orders import Order, OrderLine, OrderMark
-from host_app.models.people import Notification, User
+from host_app.models.people import MailSetting, Notification, User
 from host_app.models.picking import Label, Picklist, PicklistLine, Shipment, ShipmentLine
 from host_app.models.platform import EventDelivery, LeaseRow, Schedule
 
@@ -11,6 +11,7 @@ __all__ = [
     "EventDelivery",
     "Label",
     "LeaseRow",
+    "MailSetting",
     "Notification",
     "Order",
     "OrderLine",

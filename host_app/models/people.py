@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import String, Text
+from sqlalchemy import Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.security import check_password_hash, generate_password_hash
 
@@ -50,10 +50,17 @@ class User(UserMixin, Base):
         return self.username
 
 
+UNMAILED = "mailed_at IS NULL AND read_at IS NULL"
+
+
 class Notification(Base):
     """Something that people must know. ``key`` names the fact, so that it is told once."""
 
     __tablename__ = "notification"
+    __table_args__ = (
+        # The scheduler asks each second what is still to be mailed.
+        Index("ix_notification_unmailed", "at", sqlite_where=text(UNMAILED), postgresql_where=text(UNMAILED)),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(200), unique=True)
@@ -65,3 +72,22 @@ class Notification(Base):
     at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     read_at: Mapped[datetime | None] = mapped_column(index=True)
     read_by: Mapped[str] = mapped_column(String(80), default="")
+    #: Marked before the mail is handed over.
+    mailed_at: Mapped[datetime | None]
+
+
+class MailSetting(Base):
+    """What is told by e-mail, to whom, and how that goes; one row."""
+
+    __tablename__ = "mail_setting"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    addresses: Mapped[str] = mapped_column(Text, default="")
+    levels: Mapped[str] = mapped_column(String(60), default="")
+    #: Older notifications are not mailed.
+    since: Mapped[datetime]
+    next_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text, default="")
+    failed_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]

@@ -75,3 +75,38 @@ def test_processes_that_start_together_read_the_same_secret(tmp_path: Path) -> N
         thread.join()
     assert len(set(found)) == 1 and len(found[0]) == 64
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.parametrize(
+    ("url", "security", "port"),
+    [
+        ("smtps://wms:p%40ss@mail.example.com", "tls", 465),
+        ("smtp://wms:p%40ss@mail.example.com:2525", "starttls", 2525),
+    ],
+)
+def test_a_mail_server_is_read_from_one_address(tmp_path: Path, url: str, security: str, port: int) -> None:
+    settings = load(
+        {"HOST_INSTANCE": str(tmp_path), "HOST_SMTP_URL": url, "HOST_MAIL_FROM": "wms@example.com"}
+    )
+    server = settings.mail_server
+    assert server is not None
+    assert (server.host, server.security, server.port) == ("mail.example.com", security, port)
+    assert (server.user, server.password) == ("wms", "p@ss")
+    assert "p@ss" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "sender", "name"),
+    [
+        ("mail.example.com", "wms@example.com", "HOST_SMTP_URL"),
+        ("smtp+plain://wms:secret@mail.example.com", "wms@example.com", "HOST_SMTP_URL"),
+        ("smtps://mail.example.com:99999", "wms@example.com", "HOST_SMTP_URL"),
+        ("smtps://mail.example.com", "", "HOST_MAIL_FROM"),
+    ],
+)
+def test_a_mail_server_that_can_not_be_used_is_refused_by_name(
+    tmp_path: Path, url: str, sender: str, name: str
+) -> None:
+    with pytest.raises(ConfigError, match=name) as refused:
+        load({"HOST_INSTANCE": str(tmp_path), "HOST_SMTP_URL": url, "HOST_MAIL_FROM": sender})
+    assert "secret" not in str(refused.value)

@@ -44,6 +44,18 @@ def upgrade() -> None:
     sa.Column('missed', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('subject', name=op.f('pk_lease'))
     )
+    op.create_table('mail_setting',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('addresses', sa.Text(), nullable=False),
+    sa.Column('levels', sa.String(length=60), nullable=False),
+    sa.Column('since', host_app.db.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('next_at', host_app.db.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=False),
+    sa.Column('failed_at', host_app.db.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('sent_at', host_app.db.UtcDateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_mail_setting'))
+    )
     op.create_table('notification',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('key', sa.String(length=200), nullable=False),
@@ -55,12 +67,14 @@ def upgrade() -> None:
     sa.Column('at', host_app.db.UtcDateTime(timezone=True), nullable=False),
     sa.Column('read_at', host_app.db.UtcDateTime(timezone=True), nullable=True),
     sa.Column('read_by', sa.String(length=80), nullable=False),
+    sa.Column('mailed_at', host_app.db.UtcDateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_notification')),
     sa.UniqueConstraint('key', name=op.f('uq_notification_key'))
     )
     with op.batch_alter_table('notification', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_notification_at'), ['at'], unique=False)
         batch_op.create_index(batch_op.f('ix_notification_read_at'), ['read_at'], unique=False)
+        batch_op.create_index('ix_notification_unmailed', ['at'], unique=False, sqlite_where=sa.text('mailed_at IS NULL AND read_at IS NULL'), postgresql_where=sa.text('mailed_at IS NULL AND read_at IS NULL'))
 
     op.create_table('product',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -332,10 +346,12 @@ def downgrade() -> None:
     op.drop_table('schedule')
     op.drop_table('product')
     with op.batch_alter_table('notification', schema=None) as batch_op:
+        batch_op.drop_index('ix_notification_unmailed', sqlite_where=sa.text('mailed_at IS NULL AND read_at IS NULL'), postgresql_where=sa.text('mailed_at IS NULL AND read_at IS NULL'))
         batch_op.drop_index(batch_op.f('ix_notification_read_at'))
         batch_op.drop_index(batch_op.f('ix_notification_at'))
 
     op.drop_table('notification')
+    op.drop_table('mail_setting')
     op.drop_table('lease')
     with op.batch_alter_table('event_delivery', schema=None) as batch_op:
         batch_op.drop_index('ix_event_delivery_subject')

@@ -15,7 +15,8 @@ from sqlalchemy import event, select
 
 from host_app import create_app
 from host_app.db import db, transaction, utcnow
-from host_app.models import EventDelivery, Order, Product, Stock
+from host_app.mail_server import MailServer
+from host_app.models import EventDelivery, MailSetting, Order, Product, Stock
 from host_app.plugin_api import Level, Notice, StoreSummary
 from host_app.services import notifications, orders
 from tests.conftest import AppFactory, settings_for
@@ -365,3 +366,25 @@ def test_long_names_do_not_break_an_order(chief: Person, do: Do, stocked: None) 
 
     do(accept)
     assert "&lt;i&gt;note&lt;/i&gt;" in chief.get("/admin/orders/1").text
+
+
+def test_what_is_told_by_mail_is_chosen_where_there_is_a_mail_server(
+    make_app: AppFactory, site: Flask, chief: Person, packer: Person, do: Do
+) -> None:
+    assert "By e-mail" not in chief.get("/admin/notifications/").text
+    settings = dataclasses.replace(
+        site.extensions["host_config"],
+        mail_server=MailServer("127.0.0.1", 25, "none", "wms@example.com"),
+    )
+    site.extensions["host_config"] = settings
+    assert "By e-mail" in chief.get("/admin/notifications/").text
+    assert "By e-mail" not in packer.get("/admin/notifications/").text
+
+    page = "/admin/notifications/mail"
+    wrong = chief.post(page, addresses="chief@example.com, nobody", levels=["danger"]).text
+    assert "nobody is no e-mail address" in wrong
+    assert do(lambda: db.session.get(MailSetting, 1)) is None
+
+    chosen = chief.post(page, addresses="a@example.com, b@example.com", levels=["danger", "warning", "loud"])
+    assert "Saved." in chosen.text and 'value="a@example.com b@example.com"' in chosen.text
+    assert do(lambda: db.session.get(MailSetting, 1).levels) == "warning danger"

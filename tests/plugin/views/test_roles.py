@@ -68,6 +68,7 @@ GET /admin/bol/<int:store_id>/shipments
 ADMINISTRATORS = """
 GET /admin/deliveries/
 POST /admin/deliveries/<int:delivery_id>/again
+POST /admin/notifications/mail
 POST /admin/deliveries/again
 POST /admin/orders/<int:order_id>/cancel
 POST /admin/orders/<int:order_id>/lines/<int:line_id>/take-off

@@ -1,0 +1,190 @@
+"""Notifications by e-mail, with a real mail server: gathered, each at most once, and failures are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from flask import Flask
+from sqlalchemy import select
+
+from host_app import jobs, mail, schedule
+from host_app.db import reading, transaction, utcnow
+from host_app.mail_server import MailServer
+from host_app.models import MailSetting, Notification
+from tests.conftest import AppFactory
+from tests.e2e.house import free_ports
+
+
+class Postbox:
+    """Takes mails, or answers each with ``answer``."""
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        self.answer = "250 taken"
+        self.hang_up = False
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.answer.startswith("250"):
+            self.mails.append(envelope.content.decode())
+        if self.hang_up:
+            # It was taken, and the answer is lost.
+            server.transport.close()
+        return self.answer
+
+
+@pytest.fixture
+def postbox() -> Iterator[tuple[Postbox, int]]:
+    box = Postbox()
+    (port,) = free_ports(1)
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield box, port
+    controller.stop()
+
+
+@pytest.fixture
+def house(make_any_app: AppFactory, postbox: tuple[Postbox, int]) -> Callable[..., Flask]:
+    def make(security: str = "none") -> Flask:
+        return make_any_app(
+            public_url="https://wms.example.com",
+            mail_server=MailServer("127.0.0.1", postbox[1], security, "wms@example.com"),
+        )
+
+    return make
+
+
+def choose(levels: str = "danger warning") -> None:
+    with transaction() as session:
+        since = utcnow() - timedelta(minutes=30)
+        session.add(
+            MailSetting(id=1, addresses="chief@example.com", levels=levels, since=since, attempts=0, error="")
+        )
+
+
+def tell(key: str, level: str = "danger", ago: float = 2) -> None:
+    at = utcnow() - timedelta(minutes=ago)
+    with transaction() as session:
+        session.add(
+            Notification(
+                key=key, kind="test", level=level, title=f"Title {key}", body="Body", url="/admin/x", at=at, read_by=""
+            )
+        )  # fmt: skip
+
+
+def work(now: datetime, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Do as scheduler and worker do at that time: tell if a mail was due."""
+    monkeypatch.setattr(mail, "utcnow", lambda: now)
+    wakes = [wake for wake in schedule.tick(now) if wake.name == mail.MAIL.name]
+    for wake in wakes:
+        jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    return bool(wakes)
+
+
+def setting() -> MailSetting:
+    with reading() as session:
+        found = session.get(MailSetting, 1)
+        assert found
+        session.expunge(found)
+        return found
+
+
+def test_what_is_new_goes_in_one_mail_and_once(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    with house().app_context():
+        choose()
+        for number in range(60):
+            tell(f"n{number:02}")
+        tell("info", "info")
+        tell("old", ago=60)
+        now = utcnow()
+        assert work(now, monkeypatch)
+        assert not work(now, monkeypatch)
+        tell("later")
+        assert not work(now + timedelta(minutes=4), monkeypatch)
+        assert work(now + timedelta(minutes=6), monkeypatch)
+    first, second = box.mails
+    assert "Subject: Warehouse: 60 new notifications" in first and "And 10 more" in first
+    assert "Title n00" in first and "https://wms.example.com/admin/x" in first
+    assert "Title info" not in first and "Title old" not in first
+    assert "Subject: Title later" in second and "Title n00" not in second
+
+
+def test_what_the_server_refuses_is_told_and_tried_again_ever_later(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    box.answer = "451 later"
+    with house().app_context():
+        choose()
+        tell("a")
+        now = utcnow()
+        assert work(now, monkeypatch)
+        assert setting().error.startswith("Nothing was sent") and "451" in setting().error
+        assert not work(now + timedelta(minutes=4), monkeypatch)
+        assert work(now + timedelta(minutes=6), monkeypatch)
+        assert not work(now + timedelta(minutes=15), monkeypatch)
+        box.answer = "250 taken"
+        assert work(now + timedelta(minutes=17), monkeypatch)
+        assert not setting().error and setting().sent_at == now + timedelta(minutes=17)
+        assert not work(now + timedelta(hours=2), monkeypatch)
+    assert len(box.mails) == 1
+
+
+def test_a_mail_whose_answer_is_lost_is_never_sent_again(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    box.hang_up = True
+    with house().app_context():
+        choose()
+        tell("a")
+        now = utcnow()
+        assert work(now, monkeypatch)
+        assert setting().error.startswith("The mail may have been sent or not")
+        assert not work(now + timedelta(hours=2), monkeypatch)
+    assert len(box.mails) == 1
+
+
+def test_a_worker_that_dies_before_it_hands_over_sends_nothing_twice(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    with house().app_context():
+        choose()
+        tell("a")
+        now = utcnow()
+        with monkeypatch.context() as dying:
+            dying.setattr(mail, "hand_over", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                work(now, monkeypatch)
+        assert not work(now + timedelta(hours=2), monkeypatch)
+        with reading() as session:
+            assert session.scalar(select(Notification.mailed_at)) == now
+    assert box.mails == []
+
+
+def test_a_server_without_encryption_is_told_nothing_where_encryption_is_asked(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    with house("starttls").app_context():
+        choose()
+        tell("a")
+        assert work(utcnow(), monkeypatch)
+        assert "Nothing was sent" in setting().error
+    assert box.mails == []
+
+
+def test_nothing_is_due_where_no_server_or_no_address_is_set(
+    make_app: AppFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_app().app_context():
+        choose()
+        tell("a")
+        assert not work(utcnow(), monkeypatch)
