@@ -13,7 +13,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from host_app.plugin_api import HostError
-from plugin.models import ApiCall
+from plugin.models import ApiCall, StoreState
 from plugin.sync.leaving import unfinished
 from plugin.sync.sign_in import days_left, reason
 from plugin.sync.subscriptions import address_of, why_not
@@ -90,8 +90,7 @@ class ConnectionPages(BolView):
             self.actions.login_again(store_id, code=code, redirect_uri=kept["address"])
         except HostError as problem:
             return self._not_connected(str(problem), kept)
-        flash("You are signed in again.", "success")
-        return redirect(url_for("bol.connection", store_id=store_id))
+        return self._signed_in_again(store_id, "You are signed in again.")
 
     def _not_connected(self, problem: str, kept: dict[str, Any] | None) -> Answer:
         store_id = (kept or {}).get("store_id")
@@ -127,13 +126,24 @@ class ConnectionPages(BolView):
     def sign_in_again(self, store_id: int) -> Answer:
         """Use other credentials of the same account."""
         self.store(store_id)
-        with telling("bol accepts the credentials: the store is signed in again."):
+        try:
             self.actions.sign_in_again(
                 store_id,
                 client_id=request.form.get("client_id", ""),
                 client_secret=request.form.get("client_secret", ""),
             )
-        return redirect(url_for("bol.connection", store_id=store_id))
+        except HostError as error:
+            flash(str(error), "danger")
+            return redirect(url_for("bol.connection", store_id=store_id))
+        return self._signed_in_again(store_id, "bol accepts the credentials: the store is signed in again.")
+
+    def _signed_in_again(self, store_id: int, told: str) -> Answer:
+        """A paused store does nothing yet: its overview has the button for that."""
+        if self.store(store_id).state != StoreState.PAUSED:
+            flash(told, "success")
+            return redirect(url_for("bol.connection", store_id=store_id))
+        flash(f"{told} It is paused: press “Activate” when it should work again.", "success")
+        return redirect(url_for("bol.show", store_id=store_id))
 
     @does("/<int:store_id>/connection/login")
     def login_again(self, store_id: int) -> Answer:

@@ -226,6 +226,9 @@ def test_a_store_finishes_its_orders_before_its_secret_is_erased(site: Site, chi
     page = f"/admin/bol/{store}/connection"
     shown = html.unescape(chief.post(f"{page}/disconnect", page=page).text)
     assert "1 order is still to be shipped" in shown
+    overview = chief.get(f"/admin/bol/{store}/").text
+    assert "This store is being disconnected" in overview
+    assert "All is well" not in overview and "Import products" not in overview
     with site.shop() as shop:
         shop.order((KETTLE, 2))
         shop.pass_time(600)
@@ -244,12 +247,17 @@ def test_a_store_finishes_its_orders_before_its_secret_is_erased(site: Site, chi
         assert redis.Redis.from_url(shop.host.redis_url).keys("bol:token:store:*") == []
     assert "This store is disconnected" in chief.get(page).text
     assert "disconnected" in chief.get("/admin/bol/").text
+    overview = chief.get(f"/admin/bol/{store}/").text
+    assert "This store is disconnected" in overview and "All is well" not in overview
+    assert "Import products" not in overview and "Import orders now" not in overview
+    assert "being switched on again" not in chief.get(page).text
 
     # It can be connected again, with the same account only, and goes on where it was.
     fields = {"client_id": "other", "client_secret": "secret"}
     assert "belongs to the account" in html.unescape(chief.post(f"{page}/sign-in", page=page, **fields).text)
     fields = {"client_id": "seller", "client_secret": "secret"}
-    assert "signed in again" in chief.post(f"{page}/sign-in", page=page, **fields).text
+    shown = chief.post(f"{page}/sign-in", page=page, **fields).text
+    assert "signed in again" in shown and "It is paused" in shown and f"/admin/bol/{store}/activate" in shown
     with site.shop() as shop:
         assert shop.store().state == "paused"
         shop.runtime.activate(store)
