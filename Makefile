@@ -17,7 +17,7 @@ install_locked = $(if $(LOCKED),$(PIP) install --quiet --require-hashes -r requi
 lock = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" setup.cfg --extra $(1) --output-file requirements/$(2).txt
 
-.PHONY: help run test check bench chaos lock clean
+.PHONY: help run doctor status test check bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -25,6 +25,12 @@ help: ## Show this
 
 run: $(RUN_STAMP) ## Open the demonstration: warehouse, workers, Redis and a stand-in for bol; Ctrl-C stops it
 	@$(BIN)/python -m host_app
+
+doctor: $(RUN_STAMP) ## Look at what `make run` runs, and say what is wrong; set the variables that it was started with
+	@$(BIN)/python -m host_app bol doctor $(ARGS)
+
+status: $(RUN_STAMP) ## Tell what each store of the demonstration owes, and when its flows last went well
+	@$(BIN)/python -m host_app bol status $(ARGS)
 
 test: $(TEST_STAMP) ## Run all tests, one process per core; ARGS="-k name" passes arguments to pytest
 	$(BIN)/python -m pytest -n logical $(ARGS)

@@ -1,10 +1,15 @@
-"""``python -m host_app``: everything on one machine, under one supervisor. What ``make run`` runs."""
+"""``python -m host_app``: everything on one machine, under one supervisor. What ``make run`` runs.
+
+With the words of a command behind it, such as ``bol doctor``, that command runs in the same environment instead.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from host_app import config, demo, preflight, redis_server
@@ -18,10 +23,12 @@ WORKER_SECONDS = 75
 START_SECONDS = 60
 
 
-def main() -> int:
-    """Run until Ctrl-C and return the exit status."""
+def main(command: Sequence[str] = ()) -> int:
+    """Run until Ctrl-C, or run one command of ``flask``, and return the exit status."""
     try:
         settings = config.load()
+        if command:
+            return subprocess.run(_flask(*command), env=_environment(settings), check=False).returncode
         with only_one(settings.instance):
             preflight.check(settings)
             return _run(settings)
@@ -30,23 +37,29 @@ def main() -> int:
         return 1
 
 
+def _environment(settings: Config) -> dict[str, str]:
+    """Return the environment that each program of the demonstration has."""
+    return {
+        **os.environ,
+        "HOST_INSTANCE": str(settings.instance),
+        "BOL_SANDBOX_URL": _sandbox_url(settings),
+        # The sandbox is next door, and its login page knows this installation by these.
+        "BOL_SANDBOX_CLIENT_ID": "demo-intermediary",
+        "BOL_SANDBOX_CLIENT_SECRET": "demo-intermediary-secret",
+        "HOST_PUBLIC_URL": settings.public_url or f"http://127.0.0.1:{settings.port}",
+    }
+
+
+def _sandbox_url(settings: Config) -> str:
+    return f"http://{preflight.LOCAL}:{settings.sandbox_port}"
+
+
 def _run(settings: Config) -> int:
-    sandbox_url = f"http://{preflight.LOCAL}:{settings.sandbox_port}"
-    supervisor = Supervisor(
-        {
-            **os.environ,
-            "HOST_INSTANCE": str(settings.instance),
-            "BOL_SANDBOX_URL": sandbox_url,
-            # The sandbox is next door, and its login page knows this installation by these.
-            "BOL_SANDBOX_CLIENT_ID": "demo-intermediary",
-            "BOL_SANDBOX_CLIENT_SECRET": "demo-intermediary-secret",
-            "HOST_PUBLIC_URL": settings.public_url or f"http://127.0.0.1:{settings.port}",
-        }
-    )
+    supervisor = Supervisor(_environment(settings))
     supervisor.listen()
     try:
         _start(supervisor, settings)
-        supervisor.say(_welcome(settings, sandbox_url))
+        supervisor.say(_welcome(settings, _sandbox_url(settings)))
         supervisor.watch()
     except Stopped:
         pass
@@ -119,4 +132,4 @@ The warehouse is open.
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

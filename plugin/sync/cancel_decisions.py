@@ -112,7 +112,10 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
         select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
     )
     store = session.get(Store, store_id)
-    if row is None or store is None or not any(item.imported and item.open for item in row.items):
+    if row is None or store is None:
+        return
+    if not any(item.imported and item.open for item in row.items):
+        note(host, row.id, "Cancelled in the warehouse")
         return
     note(host, row.id, "Cancelled in the warehouse, still open at bol")
     host.notify(

@@ -242,6 +242,24 @@ def test_the_house_opens_twice_keeps_its_data_and_leaves_nothing_behind(house: H
     eventually(lambda: house.left() == [])
 
 
+def test_a_command_behind_it_runs_in_the_environment_of_the_house(house: House) -> None:
+    """What ``make doctor`` and ``make status`` run in a second terminal."""
+    house.open()
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            [*house.command(), *words], env=house.environment(), cwd=house.folder.parent, text=True, timeout=60,
+            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return f"{done.stdout}exit {done.returncode}"
+
+    eventually(lambda: "All is well." in said("bol", "doctor"), 60)
+    assert said("bol", "doctor").endswith("exit 0")
+    assert said("bol", "status").endswith("exit 0")
+    assert said("bol", "nothing").endswith("exit 2")
+    assert house.page() == 200
+
+
 @pytest.mark.parametrize("name", ["HOST_PORT", "SANDBOX_PORT", "REDIS_PORT"])
 def test_a_taken_port_is_named_with_the_setting_to_change(house: House, name: str) -> None:
     with socket.create_server(("127.0.0.1", house.ports[name])):

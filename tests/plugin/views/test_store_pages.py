@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from host_app.db import transaction
 from host_app.models import Product
+from host_app.services import orders as orders_here
 from host_app.services import picking
 from host_app.services.stock import adjust_stock
 from plugin.models import BolOrder, BolOrderState, EffectState, Offer, Run, ShipmentEffect, Store, StoreState
@@ -187,6 +188,14 @@ def test_an_order_that_bol_cancelled_and_that_is_still_open_here_looks_like_one(
     assert "cancelled at bol" in orders
     assert "it is still open here. Put the goods back, then cancel it." in orders
     assert f"Order {order_id} cancelled at bol" in text(packer, f"{store}/orders/{row_id}")
+    with site.shop() as shop:
+        (line,), here = shop.picklist_lines(picklist_id), shop.host_order(order_id)
+        with transaction():
+            picking.pick_more(picklist_id, line.id, -1)
+            orders_here.cancel_order(here.id, "bol cancelled it", who="ann")
+        shop.work()
+    orders = text(packer, f"{store}/orders").split("Last change")[1]
+    assert "Cancelled in the warehouse" in orders and "was not" not in orders
 
 
 def test_offers_tell_what_bol_was_told(site: Site, store: int, packer: Person) -> None:
