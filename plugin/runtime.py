@@ -342,6 +342,9 @@ class Runtime(Connecting):
         with self.host.reading() as session:
             goods = label_options.goods_of(self.host, picklist_id, pieces)
             store = session.get(Store, goods.store_id) if goods else None
+            reason = label_options.no_label(self.host, picklist_id, pieces)
+        if reason:
+            return ShippingOptions(reason=reason)
         if goods is None or store is None:
             return None
         if StoreSettings.load(store.settings).label_automatic:

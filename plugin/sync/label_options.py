@@ -35,6 +35,19 @@ NO_OPTIONS = (
     "heavy for every label go with another carrier."
 )
 
+ONLY_VIA_BOL = (
+    "This store buys labels only for orders that travel on bol's own labels (Shipping via bol, VVB). Send this one with a "
+    "carrier of your own."
+)
+COVERED = "A label for these goods was bought already, or is being bought. See the panel of bol.com."
+NOBODY_KNOWS = (
+    "Nobody knows if bol sold a label for these goods: its answer was lost. Do not buy another one. Ask an administrator "
+    "to look at bol and decide, on “Labels of this store” in the panel of bol.com. For goods that it is not about, choose "
+    "fewer pieces."
+)
+#: States of a purchase of which nobody can tell if bol sold a label.
+NOT_KNOWN = (EffectState.UNKNOWN, EffectState.DECISION)
+
 
 @dataclass(frozen=True, slots=True)
 class Goods:
@@ -77,6 +90,39 @@ def goods_of(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> Goo
     if not items or not all(every or item.distribution_party == VIA_BOL for item in items):
         return None
     return Goods(store_id, row.id, {item.order_item_id: wanted[item.order_item_id] for item in items})
+
+
+def no_label(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> str:
+    """Say why no label is sold for these goods although they are of an active store; "" where that is not so, or one is.
+
+    In a transaction.
+    """
+    picklist = host.picklist(picklist_id)
+    store_id = store_of(picklist.source) if picklist else None
+    store = host.session.get(Store, store_id) if store_id is not None else None
+    if store is None or not is_active(store):
+        return ""
+    if goods_of(host, picklist_id, pieces) is not None:
+        return covered(host, picklist_id, pieces)
+    return "" if StoreSettings.load(store.settings).labels_for_all else ONLY_VIA_BOL
+
+
+def covered(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> str:
+    """Say why these pieces need no label more; "" where each is free of one. In a transaction."""
+    picklist = host.picklist(picklist_id)
+    if picklist is None:
+        return ""
+    asked_for = host.session.scalars(
+        select(LabelEffect).where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state.in_(COUNTED))
+    ).all()
+    states: set[str] = set()
+    for line_id, count in pieces.items():
+        mine = [effect for effect in asked_for if effect.lines.get(str(line_id), 0)]
+        if count + sum(effect.lines[str(line_id)] for effect in mine) > picklist.pieces.get(line_id, 0):
+            states.update(effect.state for effect in mine)
+    if states & set(NOT_KNOWN):
+        return NOBODY_KNOWS
+    return COVERED if states else ""
 
 
 def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
@@ -133,7 +179,7 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
     """Write down that a label is wanted; return the store. In a transaction.
 
     :raises HostError: the goods need no label, or more pieces than there are would have one: it was bought already,
-        or is being bought.
+        or is being bought, or nobody knows.
     """
     picklist = host.picklist(picklist_id)
     view = host.order(picklist.order_id) if picklist else None
@@ -143,15 +189,10 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
     if picklist.state != "new":
         raise HostError("Labels are bought for open picklists only.")
     session = host.session
-    bought = session.scalars(
-        select(LabelEffect).where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state.in_(COUNTED))
-    ).all()
-    for line_id, count in pieces.items():
-        covered = sum(effect.lines.get(str(line_id), 0) for effect in bought)
-        if count + covered > picklist.pieces.get(line_id, 0):
-            raise HostError(
-                "A label for these goods was bought already, or is being bought. See the panel of bol.com."
-            )
+    if any(count > picklist.pieces.get(line_id, 0) for line_id, count in pieces.items()):
+        raise HostError("That is more than there is on the picklist.")
+    if reason := covered(host, picklist_id, pieces):
+        raise HostError(reason)
     option_id, hand_over_by = _chosen(key)
     session.add(
         LabelEffect(

@@ -72,7 +72,7 @@ def test_goods_that_need_no_label_of_bol_get_none_unless_the_store_says_so(shop:
     shop.connect()
     shop.order_id = shop.order((TOASTER, 1))
     shop.work()
-    assert ask(shop) is None
+    assert ask(shop).options == () and "only for orders that travel on bol's own labels" in ask(shop).reason
     shop.settings(labels_for_all=True)
     assert ask(shop).options
 
@@ -158,6 +158,9 @@ def test_a_purchase_whose_answer_was_lost_waits_for_a_person_and_is_never_repeat
     assert states(via_bol) == [EffectState.DECISION]
     assert any("not known if bol sold a label" in title for title in via_bol.notices())
     assert sold(via_bol) == 1
+    assert ask(via_bol).options == () and "Nobody knows if bol sold a label" in ask(via_bol).reason
+    with pytest.raises(HostError, match="Nobody knows if bol sold a label"):
+        buy(via_bol)
     number = via_bol.sandbox.state("seller")["labels"][0]["shippingLabelId"]
     via_bol.runtime.enter_label_number(via_bol.store_id, via_bol.all(LabelEffect)[0].id, number)
     via_bol.pass_time(20, steps=5)
