@@ -28,7 +28,8 @@ NOT_IN_HOST = (BolOrderState.FOUND, BolOrderState.WAITING_FOR_PRODUCT)
 class BolOrder(Base):
     """An order of bol. read_due_at: when its details must be read (again); None means that nothing is due.
 
-    cancels_on: the day on which bol cancels what is not confirmed as shipped by then.
+    cancels_on: the day on which bol cancels what is not confirmed as shipped by then. undone: what a person must still do
+    about a cancellation, a word of ``plugin.sync.cancel_decisions``.
     """
 
     __tablename__ = "bol_order"
@@ -37,6 +38,14 @@ class BolOrder(Base):
         Index("ix_bol_order_due", "store_id", "read_due_at"),
         Index("ix_bol_order_state", "store_id", "state"),
         Index("ix_bol_order_warn", "store_id", "warn_at"),
+        # Few of all orders: every page counts them.
+        Index(
+            "ix_bol_order_undone",
+            "store_id",
+            "id",
+            sqlite_where=text("undone <> ''"),
+            postgresql_where=text("undone <> ''"),
+        ),
         Index("ix_bol_order_cancels", "store_id", "cancels_on"),
         Index(
             "ix_bol_order_error",
@@ -63,6 +72,7 @@ class BolOrder(Base):
     expires: Mapped[date | None]
     cancels_on: Mapped[date | None]
     warn_at: Mapped[datetime | None]
+    undone: Mapped[str] = mapped_column(String(20), default="")
 
     items: Mapped[list[BolOrderItem]] = relationship(
         back_populates="order", cascade="all, delete-orphan", order_by="BolOrderItem.id"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import exists, func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import Choice, HostPort
@@ -20,6 +20,7 @@ from plugin.models import (
     BolOrder,
     BolOrderItem,
     BolOrderState,
+    CancellationEffect,
     EffectState,
     LabelEffect,
     Offer,
@@ -31,7 +32,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
-from plugin.sync.cancel_decisions import unanswered
+from plugin.sync.cancel_decisions import ACTIVE, OPEN_AT_BOL, OPEN_HERE, unanswered
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
 from plugin.sync.failures import SIGN_IN
@@ -59,8 +60,10 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
     "stock error",
 )
 CONSENT = "consent"
+#: bol cancelled what is still open here; or what was cancelled here, and bol still counts on.
+STILL_HERE, STILL_AT_BOL = "cancelled at bol", "cancelled here"
 #: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
-ONE_BY_ONE = frozenset({UNDECIDED, LABEL, REQUEST})
+ONE_BY_ONE = frozenset({UNDECIDED, LABEL, REQUEST, STILL_HERE, STILL_AT_BOL})
 SHOWN_ALONE = 10
 #: More groups of one kind are not shown: mending the first ones mends the rest, or shows it.
 MOST_GROUPS = 50
@@ -228,6 +231,24 @@ def _requests(look: Look) -> Iterator[Task]:
     yield from _one_by_one(look, REQUEST, waiting)
 
 
+def _cancelled(look: Look) -> Iterator[Task]:
+    """Goods that lie picked for an order that bol cancelled, and orders cancelled here that bol still counts on."""
+    asked = exists().where(CancellationEffect.order_id == BolOrder.id, CancellationEffect.state.in_(ACTIVE))
+    for kind, undone in ((STILL_HERE, OPEN_HERE), (STILL_AT_BOL, OPEN_AT_BOL)):
+        waiting = (
+            select(BolOrder.store_id, BolOrder.id, BolOrder.id, BolOrder.order_id, BolOrder.read_at)
+            # The literal words let the database use the index of the few that are not empty.
+            .where(
+                look.mine(BolOrder),
+                literal_column("bol_order.undone <> ''"),
+                BolOrder.undone == undone,
+                ~asked,
+            )
+            .order_by(BolOrder.id)
+        )
+        yield from _one_by_one(look, kind, waiting)
+
+
 def _one_by_one(look: Look, kind: str, statement: Any) -> Iterator[Task]:
     """Rows of (store, row, order's row, order at bol, since): each its own task, or all of a store's one where many."""
     by_store: dict[int, list[Any]] = {}
@@ -380,6 +401,7 @@ FINDERS: tuple[Finder, ...] = (
     _cancelled_soon,
     _undecided,
     _labels,
+    _cancelled,
     _requests,
     _refused,
     _carriers,

@@ -31,6 +31,8 @@ REASONS: Mapping[str, str] = {
 HOLD = "bol-cancelling"
 #: States in which bol may still be asked, or be at work.
 ACTIVE = (EffectState.WANTED, *UNSETTLED)
+#: What a person must still do about a cancellation: bol's is open here, or ours is open at bol.
+OPEN_HERE, OPEN_AT_BOL = "open here", "open at bol"
 
 
 def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
@@ -101,6 +103,26 @@ def cancelled_here(row: BolOrder, view: OrderView) -> list[BolOrderItem]:
     return found
 
 
+def note_undone(host: HostPort, row: BolOrder) -> None:
+    """Keep what a person must still do about a cancellation of this order, here or at bol. In a transaction."""
+    view = host.order(row.host_order_id) if row.host_order_id is not None else None
+    row.undone = "" if view is None else _undone(row, view)
+    host.session.flush()
+
+
+def _undone(row: BolOrder, view: OrderView) -> str:
+    if view.state not in (OrderState.CANCELLED, OrderState.COMPLETED):
+        lines = {line.external_ref: line for line in view.lines}
+        for item in row.items:
+            line = lines.get(item.order_item_id)
+            count = min(item.imported, item.cancelled - item.cancelled_before_import)
+            if line is None or count <= line.cancelled:
+                continue
+            if line.quantity - line.shipped - line.cancelled > 0:
+                return OPEN_HERE
+    return OPEN_AT_BOL if cancelled_here(row, view) else ""
+
+
 def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int) -> None:
     """An order was cancelled in the warehouse: where bol still counts on it, ask people what to do. In a transaction.
 
@@ -114,6 +136,7 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
     store = session.get(Store, store_id)
     if row is None or store is None:
         return
+    note_undone(host, row)
     if not any(item.imported and item.open for item in row.items):
         note(host, row.id, "Cancelled in the warehouse")
         return

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
 from plugin import connector
 from plugin.models import BolOrder, CancellationEffect, EffectState
-from plugin.sync.cancel_decisions import ACTIVE, accept_request, requested
+from plugin.sync.cancel_decisions import ACTIVE, accept_request, note_undone, requested
 from plugin.sync.cancelling import release_if_decided
 from plugin.sync.context import Context, order_url
 from plugin.sync.timeline import note, note_once
@@ -33,6 +33,7 @@ def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
         ctx.settle(f"deadline:{row.order_id}")
     _apply_request(ctx, row, view)
     release_if_decided(ctx, row)
+    note_undone(ctx.host, row)
 
 
 def _apply_cancellation(ctx: Context, row: BolOrder, view: OrderView) -> None:

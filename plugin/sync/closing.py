@@ -24,12 +24,14 @@ class Packed:
     """One item of the order here, in pieces. leaving: what has left, and what is about to.
 
     imported: what the order line asked for; cancelled_before: by bol, before that; taken_off: here, by a person.
+    kept: a person decided to ship although the customer asks to cancel.
     """
 
     imported: int
     cancelled_before: int
     taken_off: int
     leaving: int
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def _packed(host: HostPort, picklist: PicklistView, row: BolOrder) -> dict[str, 
             cancelled_before=item.cancelled_before_import,
             taken_off=line.cancelled,
             leaving=line.shipped + (line.picked if begun else picklist.pieces[line.order_line_id]),
+            kept=item.request_kept,
         )
         for item in row.items
         if (line := lines.get(item.order_item_id)) is not None
@@ -114,7 +117,7 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
             warnings.append(
                 f"Cancelled at bol: {cancelled} × {name}. It is not in this parcel: leave it out."
             )
-        elif item.cancellation_request and item.open_quantity and packed.leaving:
+        elif item.cancellation_request and item.open_quantity and packed.leaving and not packed.kept:
             objections.append(f"The customer asks to cancel: {item.open_quantity} × {name}.")
     # Sending without the label is the packer's to decide; sending what was cancelled is the administrator's.
     may_overrule = question.may_overrule or not objections

@@ -19,6 +19,8 @@ from plugin.views.paging import chosen, read_page
 CANCELLED_SOON = "cancelled soon"
 #: The filter for orders of which the customer asks to cancel something.
 ASKED = "asked"
+#: The filter for orders whose cancellation a person must still carry through, here or at bol.
+UNDONE = "undone"
 
 
 class OrderPages(BolView):
@@ -27,7 +29,7 @@ class OrderPages(BolView):
     @shows("/<int:store_id>/orders")
     def orders(self, store_id: int) -> Answer:
         """List a store's orders, the newest first; those that bol cancels soon, the most urgent first."""
-        store, state = self.store(store_id), chosen("state", (*ORDER_STATES, CANCELLED_SOON, ASKED))
+        store, state = self.store(store_id), chosen("state", (*ORDER_STATES, CANCELLED_SOON, ASKED, UNDONE))
         word = order_state().label("word")
         statement = (
             select(BolOrder, word).where(BolOrder.store_id == store_id).options(selectinload(BolOrder.items))
@@ -39,6 +41,8 @@ class OrderPages(BolView):
             statement = statement.order_by(BolOrder.id.desc())
         if state == ASKED:
             statement = statement.where(unanswered())
+        if state == UNDONE:
+            statement = statement.where(BolOrder.undone != "")
         if state in ORDER_STATES:
             statement = statement.where(word == state)
         with self.host.reading() as session:

@@ -224,6 +224,7 @@ def upgrade() -> None:
     sa.Column('expires', sa.Date(), nullable=True),
     sa.Column('cancels_on', sa.Date(), nullable=True),
     sa.Column('warn_at', plugin.models.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('undone', sa.String(length=20), nullable=False),
     sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_order_store_id_bol_store')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_bol_order')),
     sa.UniqueConstraint('store_id', 'order_id', name=op.f('uq_bol_order_store_id'))
@@ -235,6 +236,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_bol_order_host_order_id'), ['host_order_id'], unique=False)
         batch_op.create_index('ix_bol_order_state', ['store_id', 'state'], unique=False)
         batch_op.create_index('ix_bol_order_warn', ['store_id', 'warn_at'], unique=False)
+        batch_op.create_index('ix_bol_order_undone', ['store_id', 'id'], unique=False, sqlite_where=sa.text("undone <> ''"), postgresql_where=sa.text("undone <> ''"))
 
     op.create_table('bol_process_status',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -509,6 +511,7 @@ def downgrade() -> None:
     op.drop_table('bol_process_status')
     with op.batch_alter_table('bol_order', schema=None) as batch_op:
         batch_op.drop_index('ix_bol_order_warn')
+        batch_op.drop_index('ix_bol_order_undone', sqlite_where=sa.text("undone <> ''"), postgresql_where=sa.text("undone <> ''"))
         batch_op.drop_index('ix_bol_order_state')
         batch_op.drop_index(batch_op.f('ix_bol_order_host_order_id'))
         batch_op.drop_index('ix_bol_order_due')

@@ -9,7 +9,9 @@ from sqlalchemy import event, update
 
 from host_app.db import db, reading, transaction
 from host_app.plugin_api import NewProduct
+from host_app.services import picking
 from host_app.services.catalog import create_product
+from host_app.services.orders import cancel_order
 from plugin.models import BolOrder, EffectState, Offer, Run, RunState, ShipmentEffect, Store, StoreState
 from plugin.sync import attention
 from plugin.sync.attention import Task
@@ -257,3 +259,42 @@ def _statements(shop: Shop) -> int:
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
     return len([statement for statement in seen if statement.startswith("SELECT")])
+
+
+def test_goods_picked_for_an_order_that_bol_cancelled_are_a_task_until_they_are_put_back(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2))
+    shop.import_orders()
+    picklist_id = shop.picklist_id(order_id)
+    (line,) = shop.picklist_lines(picklist_id)
+    with transaction():
+        picking.pick(line.id, 1)
+    shop.sandbox.cancel(order_id)
+    shop.import_orders()
+    (task,) = tasks(shop)
+    assert (task.kind, task.about) == (attention.STILL_HERE, order_id)
+
+    host_order_id = shop.host_order(order_id).id
+    with transaction():
+        picking.pick(line.id, 0)
+        cancel_order(host_order_id, "cancelled at the shop")
+    shop.work()
+    assert tasks(shop) == []
+
+
+def test_an_order_cancelled_here_is_a_task_until_bol_has_cancelled_it_too(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    host_order_id = shop.host_order(order_id).id
+    with transaction():
+        cancel_order(host_order_id, "broken")
+    shop.work()
+    (task,) = tasks(shop)
+    assert (task.kind, task.about) == (attention.STILL_AT_BOL, order_id)
+
+    shop.runtime.cancel_at_bol(shop.store_id, task.order_id, "BAD_CONDITION", "ann")
+    assert tasks(shop) == [], "bol is being asked"
+    shop.work()
+    shop.import_orders()
+    assert tasks(shop) == []

@@ -112,6 +112,16 @@ def test_a_cancellation_that_never_arrived_is_asked_again_later(asked: Shop) -> 
     assert states(asked) == [EffectState.CONFIRMED]
 
 
+def test_what_somebody_decided_to_keep_can_be_closed_and_shipped(asked: Shop) -> None:
+    """The packer is stopped by the request until somebody has decided to ship all the same."""
+    picklist_id = asked.picklist_id(asked.order_id)
+    answer = asked.runtime.closing_answer(picklist_id, 2.0)
+    assert answer is not None and "asks to cancel" in answer.objections[0]
+    asked.runtime.keep_order(asked.store_id, asked.bol_order(asked.order_id).id, "ann")
+    answer = asked.runtime.closing_answer(picklist_id, 2.0)
+    assert answer is not None and answer.objections == ()
+
+
 def test_keeping_the_order_takes_the_mark_away_and_it_is_not_asked_again(asked: Shop) -> None:
     asked.runtime.keep_order(asked.store_id, asked.bol_order(asked.order_id).id, "ann")
     asked.pass_time(60)
