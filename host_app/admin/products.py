@@ -111,7 +111,8 @@ class ProductsView(HostView):
                             form.name.data or "",
                             form.price.data,
                             tuple(form.barcode_list()),
-                            stock=0,
+                            # Nobody has counted it yet: webshops must not be told 0 pieces.
+                            stock=None,
                         ),
                         who=who(),
                     )
@@ -161,19 +162,21 @@ class ProductsView(HostView):
         """Correct the stock in one warehouse."""
         amount, warehouse_id = request.form.get("amount", type=int), request.form.get("warehouse", type=int)
         reason = request.form.get("reason", "").strip()
-        counted = request.form.get("how") == "counted"
+        how = request.form.get("how")
         with changing(_("The stock is adjusted.")) as session:
             if amount is None or abs(amount) > MOST:
                 raise HostError(_("Write the amount as a whole number."))
             if warehouse_id is None or session.get(Warehouse, warehouse_id) is None:
                 raise HostError(_("Choose a warehouse."))
+            if how not in ("counted", "change"):
+                raise HostError(_("Choose if you counted the pieces, or change their number."))
             if not reason:
                 raise HostError(_("Write down why the stock is adjusted."))
             stock.adjust_stock(
                 product_id,
                 warehouse_id,
-                change=None if counted else amount,
-                set_to=amount if counted else None,
+                change=amount if how == "change" else None,
+                set_to=amount if how == "counted" else None,
                 reason=reason[:200],
                 who=who(),
             )

@@ -14,11 +14,11 @@ from flask import Flask
 from sqlalchemy import event, select
 
 from host_app import create_app
-from host_app.db import db, transaction, utcnow
+from host_app.db import db, reading, transaction, utcnow
 from host_app.mail_server import MailServer
 from host_app.models import EventDelivery, MailSetting, Order, Product, Stock
-from host_app.plugin_api import Level, Notice, StoreSummary
-from host_app.services import notifications, orders
+from host_app.plugin_api import FreeStock, Level, Notice, StoreSummary
+from host_app.services import notifications, orders, stock
 from tests.conftest import AppFactory, settings_for
 from tests.host_app import factories
 from tests.host_app.admin.conftest import Person, logged_in
@@ -77,6 +77,36 @@ def test_a_price_that_is_none_is_told_at_its_field(chief: Person, stocked: None)
     page = chief.post("/admin/products/new", "/admin/products/new", code="X", price="cheap")
 
     assert "Not a valid decimal value" in page.text
+
+
+def test_the_stock_of_a_product_made_by_hand_is_unknown_until_it_is_counted(
+    chief: Person, do: Do, stocked: None
+) -> None:
+    def stock_of_it() -> FreeStock:
+        with reading():
+            return stock.free_stock([2])[2]
+
+    page = chief.post("/admin/products/new", "/admin/products/new", code="K1", barcodes="111")
+    assert "The stock of this product is unknown" in page.text
+    do(lambda: factories.accept("R-1", (2, 1)))
+    assert not do(stock_of_it).known, "a reservation is no count"
+
+    chief.post("/admin/products/2/adjust", warehouse="1", how="counted", amount="0", reason="counted")
+    assert do(stock_of_it).known and do(stock_of_it).free == -1
+
+
+def test_how_stock_is_adjusted_must_be_chosen(chief: Person, do: Do, stocked: None) -> None:
+    chosen = 'name="how" value="{}" checked'
+    page = chief.get("/admin/products/1").text
+    assert not any(chosen.format(how) in page for how in ("counted", "change"))
+
+    fields = {"warehouse": "1", "amount": "17", "reason": "counted"}
+    page = chief.post("/admin/products/1/adjust", **fields)
+    assert "Choose if you counted" in page.text
+    assert do(lambda: db.session.get(Stock, (1, 1)).physical) == 10
+
+    do(lambda: factories.add_product("U1", None))
+    assert chosen.format("counted") in chief.get("/admin/products/2").text
 
 
 @pytest.mark.parametrize(("how", "amount", "physical"), [("change", "-3", 7), ("counted", "42", 42)])

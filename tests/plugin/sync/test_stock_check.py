@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from host_app.db import transaction
-from host_app.plugin_api import HostError
+from host_app.plugin_api import HostError, NewProduct
+from host_app.services.catalog import create_product
 from host_app.services.stock import adjust_stock
 from plugin.models import Discrepancy, Offer, Run, RunState, Store
 from plugin.sync import comparing, runs, stock_check
@@ -166,6 +167,23 @@ def test_a_new_offer_without_a_product_is_reported(sending: Shop) -> None:
     add_at_bol(sending, MUG, 3)
     assert report(sending, check(sending)) == {MUG: ("new offer", "reported only")}
     assert sending.offer(MUG).product_id is None
+
+
+def test_an_order_for_a_product_that_nobody_has_counted_sends_no_stock(shop: Shop) -> None:
+    shop.connect(send_stock=True, import_products=False)
+    order_id = shop.order((TOASTER, 1))
+    shop.work()
+    with transaction():
+        create_product(NewProduct("T", "Toaster", None, (TOASTER,), None))
+    shop.work()
+    assert shop.host_order(order_id) and shop.free(TOASTER) == -1
+    check(shop)
+
+    assert shop.offer(TOASTER).product_id is not None
+    assert shop.writes("/retailer/offers") == []
+    adjust(shop, TOASTER, 8)
+    shop.work()
+    assert shop.amount_at_bol(TOASTER) == 7
 
 
 def test_a_new_offer_that_bol_ships_is_kept_and_not_reported(sending: Shop) -> None:
