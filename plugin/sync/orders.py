@@ -12,7 +12,7 @@ from sqlalchemy import or_, select, update
 from host_app.plugin_api import HostError, HostPort, LeaseLost, Level, logging_about
 from plugin import connector
 from plugin.connector import BolError, MalformedAnswer
-from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
+from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer, Store, StoreState
 from plugin.sync import counters
 from plugin.sync.cancel_decisions import requested
 from plugin.sync.cancellations import apply_changes
@@ -20,9 +20,9 @@ from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.links import hand_links, link_chosen
+from plugin.sync.links import hand_links, link_chosen, link_offers
 from plugin.sync.mapping import host_order, items_to_pick
-from plugin.sync.matching import find_products
+from plugin.sync.matching import find_matches, find_products
 from plugin.sync.offers import record_offers
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due, too_old
 from plugin.sync.parallel import in_flight
@@ -175,11 +175,14 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
     try:
         offers = _missing_offers(ctx, order)
         with ctx.host.transaction():
-            if ctx.settings.import_products:
+            if ctx.settings.import_products or offers:
                 lock_products(ctx)
             row = lock_row(ctx, row_id)
             _check_complete(row, order)
             _done_reading(row, claimed_at, ctx.now())
+            if offers:
+                record_offers(ctx, offers, claimed_at)
+                link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, [offer.ean for offer in offers]))
             _apply(ctx, row, order, offers)
             if row.host_order_id is None:
                 mark_pending(ctx, {item.ean for item in order.items}, found=False)
@@ -247,7 +250,6 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
     products = found | chosen
     missing = [item for item in wanted if item.ean not in products]
     if missing and ctx.settings.import_products and all(item.ean for item in missing):
-        record_offers(ctx, offers)
         products |= create_products(ctx, _wanted_products(missing, offers))
         missing = []
     if missing:
@@ -335,20 +337,34 @@ def _first_day(order: connector.Order, name: str) -> date | None:
 
 
 def _missing_offers(ctx: Context, order: connector.Order) -> list[connector.Offer]:
-    """Read the offers of items whose product the host does not know. Outside of transactions."""
-    if not ctx.settings.import_products:
-        return []
-    with ctx.host.reading():
-        known = _known_products(ctx, items_to_pick(order))
+    """Read the offers that are new here, and those of items whose product is to be made. Outside of transactions.
+
+    An offer that is made at bol after the last import is first heard of by an order: its stock must follow, too.
+    """
+    items = {item.offer_id: item for item in items_to_pick(order) if item.offer_id}
+    with ctx.host.reading() as session:
+        creating = ctx.settings.import_products
+        known = _known_products(ctx, list(items.values())) if creating else {}
+        wanted = {offer_id for offer_id, item in items.items() if creating and item.ean not in known}
+        there = select(BolOrder.id).where(
+            *(BolOrder.store_id == ctx.store_id, BolOrder.order_id == order.order_id),
+            BolOrder.host_order_id.is_not(None),
+        )
+        if session.scalar(there) is None:
+            here = select(Offer.offer_id).where(Offer.store_id == ctx.store_id, Offer.offer_id.in_(items))
+            new = items.keys() - set(session.scalars(here))
+        else:
+            new = set()
     found = []
-    for item in items_to_pick(order):
-        if item.ean in known or not item.offer_id:
+    for offer_id in items:
+        if offer_id not in wanted and offer_id not in new:
             continue
         ctx.lease.ensure(CALL_SECONDS)
         try:
-            found.append(ctx.client.offers.get(item.offer_id))
+            found.append(ctx.client.offers.get(offer_id))
         except BolError as error:
-            if line_is_down(error):
+            # An order that needs nothing of its offer does not wait for it; the stock check finds it later.
+            if line_is_down(error) and offer_id in wanted:
                 raise
     return found
 

@@ -21,6 +21,7 @@ from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of, s
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.findings import Action, Asked, Cause
 from plugin.sync.mapping import AMSTERDAM
+from plugin.sync.products import lock_products
 
 KIND = "stock check"
 #: Stores with more offers are not checked by night; a person may still start a check.
@@ -283,6 +284,9 @@ def _note(
     look = look_at(ctx, asked, shown, changing=step.changing)
     counts = dict(step.counts)
     with ctx.host.transaction() as session:
+        if look.to_record:
+            # An order may record the same new offer just now.
+            lock_products(ctx)
         run = session.scalars(
             select(Run)
             .where(Run.id == step.run_id, Run.cursor == step.cursor, Run.state == RunState.RUNNING)

@@ -16,7 +16,9 @@ from plugin.models import Offer, OfferLink, Run
 from plugin.sync.products import KIND
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
+from tests.plugin.portal import add_at_bol
 
+MUG = "8710103934509"
 ZEROS, UPC = "0012345678905", "012345678905"
 
 
@@ -288,3 +290,30 @@ def test_whatever_changes_an_offer_has_a_product_of_its_ean_or_the_one_that_was_
     for step in steps:
         house.step(*step)
     house.leave()
+
+
+def test_an_offer_that_is_new_at_bol_is_known_by_its_first_order(shop: Shop) -> None:
+    product_id = add_product("M", 9, MUG)
+    connected(shop)
+    add_at_bol(shop, MUG, 20)
+    order_id = shop.order((MUG, 2))
+    shop.import_orders()
+
+    assert shop.host_order(order_id)
+    assert (shop.offer(MUG).product_id, shop.offer(MUG).link) == (product_id, OfferLink.AUTO)
+    assert shop.amount_at_bol(MUG) == 7
+    adjust(shop, product_id, -3)
+    shop.work()
+    assert shop.amount_at_bol(MUG) == 4
+
+
+def test_an_order_comes_in_though_its_new_offer_can_not_be_read(shop: Shop) -> None:
+    add_product("M", 9, MUG)
+    connected(shop)
+    add_at_bol(shop, MUG, 20)
+    order_id = shop.order((MUG, 2))
+    shop.sandbox.faults([{"method": "GET", "path": "/retailer/offers/*", "when": "before", "drop": True}])
+    shop.import_orders()
+
+    assert shop.host_order(order_id)
+    assert shop.all(Offer, Offer.ean == MUG) == []
