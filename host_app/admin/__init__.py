@@ -35,7 +35,7 @@ def init_app(app: Flask) -> None:
         ProductsView(name="Products", endpoint="products"),
         ShipmentsView(name="Shipments", endpoint="shipments"),
         NotificationsView(name="Notifications", endpoint="notifications"),
-        WebshopsView(name="Webshops", endpoint="webshops", category=SETTINGS),
+        WebshopsView(name="Integrations › Webshops", endpoint="webshops", category=SETTINGS),
         WarehousesView(name="Warehouses", endpoint="warehouses", category=SETTINGS),
         UsersView(name="Users", endpoint="users", category=SETTINGS),
         DeliveriesView(name="Event deliveries", endpoint="deliveries", category=SETTINGS),

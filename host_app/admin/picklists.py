@@ -166,6 +166,11 @@ class PicklistsView(HostView):
             picking.pick_all(picklist_id)
         return _back(picklist_id)
 
+    @expose("/<int:picklist_id>/close")
+    def closed(self, picklist_id: int) -> Response:
+        """Lead back to the picklist who loads the answer to a closing anew."""
+        return _back(picklist_id)
+
     @expose("/<int:picklist_id>/close", methods=["POST"])
     def close(self, picklist_id: int) -> Response | str:
         """Close the picklist, unless a plugin objects; or add and remove parcels in the form."""

@@ -26,7 +26,7 @@ def test_a_second_store_is_connected_and_its_first_order_goes_round(
     window.log_in("admin", house.password())
     window.look("home")
 
-    window.menu("Settings", "Webshops")
+    window.menu("Settings", "Integrations › Webshops")
     window.look("webshops")
     page.get_by_role("button", name="Connect store").click()
     page.get_by_role("link", name="Bol.com Retailer").click()

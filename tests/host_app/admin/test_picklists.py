@@ -124,6 +124,11 @@ def test_closing_without_a_carrier_keeps_what_was_typed(packer: Person, do: Do) 
     assert state(do) == "new"
 
 
+def test_who_loads_the_answer_to_a_closing_anew_gets_the_picklist(packer: Person) -> None:
+    answer = packer.client.get(f"{PAGE}/close")
+    assert answer.status_code == 302 and answer.headers["Location"].endswith(PAGE)
+
+
 def test_an_empty_cart_can_not_be_closed(packer: Person, do: Do) -> None:
     assert "Pick at least one piece first." in packer.get(PAGE).text
     page = close(packer, seen="1:0 2:0")

@@ -35,6 +35,7 @@ GET /admin/orders/
 GET /admin/orders/<int:order_id>
 GET /admin/picklists/
 GET /admin/picklists/<int:picklist_id>
+GET /admin/picklists/<int:picklist_id>/close
 GET /admin/picklists/<int:picklist_id>/labels/<int:label_id>.pdf
 GET /admin/picklists/<int:picklist_id>/parts
 GET /admin/picklists/<int:picklist_id>/watched
