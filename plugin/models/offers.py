@@ -127,6 +127,19 @@ class Offer(Base):
     error: Mapped[str] = mapped_column(Text, default="")
 
 
+class EanLink(Base):
+    """The product that a person chose for an EAN when an order waited for it.
+
+    It counts for later orders and new offers of the EAN, as long as no product has the EAN itself.
+    """
+
+    __tablename__ = "bol_ean_link"
+
+    store_id: Mapped[int] = mapped_column(ForeignKey("bol_store.id"), primary_key=True)
+    ean: Mapped[str] = mapped_column(String(20), primary_key=True)
+    product_id: Mapped[int]
+
+
 class ProductRule(Base):
     """What a store keeps to for one product of the host, instead of its own setting: the safety stock in pieces."""
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import func, select
 
 from host_app.plugin_api import FreeStock, HostPort
-from plugin.models import BolOrder, BolOrderItem, Offer, OfferState, ProductRule, Store
+from plugin.models import BolOrder, BolOrderItem, EanLink, Offer, OfferState, ProductRule, Store
 from plugin.models.orders import NOT_IN_HOST
 from plugin.settings import MAX_AMOUNT, StoreSettings
 from plugin.sync.mapping import FBR
@@ -150,6 +150,11 @@ def _owners(host: HostPort, product_ids: Sequence[int]) -> dict[str, set[int]]:
             select(Offer.ean, Offer.product_id).where(Offer.product_id.in_(chunk)).distinct()
         )
         for ean, product_id in rows:
+            found.setdefault(ean, set()).add(product_id)
+        linked = host.session.execute(
+            select(EanLink.ean, EanLink.product_id).where(EanLink.product_id.in_(chunk)).distinct()
+        )
+        for ean, product_id in linked:
             found.setdefault(ean, set()).add(product_id)
     return found
 

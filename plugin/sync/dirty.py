@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 
 from host_app.plugin_api import HostPort
-from plugin.models import Offer
+from plugin.models import EanLink, Offer
 from plugin.sync.context import Context
 from plugin.sync.mapping import FBR
 
@@ -58,6 +58,7 @@ def mark_pending(ctx: Context, eans: Collection[str], *, found: bool = True) -> 
             select(Offer.product_id).where(Offer.ean.in_(eans), Offer.product_id.is_not(None)).distinct()
         )
     )
+    products |= set(session.scalars(select(EanLink.product_id).where(EanLink.ean.in_(eans))))
     # Their offer may be unknown here, while offers of other EANs sell the same product.
     products |= set(host.products_by_code(eans).values())
     products.update(*host.products_by_barcode(eans).values())

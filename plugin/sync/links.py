@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from host_app.plugin_api import FreeStock, HostPort, Level, Notice, StockChange
-from plugin.models import Offer, OfferLink, OfferState, Store
+from plugin.models import EanLink, Offer, OfferLink, OfferState, Store
 from plugin.settings import StoreSettings
 from plugin.sync.context import Context, store_url
 from plugin.sync.dirty import near_zero
@@ -200,14 +200,45 @@ def link_offers(ctx: Context, matches: Mapping[str, Match], made_from: Collectio
     _settle(ctx.host, rows, matches, made_from=made_from)
 
 
-def link_chosen(ctx: Context, products: Mapping[str, int]) -> None:
-    """Link offers of these EANs that have no product to the ones that a person chose for an order. In a transaction."""
+def remember(host: HostPort, store_id: int, ean: str, product_id: int) -> None:
+    """Keep the product that a person chose for an EAN that orders wait for, and link its offers. In a transaction."""
+    if not ean:
+        return
+    host.session.merge(EanLink(store_id=store_id, ean=ean, product_id=product_id))
+    host.session.flush()
+    _link_chosen(host, store_id, {ean: product_id})
+
+
+def forget(host: HostPort, store_id: int, ean: str) -> None:
+    """A person decided about an offer of this EAN: what was chosen for an order counts no more. In a transaction."""
+    host.session.execute(delete(EanLink).where(EanLink.store_id == store_id, EanLink.ean == ean))
+
+
+def remembered(session: Any, store_id: int, eans: Iterable[str]) -> dict[str, int]:
+    """Return the products that a person chose for these EANs when orders waited for them."""
+    rows = session.execute(
+        select(EanLink.ean, EanLink.product_id).where(
+            EanLink.store_id == store_id, EanLink.ean.in_([ean for ean in eans if ean])
+        )
+    )
+    return {ean: product_id for ean, product_id in rows}
+
+
+def link_remembered(ctx: Context, eans: Iterable[str]) -> None:
+    """Link offers that are new here as a person chose, where no product has their EAN. In a transaction."""
+    if chosen := remembered(ctx.host.session, ctx.store_id, eans):
+        matches = find_matches(ctx.host, ctx.settings.lookup, chosen)
+        nobody = {ean: product for ean, product in chosen.items() if matches[ean].product is None}
+        _link_chosen(ctx.host, ctx.store_id, nobody)
+
+
+def _link_chosen(host: HostPort, store_id: int, products: Mapping[str, int]) -> None:
     if not products:
         return
-    rows = ctx.host.session.scalars(
+    rows = host.session.scalars(
         select(Offer)
         .where(
-            Offer.store_id == ctx.store_id,
+            Offer.store_id == store_id,
             Offer.ean.in_(list(products)),
             Offer.product_id.is_(None),
             Offer.method == FBR,
@@ -217,7 +248,7 @@ def link_chosen(ctx: Context, products: Mapping[str, int]) -> None:
         .with_for_update()
     ).all()
     for row in rows:
-        choose(ctx.host, row, products[row.ean])
+        choose(host, row, products[row.ean])
 
 
 def hand_links(session: Any, store_id: int, offer_ids: Iterable[str]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from plugin.models import (
 )
 from plugin.settings import MAX_AMOUNT
 from plugin.sync.context import is_active, settings_of
-from plugin.sync.links import choose, release
+from plugin.sync.links import choose, forget, release
 from plugin.sync.mapping import FBR
 
 
@@ -49,6 +49,7 @@ def link(host: HostPort, row: Offer, code: str) -> None:
         raise HostError(
             f"No product has the code or barcode {wanted}." if wanted else "Enter a code or barcode."
         )
+    forget(host, row.store_id, row.ean)
     choose(host, row, product_id)
     waiting = select(BolOrderItem.order_id).where(BolOrderItem.offer_id == row.offer_id)
     host.session.execute(
@@ -69,6 +70,7 @@ def unlink(host: HostPort, row: Offer) -> None:
     """
     if row.product_id is None:
         raise HostError("This offer has no product.")
+    forget(host, row.store_id, row.ean)
     row.product_id, row.link, row.product_history_id = None, OfferLink.UNLINKED, 0
     # What was about to be sent was the stock of the product.
     row.done_version, row.next_try_at, row.held_at = row.dirty_version, None, None
@@ -83,6 +85,7 @@ def match_again(host: HostPort, row: Offer) -> None:
     """
     if row.link not in (OfferLink.HAND, OfferLink.UNLINKED):
         raise HostError("This offer finds its product by itself already.")
+    forget(host, row.store_id, row.ean)
     release(host, row)
 
 

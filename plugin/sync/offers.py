@@ -12,6 +12,7 @@ from plugin import connector
 from plugin.models import Offer, OfferState
 from plugin.sync.context import Context
 from plugin.sync.eans import problem
+from plugin.sync.links import link_remembered
 from plugin.sync.mapping import FBR
 
 #: What bol shows of an offer, as columns of its row.
@@ -60,6 +61,7 @@ def record_offers(ctx: Context, offers: Sequence[connector.Offer], asked_at: dat
         session.execute(update(Offer).where(Offer.id.in_(unchanged)).values(seen_at=now))
     if added:
         session.execute(insert(Offer), added)
+        link_remembered(ctx, {str(values["ean"]) for values in added})
 
 
 def _shown(offer: connector.Offer, title: str) -> dict[str, Any]:

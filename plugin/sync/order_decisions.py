@@ -10,6 +10,7 @@ from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
 from plugin.sync.cancel_decisions import keep_order
 from plugin.sync.cancellations import REQUEST_MARK
 from plugin.sync.dirty import mark_product_sold
+from plugin.sync.links import remember
 from plugin.sync.timeline import note
 
 
@@ -79,6 +80,7 @@ def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> Non
         raise HostError(f"No product has the code or barcode {wanted}.")
     item.product_id = product_id
     host.session.flush()
+    remember(host, row.store_id, item.ean, product_id)
     mark_product_sold(host, product_id)
     read_again(host, row)
     note(host, row.id, f"Item {item.order_item_id} linked to product {wanted} by hand")

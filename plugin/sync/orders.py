@@ -20,7 +20,7 @@ from plugin.sync.context import CALL_SECONDS, Context, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.links import hand_links, link_chosen, link_offers
+from plugin.sync.links import hand_links, link_offers, remembered
 from plugin.sync.mapping import host_order, items_to_pick
 from plugin.sync.matching import find_matches, find_products
 from plugin.sync.offers import record_offers
@@ -246,8 +246,7 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
     if too_old(ctx, row.placed_at):
         row.state = BolOrderState.TOO_OLD
         return
-    found, chosen = _known_products(ctx, wanted), _linked_by_hand(row)
-    products = found | chosen
+    products = _known_products(ctx, wanted) | _linked_by_hand(row)
     missing = [item for item in wanted if item.ean not in products]
     if missing and ctx.settings.import_products and all(item.ean for item in missing):
         products |= create_products(ctx, _wanted_products(missing, offers))
@@ -284,7 +283,6 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
             item.imported = imported[item.order_item_id].open_quantity
             item.cancelled_before_import = item.cancelled
             item.product_id = products[item.ean]
-    link_chosen(ctx, {ean: product for ean, product in chosen.items() if product != found.get(ean)})
     if requested(row):
         apply_changes(ctx, row, order)
 
@@ -319,8 +317,12 @@ def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:
 
 
 def _known_products(ctx: Context, items: Sequence[connector.OrderItem]) -> dict[str, int]:
-    """Return the host's product of each item's EAN; an offer that a person linked goes before what is found."""
-    found = find_products(ctx.host, ctx.settings, [item.ean for item in items])
+    """Return the host's product of each item's EAN.
+
+    An offer that a person linked goes before what is found, and that before what was chosen for an earlier order.
+    """
+    eans = [item.ean for item in items]
+    found = remembered(ctx.host.session, ctx.store_id, eans) | find_products(ctx.host, ctx.settings, eans)
     return found | hand_links(ctx.host.session, ctx.store_id, [item.offer_id or "" for item in items])
 
 

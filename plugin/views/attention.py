@@ -50,6 +50,6 @@ class AttentionPages(BolView):
     @does("/<int:store_id>/waiting-products/link")
     def link_waiting(self, store_id: int) -> Answer:
         """Choose the product that orders wait for."""
-        with telling("The product is linked: the orders that waited for it go on."):
+        with telling("The product is linked: the orders that waited for it go on, and later ones find it."):
             self.actions.link_waiting(store_id, request.form.get("ean", ""), request.form.get("code", ""))
         return self.back_to(url_for("bol.orders", store_id=store_id))

@@ -256,6 +256,13 @@ def upgrade() -> None:
     with op.batch_alter_table('bol_process_status', schema=None) as batch_op:
         batch_op.create_index('ix_bol_process_status_due', ['store_id', 'next_poll_at'], unique=False)
 
+    op.create_table('bol_ean_link',
+    sa.Column('store_id', sa.Integer(), nullable=False),
+    sa.Column('ean', sa.String(length=20), nullable=False),
+    sa.Column('product_id', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['store_id'], ['bol_store.id'], name=op.f('fk_bol_ean_link_store_id_bol_store')),
+    sa.PrimaryKeyConstraint('store_id', 'ean', name=op.f('pk_bol_ean_link'))
+    )
     op.create_table('bol_product_rule',
     sa.Column('store_id', sa.Integer(), nullable=False),
     sa.Column('product_id', sa.Integer(), nullable=False),
@@ -505,6 +512,7 @@ def downgrade() -> None:
 
     op.drop_table('bol_run')
     op.drop_table('bol_product_rule')
+    op.drop_table('bol_ean_link')
     with op.batch_alter_table('bol_process_status', schema=None) as batch_op:
         batch_op.drop_index('ix_bol_process_status_due')
 

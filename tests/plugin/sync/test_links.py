@@ -317,3 +317,30 @@ def test_an_order_comes_in_though_its_new_offer_can_not_be_read(shop: Shop) -> N
 
     assert shop.host_order(order_id)
     assert shop.all(Offer, Offer.ean == MUG) == []
+
+
+def test_what_a_person_linked_for_an_order_lasts_for_later_orders_and_offers(shop: Shop) -> None:
+    connected(shop)
+    add_at_bol(shop, MUG, 20)
+    unreadable = {"method": "GET", "path": "/retailer/offers/*", "when": "before", "status": 500}
+    shop.sandbox.faults([unreadable])
+    shop.order((MUG, 2))
+    shop.import_orders()
+    product_id = add_product("M", 9)
+    shop.runtime.link_waiting(shop.store_id, MUG, "M")
+    shop.work()
+    later = shop.order((MUG, 1))
+    shop.import_orders()
+    assert shop.host_order(later)
+    assert shop.all(Offer, Offer.ean == MUG) == []
+
+    shop.sandbox.faults([])
+    shop.runtime.check_stock(shop.store_id, False, "ann")
+    shop.work()
+    assert (shop.offer(MUG).product_id, shop.offer(MUG).link) == (product_id, OfferLink.HAND)
+    assert shop.amount_at_bol(MUG) == 6
+
+    shop.runtime.unlink_offer(shop.store_id, shop.offer(MUG).id)
+    again = shop.order((MUG, 1))
+    shop.import_orders()
+    assert shop.bol_order(again).state == "waiting for product"
