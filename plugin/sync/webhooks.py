@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 #: bol's messages are a few hundred bytes.
 LARGEST = 16 * 1024
 #: After a message that names an order we don't know the list is read at once, but not more often than this: one read
-#: finds all that are new.
-LIST_EVERY = timedelta(seconds=3)
+#: finds all that are new, and the stock pump needs its share of bol's 25 calls a minute.
+LIST_EVERY = timedelta(seconds=10)
 LOOK_AGAIN = timedelta(minutes=1)
 #: bol tries for ten minutes; a repeat that comes later is harmless, too.
 KEPT = timedelta(days=2)
