@@ -16,12 +16,14 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import redis
 from flask import Flask
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
+import host_app.db
 from bol_sandbox.testing import SandboxControls
 from host_app import config, create_app, migrate, redis_server
 from host_app.config import Config
@@ -309,6 +311,8 @@ def open_house(folder: Path, database_url: str | None = None) -> Iterator[House]
     """Open a house, with its time in this process, too; nothing of it is left afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     house = House(folder, database_url)
+    module: Any = host_app.db
+    before_moving = module.datetime
     install(house.clock)
     before: Mapping[str, str | None] = {"BOL_SANDBOX_URL": os.environ.get("BOL_SANDBOX_URL")}
     os.environ["BOL_SANDBOX_URL"] = house.sandbox.url
@@ -318,6 +322,7 @@ def open_house(folder: Path, database_url: str | None = None) -> Iterator[House]
     finally:
         house.close()
         restore(before)
+        module.datetime = before_moving
 
 
 def restore(values: Mapping[str, str | None]) -> None:
