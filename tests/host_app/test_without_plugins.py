@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy import select
 
-from host_app import schedule
+from host_app import pruning, schedule
 from host_app.db import reading, transaction, utcnow
 from host_app.models import EventDelivery, Order, Picklist, User
 from host_app.models.people import Role
@@ -53,7 +53,9 @@ def test_an_order_goes_from_reservation_over_a_backorder_to_completion(app: Flas
     assert count(EventDelivery) == 0, "there is nobody to tell"
 
 
-def test_the_scheduler_has_nothing_to_say(app: Flask) -> None:
+def test_the_scheduler_has_only_the_hosts_own_tidying_to_ask_for(app: Flask) -> None:
+    assert schedule.tick(utcnow()) == [pruning.PRUNE]
+    pruning.prune(host_port(), Unending())
     assert schedule.tick(utcnow()) == []
     assert count(EventDelivery) == 0
 
