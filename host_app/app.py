@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import Flask
-from flask_babel import Babel
 from flask_migrate import Migrate
 
-from host_app import admin, cli, config, logs, migrate, monitoring
+from host_app import admin, cli, config, languages, logs, migrate, monitoring
 from host_app.db import db
 from host_app.plugins import Plugins
 from host_app.port import Host
@@ -49,8 +48,7 @@ def create_app(
         include_object=migrate.is_host_table,
         render_as_batch=True,
     )
-    # Flask-Admin fails on every page when Flask-Babel is installed but not initialised.
-    Babel(app, default_timezone="Europe/Amsterdam")
+    languages.init_app(app)
     app.extensions["host_waker"] = Waker(settings.redis_url)
     app.extensions["host_questions"] = Questions()
     port = app.extensions["host_port"] = Host(app, settings)

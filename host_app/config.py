@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from host_app.languages import LANGUAGES
 from host_app.mail_server import MailServer
 
 DEFAULT_REDIS_PORT = 6390
@@ -30,6 +31,7 @@ class Config:
     :param redis_password: its password.
     :param metrics_token: who reads ``/metrics`` from elsewhere must send it; "" lets this machine read only.
     :param json_logs: log lines are JSON objects.
+    :param language: what is kept or mailed is written in it, and pages are for people who did not choose another one.
     """
 
     instance: Path
@@ -46,6 +48,7 @@ class Config:
     redis_password: str = ""
     metrics_token: str = field(default="", repr=False)
     json_logs: bool = False
+    language: str = "en"
     mail_server: MailServer | None = None
 
 
@@ -78,6 +81,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         own_redis_port=redis_port,
         redis_password=redis_password,
         metrics_token=environ.get("METRICS_TOKEN", ""),
+        language=_language(environ),
         json_logs=_log_format(environ) == "json",
         mail_server=_mail_server(environ.get("HOST_SMTP_URL", ""), environ.get("HOST_MAIL_FROM", "")),
     )
@@ -114,6 +118,13 @@ def _log_format(environ: Mapping[str, str]) -> str:
     text = environ.get("HOST_LOG", "text")
     if text not in ("text", "json"):
         raise ConfigError(f"HOST_LOG must be text or json, not {text!r}.")
+    return text
+
+
+def _language(environ: Mapping[str, str]) -> str:
+    text = environ.get("HOST_LANGUAGE", "en")
+    if text not in LANGUAGES:
+        raise ConfigError(f"HOST_LANGUAGE must be {' or '.join(LANGUAGES)}, not {text!r}.")
     return text
 
 

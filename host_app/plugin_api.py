@@ -65,6 +65,32 @@ def logging_about(**ids: int | str) -> Iterator[None]:
         log_context.reset(token)
 
 
+# --- language ---------------------------------------------------------------------------------------------------
+
+#: The language that :func:`language` returns; None where nobody said one. Hosts set it, plugins use ``speaking``.
+language_context: ContextVar[str | None] = ContextVar("language", default=None)
+
+
+def language() -> str:
+    """Return the language to write for people in now, such as ``nl``.
+
+    While a page is made, and while a question is asked for it, that is the language of whoever looks at it; in jobs
+    and everywhere else it is that of the installation, see :attr:`HostPort.language`. A thread that a plugin starts
+    for itself is told by ``speaking``, or it speaks English.
+    """
+    return language_context.get() or "en"
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Have :func:`language` return this one inside: ``with speaking(host.language):`` around texts that are kept."""
+    token = language_context.set(language)
+    try:
+        yield
+    finally:
+        language_context.reset(token)
+
+
 # --- wakes and leases -------------------------------------------------------------------------------------------
 
 
@@ -603,6 +629,11 @@ class HostPort(Protocol):
     @property
     def public_url(self) -> str:
         """The address under which the internet reaches the host, without a slash at its end; "" where it does not."""
+
+    @property
+    def language(self) -> str:
+        """The language of the installation. What is kept is written in it, whoever caused it: notifications, marks,
+        reasons, histories."""
 
     @property
     def session(self) -> Any:

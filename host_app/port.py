@@ -54,6 +54,10 @@ class Host:
         return self._config.public_url
 
     @property
+    def language(self) -> str:
+        return self._config.language
+
+    @property
     def session(self) -> Session:
         return db.current_session()
 

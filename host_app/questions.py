@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask, current_app
 
 from host_app.db import db, is_writing
+from host_app.plugin_api import language, speaking
 from host_app.plugins import plugins
 from host_app.port import host_port
 
@@ -56,12 +57,14 @@ class Questions:
         for name in plugins().names:
             if plugins().implements(name, hook):
                 resting = self._rests(name, hook)
-                asked[name] = None if resting else self._pool.submit(self._call, app, name, hook, arguments)
+                asked[name] = (
+                    None if resting else self._pool.submit(self._call, app, language(), name, hook, arguments)
+                )
         wait([future for future in asked.values() if future], timeout=self._seconds)
         return [self._answer(name, hook, future) for name, future in asked.items()]
 
-    def _call(self, app: Flask, name: str, hook: str, arguments: dict[str, Any]) -> Any:
-        with app.app_context():
+    def _call(self, app: Flask, spoken: str, name: str, hook: str, arguments: dict[str, Any]) -> Any:
+        with speaking(spoken), app.app_context():
             try:
                 return plugins().call(name, hook, host=host_port(), seconds=self._seconds, **arguments)
             finally:

@@ -30,6 +30,8 @@ class User(UserMixin, Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(20), default=Role.WAREHOUSE)
     active: Mapped[bool] = mapped_column(default=True)
+    #: The language of the pages they see; "" where they did not choose one.
+    language: Mapped[str] = mapped_column(String(8), default="", server_default="")
 
     @property
     def is_active(self) -> bool:

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import Store, Webhook
 from plugin.sync.overview import Overview, overview
-from plugin.views import words
+from plugin.views import texts, words
 from plugin.views.actions import Actions
 
 FOLDER = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ class BolView(BaseView):  # type: ignore[misc]
 
     def page(self, template: str, **values: Any) -> str:
         """Render one of this package's templates."""
-        return str(self.render(f"bol/{template}.html", words=words, **values))
+        return str(self.render(f"bol/{template}.html", words=words, **texts.GIVEN, **values))
 
     def store(self, store_id: int) -> Store:
         """Return a store, or answer that the page does not exist."""

@@ -167,6 +167,7 @@ class Port:
         self.redis_url = redis_url
         self.secret_folder = str(folder)
         self.public_url = ""
+        self.language = "en"
         #: Wakes whose jobs are still to be run, by name.
         self.woken: dict[str, Wake] = {}
         self._thread = threading.local()

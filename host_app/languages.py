@@ -1,0 +1,63 @@
+"""Which language is spoken: to whoever looks at a page their own, everywhere else that of the installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from flask import Flask, appcontext_pushed, current_app, g, request, session
+from flask_babel import Babel, force_locale
+from flask_login import current_user
+
+from host_app.plugin_api import language, language_context, speaking
+
+#: The languages there are, each as it calls itself. English is that of the sources.
+LANGUAGES: Mapping[str, str] = {"en": "English", "nl": "Nederlands"}
+#: Where the session of somebody who is not logged in keeps the language that they chose.
+SESSION_KEY = "language"
+
+
+def init_app(app: Flask) -> None:
+    """Have texts, moments and numbers written in the language that is spoken."""
+    # Flask-Admin fails on every page when Flask-Babel is installed but not initialised.
+    Babel(app, default_timezone="Europe/Amsterdam", locale_selector=language)
+    appcontext_pushed.connect(_speak_to_everybody, app)
+    app.before_request(_speak_to_who_looks)
+    app.teardown_appcontext(_fall_silent)
+
+
+def installation_language() -> str:
+    """Return the language in which is written what is kept."""
+    return str(current_app.extensions["host_config"].language)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Write what is kept: in the language of the installation, whoever looks."""
+    with speaking(installation_language()), force_locale(installation_language()):
+        yield
+
+
+def _speak_to_everybody(app: Flask, **_ignored: object) -> None:
+    g.spoken = []
+    # What was said before goes on: a question for a page is asked in a context of its own.
+    if language_context.get() is None:
+        g.spoken.append(language_context.set(app.extensions["host_config"].language))
+
+
+def _speak_to_who_looks() -> None:
+    # Files are the same for everybody, and not worth reading the user for.
+    if (request.endpoint or "").rpartition(".")[2] != "static":
+        g.spoken.append(language_context.set(_language_of_who_looks()))
+
+
+def _language_of_who_looks() -> str:
+    chosen = current_user.language if current_user.is_authenticated else session.get(SESSION_KEY)
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return request.accept_languages.best_match(LANGUAGES) or installation_language()
+
+
+def _fall_silent(_error: BaseException | None) -> None:
+    for token in reversed(g.pop("spoken", ())):
+        language_context.reset(token)

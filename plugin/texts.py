@@ -1,0 +1,49 @@
+"""The connector's texts, in the language that is spoken; they are written in English and looked up as they are needed.
+
+Texts that are kept, such as notifications, are made within ``speaking(host.language)``: people with different
+languages read them.
+"""
+
+from __future__ import annotations
+
+import gettext as catalogues
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from babel.support import LazyProxy
+
+from host_app.plugin_api import language
+
+FOLDER = Path(__file__).parent / "translations"
+
+
+def gettext(message: str, **values: Any) -> str:
+    """Return a text in the language that is spoken, with named values put in: ``_("%(count)s wait", count=3)``."""
+    text = found(message)
+    return text % values if values else text
+
+
+def ngettext(one: str, many: str, num: int, **values: Any) -> str:
+    """Return a text that depends on a number: ``ngettext("%(num)s order", "%(num)s orders", 3)``."""
+    return found_for(num, one, many) % {"num": num, **values}
+
+
+def lazy(message: str) -> str:
+    """Return a text that is looked up each time it is shown: for texts that stand in tables of a module."""
+    return cast(str, LazyProxy(gettext, message, enable_cache=False))
+
+
+def found(message: str) -> str:
+    """Return a text with places for its values; the English one where the catalogue has no other."""
+    return _catalogue(language()).gettext(message) if message else ""
+
+
+def found_for(num: int, one: str, many: str) -> str:
+    """Return the text for a number, with places for its values."""
+    return _catalogue(language()).ngettext(one, many, num)
+
+
+@cache
+def _catalogue(name: str) -> catalogues.NullTranslations:
+    return catalogues.translation("bol", FOLDER, [name], fallback=True)

@@ -1,0 +1,78 @@
+"""Each text has its Dutch: complete, with the same places for values, and in the file that programs read."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.checkers import python_format
+
+from tests.catalogues import PARTS, ROOT, Part, name, translated
+
+of_each_part = pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.package}-{part.language}")
+CALLS = {"_", "gettext", "ngettext", "lazy_gettext", "lazy"}
+
+
+@of_each_part
+def test_each_text_of_the_sources_is_in_the_catalogue_and_no_other(part: Part) -> None:
+    wanted = {message.id for message in part.wanted()}
+    written = {message.id for message in part.written()}
+    assert (sorted(map(str, wanted - written)), sorted(map(str, written - wanted))) == ([], []), (
+        "run make translations"
+    )
+
+
+@of_each_part
+def test_translations_have_the_places_for_values_that_the_text_has(part: Part) -> None:
+    for message in part.written():
+        if message.id:
+            for one in strings(message):
+                # One piece may be written in words.
+                assert places(one) == places(name(message)) or is_plural(message), one
+            if strings(message):
+                python_format(None, message)
+
+
+@of_each_part
+def test_programs_read_what_people_wrote(part: Part) -> None:
+    written = {name(message): strings(message) for message in part.written() if translated(message)}
+    in_use = {name(message): strings(message) for message in part.in_use()}
+    written.pop(""), in_use.pop("")
+    assert in_use == written, "run make translations"
+
+
+@pytest.mark.parametrize("package", sorted({part.package for part in PARTS}))
+def test_no_text_is_put_together_before_it_is_looked_up(package: str) -> None:
+    """A text with values in it already is in no catalogue."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in CALLS
+        and node.args
+        and not is_constant(node.args[0])
+    ]
+    assert found == []
+
+
+def is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def strings(message: Message) -> list[str]:
+    """Return the translations of a text; several where it depends on a number, none where there is none yet."""
+    several = message.string if isinstance(message.string, list | tuple) else [message.string]
+    return [one for one in several if one]
+
+
+def is_plural(message: Message) -> bool:
+    return isinstance(message.id, tuple | list)
+
+
+def places(text: str) -> Counter[str]:
+    """Return the names of the places for values, as often as they stand there."""
+    return Counter(part.split(")")[0] for part in text.split("%(")[1:])
