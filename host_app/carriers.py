@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Code -> title. Codes are kept in shipments and never change.
+from flask_babel import lazy_gettext as _
+
+#: Code -> title, as it is called in the language that is spoken. Codes are kept in shipments and never change.
 CARRIERS: Mapping[str, str] = {
     "postnl": "PostNL",
-    "postnl-mailbox": "PostNL mailbox parcel",
+    "postnl-mailbox": _("PostNL mailbox parcel"),
     "dhl": "DHL",
     "dpd": "DPD",
     "gls": "GLS",
@@ -16,14 +18,15 @@ CARRIERS: Mapping[str, str] = {
     "budbee": "Budbee",
     "trunkrs": "Trunkrs",
     "fedex": "FedEx",
-    "own": "Own delivery",
-    "other": "Other",
+    "own": _("Own delivery"),
+    "other": _("Other"),
 }
 
 #: The carrier of a parcel that has a bought label: the label says who brings it.
 LABEL = "label"
+BY_LABEL = _("By its label")
 
 
 def carrier_title(code: str) -> str:
     """Return how a carrier is called; codes of no carrier are shown as they are."""
-    return "By its label" if code == LABEL else CARRIERS.get(code, code)
+    return str(BY_LABEL if code == LABEL else CARRIERS.get(code, code))

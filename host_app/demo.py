@@ -15,6 +15,7 @@ from sqlalchemy import select
 from host_app import migrate
 from host_app.config import owner_only_secret
 from host_app.db import reading, transaction
+from host_app.languages import kept_text
 from host_app.models import User, Warehouse
 from host_app.models.people import Role
 from host_app.plugin_api import NewProduct
@@ -65,11 +66,11 @@ def seed(instance: Path) -> bool:
             user = User(username=username, role=role, active=True)
             user.set_password(passwords[username])
             session.add(user)
-        session.add(Warehouse(name="Main warehouse", active=True))
+        session.add(Warehouse(name=kept_text("Main warehouse"), active=True))
         session.flush()
         for code, name, price, barcode, stock in PRODUCTS:
             catalog.create_product(
-                NewProduct(code, name, Decimal(price), (barcode,), stock, reason="first count")
+                NewProduct(code, name, Decimal(price), (barcode,), stock, reason=kept_text("first count"))
             )
     return True
 

@@ -13,6 +13,7 @@ from sqlalchemy import Select, bindparam, delete, exists, insert, or_, select, u
 from sqlalchemy.orm import aliased
 
 from host_app.db import current_session, is_writing, reading, transaction, utcnow
+from host_app.languages import kept_text
 from host_app.leases import HeldLease
 from host_app.models import EventDelivery
 from host_app.plugin_api import EVENT_HOOKS, Event, HostPort, Level, Notice, StockChange, Wake
@@ -182,8 +183,15 @@ def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> list[Wake
                         key=f"delivery-parked:{row.id}:{row.attempts}",
                         kind="host.delivery",
                         level=Level.DANGER,
-                        title=f"The plugin {plugin} could not be told of {row.subject}",
-                        body=f"It was tried {row.attempts + 1} times. Mend the cause, then press “Deliver again”.",
+                        title=kept_text(
+                            "The plugin %(plugin)s could not be told of %(subject)s",
+                            plugin=plugin,
+                            subject=row.subject,
+                        ),
+                        body=kept_text(
+                            "It was tried %(count)s times. Mend the cause, then press “Deliver again”.",
+                            count=row.attempts + 1,
+                        ),
                         url="/admin/deliveries/",
                     )
                 )

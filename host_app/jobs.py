@@ -10,6 +10,7 @@ from flask import current_app
 
 from host_app import leases
 from host_app.db import db, transaction, utcnow
+from host_app.languages import kept_text
 from host_app.plugin_api import LeaseLost, Level, Notice, Wake, logging_about
 from host_app.plugins import plugins
 from host_app.port import host_port
@@ -82,7 +83,10 @@ def _tell_people(name: str, error: Exception) -> None:
                 key=f"job-failed:{name}:{utcnow():%Y-%m-%d}",
                 kind="host.job",
                 level=Level.DANGER,
-                title=f"The background job {name} failed",
-                body=f"{type(error).__name__}. It is tried again by itself; the log of the worker tells more.",
+                title=kept_text("The background job %(name)s failed", name=name),
+                body=kept_text(
+                    "%(error)s. It is tried again by itself; the log of the worker tells more.",
+                    error=type(error).__name__,
+                ),
             )
         )

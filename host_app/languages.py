@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from flask import Flask, appcontext_pushed, current_app, g, request, session
-from flask_babel import Babel, force_locale
+from flask_babel import Babel, force_locale, gettext
 from flask_login import current_user
 
 from host_app.plugin_api import language, language_context, speaking
@@ -38,6 +38,20 @@ def kept() -> Iterator[None]:
         yield
 
 
+def kept_text(message: str, **values: object) -> str:
+    """Return a text that is kept, in the language of the installation."""
+    with kept():
+        return str(gettext(message, **values))
+
+
+@contextmanager
+def addressing(chosen: str) -> Iterator[None]:
+    """Write for somebody who has just chosen this language; "" is the one that their browser asks for."""
+    spoken = chosen or _asked_by_browser()
+    with speaking(spoken), force_locale(spoken):
+        yield
+
+
 def _speak_to_everybody(app: Flask, **_ignored: object) -> None:
     g.spoken = []
     # What was said before goes on: a question for a page is asked in a context of its own.
@@ -55,6 +69,10 @@ def _language_of_who_looks() -> str:
     chosen = current_user.language if current_user.is_authenticated else session.get(SESSION_KEY)
     if chosen in LANGUAGES:
         return str(chosen)
+    return _asked_by_browser()
+
+
+def _asked_by_browser() -> str:
     return request.accept_languages.best_match(LANGUAGES) or installation_language()
 
 

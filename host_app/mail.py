@@ -18,6 +18,7 @@ from flask import current_app
 from sqlalchemy import Select, select, update
 
 from host_app.db import reading, transaction, utcnow
+from host_app.languages import kept_text
 from host_app.mail_server import MailServer
 from host_app.models import MailSetting, Notification
 from host_app.plugin_api import HostPort, Lease, Wake
@@ -89,9 +90,12 @@ def send(host: HostPort, lease: Lease) -> bool:
     try:
         hand_over(mail_server, message, addresses)
     except NotSent as failure:
-        error, again = f"Nothing was sent, and it is tried again by itself: {failure}", True
+        error, again = (
+            kept_text("Nothing was sent, and it is tried again by itself: %(why)s", why=failure),
+            True,
+        )
     except NobodyKnows as failure:
-        error = f"The mail may have been sent or not, and is not sent again: {failure}"
+        error = kept_text("The mail may have been sent or not, and is not sent again: %(why)s", why=failure)
     _record(ids, now, error, again=again)
     return False
 
@@ -101,7 +105,9 @@ def compose(mail_server: MailServer, addresses: Sequence[str], rows: Sequence[No
     message = EmailMessage()
     message["From"], message["To"] = mail_server.sender, ", ".join(addresses)
     first = " ".join(rows[0].title.split()) if rows else ""
-    message["Subject"] = first if len(rows) == 1 else f"Warehouse: {len(rows)} new notifications"
+    message["Subject"] = (
+        first if len(rows) == 1 else kept_text("Warehouse: %(count)s new notifications", count=len(rows))
+    )
     # So that holiday replies stay away.
     message["Auto-Submitted"] = "auto-generated"
     base = current_app.extensions["host_config"].public_url
@@ -110,7 +116,9 @@ def compose(mail_server: MailServer, addresses: Sequence[str], rows: Sequence[No
         link = f"{base}{row.url}" if base and row.url and row.url.startswith("/") else ""
         parts.append("\n".join(filter(None, (row.title, row.body, link))))
     if len(rows) > MOST_SHOWN:
-        parts.append(f"And {len(rows) - MOST_SHOWN} more, on the page Notifications.")
+        parts.append(
+            kept_text("And %(count)s more, on the page Notifications.", count=len(rows) - MOST_SHOWN)
+        )
     message.set_content("\n\n".join(parts) + "\n")
     return message
 

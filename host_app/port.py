@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from host_app import db, health
-from host_app.carriers import CARRIERS
+from host_app.carriers import CARRIERS, carrier_title
 from host_app.config import Config
 from host_app.models import Warehouse
 from host_app.plugin_api import (
@@ -113,7 +113,7 @@ class Host:
         return [Choice(str(row.id), row.name) for row in rows]
 
     def carriers(self) -> Sequence[Choice]:
-        return [Choice(code, title) for code, title in CARRIERS.items()]
+        return [Choice(code, carrier_title(code)) for code in CARRIERS]
 
     def accept_order(self, order: NewOrder) -> AcceptedOrder:
         return orders.accept_order(order)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_babel import gettext as _
 from flask_limiter import Limiter
 from flask_login import current_user, logout_user
@@ -17,8 +28,10 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired
 
 from host_app.admin.security import log_in, safe_path
-from host_app.db import db
+from host_app.db import db, transaction
+from host_app.languages import LANGUAGES, SESSION_KEY
 from host_app.models import User
+from host_app.services import users
 
 LIMIT = "10 per minute"
 
@@ -39,6 +52,7 @@ def init_app(app: Flask, limiter: Limiter) -> None:
     blueprint = Blueprint("account", __name__)
     blueprint.add_url_rule("/login", "login", login)
     blueprint.add_url_rule("/login", "check_login", limited, methods=["POST"])
+    blueprint.add_url_rule("/language", "choose_language", choose_language, methods=["POST"])
     blueprint.add_url_rule("/logout", "logout", logout, methods=["POST"])
     app.register_blueprint(blueprint)
 
@@ -60,7 +74,7 @@ def login() -> Response | str:
     """Ask who is there."""
     if current_user.is_authenticated:
         return redirect(safe_path(request.args.get("next")))
-    return render_template("host/login.html", form=LoginForm(), next=request.args.get("next"))
+    return _page(LoginForm(), request.args.get("next"))
 
 
 def check_login() -> Response | tuple[str, int]:
@@ -73,11 +87,27 @@ def check_login() -> Response | tuple[str, int]:
         # Where there is no such user the same work is done, so that the time taken does not tell which names exist.
         known = check_password_hash(user.password_hash if user else _nobody(), form.password.data or "")
         if user is not None and known and user.active:
+            if chosen := session.get(SESSION_KEY):
+                with transaction():
+                    users.choose_language(user.id, chosen)
             log_in(user)
             return redirect(safe_path(wanted))
         current_app.logger.warning("login refused for %r from %s", name[:80], request.remote_addr)
     flash(_("Name or password is wrong."), "danger")
-    return render_template("host/login.html", form=form, next=wanted), 401
+    return _page(form, wanted), 401
+
+
+def choose_language() -> Response:
+    """Speak another language to somebody who is not logged in yet; with the login it becomes their own."""
+    chosen = request.form.get("language")
+    if chosen not in LANGUAGES:
+        abort(400)
+    session[SESSION_KEY] = chosen
+    return redirect(url_for("account.login", next=request.form.get("next")))
+
+
+def _page(form: LoginForm, wanted: str | None) -> str:
+    return render_template("host/login.html", form=form, next=wanted, languages=LANGUAGES)
 
 
 def logout() -> Response:

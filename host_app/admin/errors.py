@@ -61,4 +61,4 @@ def _words(error: HTTPException) -> tuple[str, str]:
     known = words.get(error.code or 500)
     if known is None:
         current_app.logger.info("no words for status %s", error.code)
-    return known or (error.name, error.description or "")
+    return known or words[400 if (error.code or 500) < 500 else 500]

@@ -1,4 +1,4 @@
-"""How moments, money, states and addresses are written on pages."""
+"""How moments, money, numbers, states and addresses are written on pages, in the language of whoever looks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from flask import Flask
-from flask_babel import format_currency, format_datetime, get_locale
+from flask_babel import format_currency, format_datetime, format_decimal, get_locale, pgettext
 from flask_babel import gettext as _
 
 from host_app.carriers import CARRIERS, carrier_title
 from host_app.db import utcnow
+from host_app.models.people import Role
 
 TONES = {
     "concept": "info",
@@ -30,6 +31,8 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         moment=moment,
         money=money,
+        number=number,
+        role=role,
         state=state,
         tone=lambda value: TONES.get(str(value), "secondary"),
         late=lambda value: value is not None and value < utcnow(),
@@ -56,16 +59,27 @@ def money(value: Decimal | None) -> str:
     return "" if value is None else str(format_currency(value, "EUR"))
 
 
+def number(value: float | None) -> str:
+    """Write a number with the signs that the language groups digits by."""
+    return "" if value is None else str(format_decimal(value))
+
+
+def role(value: str) -> str:
+    """Write what somebody may do."""
+    titles = {Role.ADMINISTRATOR: _("Administrator"), Role.WAREHOUSE: pgettext("role", "Warehouse")}
+    return titles.get(Role(value), value) if value in set(Role) else value
+
+
 def state(value: str) -> str:
     """Write a state of an order or a picklist."""
     titles = {
-        "concept": _("Concept"),
-        "processing": _("Processing"),
-        "paused": _("Paused"),
-        "completed": _("Completed"),
-        "cancelled": _("Cancelled"),
-        "new": _("Open"),
-        "closed": _("Closed"),
+        "concept": pgettext("state", "Concept"),
+        "processing": pgettext("state", "Processing"),
+        "paused": pgettext("state", "Paused"),
+        "completed": pgettext("state", "Completed"),
+        "cancelled": pgettext("state", "Cancelled"),
+        "new": pgettext("state", "Open"),
+        "closed": pgettext("state", "Closed"),
     }
     return titles.get(str(value), str(value))
 

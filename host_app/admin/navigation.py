@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, current_app, g, request
 from flask_admin import Admin
 from flask_admin.menu import BaseMenu, MenuView
+from flask_babel import gettext as _
 
 from host_app.admin.security import may, safe_path
 from host_app.db import db
@@ -15,7 +16,8 @@ from host_app.plugin_api import Attention
 from host_app.plugins import plugins
 from host_app.port import host_port
 
-LAST = ("Settings",)
+#: What the group of settings is called inside; it comes last.
+SETTINGS = "settings"
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ def menu(admin: Admin, active: Any) -> list[MenuItem]:
     """Return the menu for the current user: first what waits for people in plugins, settings last."""
     items = [item for entry in admin.menu() if (item := _item(entry, active)) and item.url != "/admin/"]
     waiting = [MenuItem(told.title, told.url, request.path == told.url, told.number) for told in attention()]
-    return waiting + sorted(items, key=lambda item: item.name in LAST)
+    return waiting + sorted(items, key=lambda item: item.name == _("Settings"))
 
 
 def attention() -> list[Attention]:
@@ -67,7 +69,8 @@ def _item(entry: BaseMenu, active: Any) -> MenuItem | None:
         if not children:
             return None
         badge = sum(child.badge for child in children)
-        return MenuItem(str(entry.name), active=entry.is_active(active), badge=badge, children=children)
+        name = _("Settings") if entry.name == SETTINGS else str(entry.name)
+        return MenuItem(name, active=entry.is_active(active), badge=badge, children=children)
     view = entry._view if isinstance(entry, MenuView) else None
     if not (entry.is_visible() and entry.is_accessible()) or (view is not None and not may(view)):
         return None

@@ -7,7 +7,7 @@ from decimal import Decimal
 from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _later
+from flask_babel import lazy_gettext as lazy
 from flask_login import current_user
 from flask_wtf import FlaskForm
 from sqlalchemy import func, select
@@ -30,12 +30,12 @@ MOST = 10_000_000
 class ProductForm(FlaskForm):
     """A product; barcodes one per line."""
 
-    code = StringField(_later("Code"), validators=[InputRequired(), Length(max=80)])
-    name = StringField(_later("Name"), validators=[Length(max=500)])
+    code = StringField(lazy("Code"), validators=[InputRequired(), Length(max=80)])
+    name = StringField(lazy("Name"), validators=[Length(max=500)])
     price = DecimalField(
-        _later("Price including VAT"), places=2, validators=[Optional(), NumberRange(0, Decimal(9999999999))]
+        lazy("Price including VAT"), places=2, validators=[Optional(), NumberRange(0, Decimal(9999999999))]
     )
-    barcodes = TextAreaField(_later("Barcodes"))
+    barcodes = TextAreaField(lazy("Barcodes"))
 
     def barcode_list(self) -> list[str]:
         """Return the barcodes, without spaces that scanners and copying leave behind."""

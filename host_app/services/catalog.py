@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import selectinload
 
 from host_app.db import current_session, utcnow
 from host_app.events import emit
+from host_app.languages import kept_text
 from host_app.models import Barcode, Product, Warehouse
 from host_app.plugin_api import HostError, NewProduct, ProductChanged, ProductView
 from host_app.services.stock import CHUNK, change_stock
@@ -25,7 +27,7 @@ def default_warehouse() -> int:
         select(Warehouse.id).where(Warehouse.active).order_by(Warehouse.id).limit(1)
     )
     if found is None:
-        raise HostError("There is no active warehouse: add one first.")
+        raise HostError(_("There is no active warehouse: add one first."))
     return found
 
 
@@ -37,9 +39,9 @@ def create_product(new: NewProduct, *, who: str = "") -> int:
     session = current_session()
     code = new.code.strip()
     if not code:
-        raise HostError("A product needs a code.")
+        raise HostError(_("A product needs a code."))
     if session.scalar(select(Product.id).where(Product.code == code)) is not None:
-        raise HostError(f"The product code {code} is in use.")
+        raise HostError(_("The product code %(code)s is in use.", code=code))
     product = Product(
         code=code,
         name=new.name.strip() or code,
@@ -52,7 +54,11 @@ def create_product(new: NewProduct, *, who: str = "") -> int:
     session.flush()
     warehouse_id = new.warehouse_id or default_warehouse()
     change_stock(
-        product.id, warehouse_id, physical=new.stock or 0, reason=new.reason or "new product", who=who
+        product.id,
+        warehouse_id,
+        physical=new.stock or 0,
+        reason=new.reason or kept_text("new product"),
+        who=who,
     )
     emit(ProductChanged(product.id), f"product:{product.id}")
     return product.id
@@ -68,12 +74,12 @@ def change_product(
     session = current_session()
     product = session.get(Product, product_id, options=[selectinload(Product.barcodes)], with_for_update=True)
     if product is None:
-        raise HostError("This product does not exist.")
+        raise HostError(_("This product does not exist."))
     code = code.strip()
     if not code:
-        raise HostError("A product needs a code.")
+        raise HostError(_("A product needs a code."))
     if session.scalar(select(Product.id).where(Product.code == code, Product.id != product_id)) is not None:
-        raise HostError(f"The product code {code} is in use.")
+        raise HostError(_("The product code %(code)s is in use.", code=code))
     before = [product.code, *(barcode.code for barcode in product.barcodes)]
     product.code, product.name, product.price = code, name.strip() or code, price
     wanted = _clean(barcodes)

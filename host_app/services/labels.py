@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 
 from host_app.db import current_session, insert_if_absent, utcnow
@@ -65,5 +66,5 @@ def of_picklist(picklist_id: int, label_id: int) -> Label:
         .with_for_update()
     )
     if label is None:
-        raise HostError("This label is not of this picklist, or was used already.")
+        raise HostError(_("This label is not of this picklist, or was used already."))
     return label

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 
+from flask_babel import gettext as _
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import selectinload
 
 from host_app.db import current_session, insert_if_absent, utcnow
 from host_app.events import emit
+from host_app.languages import kept_text
 from host_app.models import Label, Order, OrderLine, OrderMark, Picklist, PicklistLine, Stock
 from host_app.models.picking import PicklistState
 from host_app.plugin_api import (
@@ -54,7 +56,7 @@ def accept_order(new: NewOrder) -> AcceptedOrder:
     """
     session = current_session()
     if not new.lines or any(line.quantity < 1 for line in new.lines):
-        raise HostError("An order needs lines of at least one piece each.")
+        raise HostError(_("An order needs lines of at least one piece each."))
     values = {
         "source": new.source,
         # An order made by hand has no reference of a shop; it still needs one that is its own.
@@ -100,7 +102,7 @@ def accept_order(new: NewOrder) -> AcceptedOrder:
             line.product_id,
             order.warehouse_id,
             reserved=line.quantity,
-            reason=f"order {new.reference or order.number}",
+            reason=kept_text("order %(number)s", number=new.reference or order.number),
         )
     if new.process:
         _process(order)
@@ -114,7 +116,7 @@ def process_order(order_id: int) -> None:
     """
     order = lock_order(order_id)
     if order is None or order.state != OrderState.CONCEPT:
-        raise HostError("Only a concept can be processed.")
+        raise HostError(_("Only a concept can be processed."))
     _process(order)
 
 
@@ -167,7 +169,10 @@ def make_picklist(order: Order) -> Picklist | None:
         line.allocated += amount
         session.flush()
         change_stock(
-            line.product_id, order.warehouse_id, allocated=amount, reason=f"picklist {picklist.number}"
+            line.product_id,
+            order.warehouse_id,
+            allocated=amount,
+            reason=kept_text("picklist %(number)s", number=picklist.number),
         )
     return picklist
 
@@ -210,7 +215,7 @@ def cancel_order(order_id: int, reason: str, *, who: str = "") -> None:
     session = current_session()
     order = lock_order(order_id)
     if order is None:
-        raise HostError("This order does not exist.")
+        raise HostError(_("This order does not exist."))
     if order.state == OrderState.CANCELLED:
         return
     picked = _picked(order_id)
@@ -218,17 +223,23 @@ def cancel_order(order_id: int, reason: str, *, who: str = "") -> None:
         select(OrderLine).where(OrderLine.order_id == order_id).order_by(OrderLine.product_id, OrderLine.id)
     ).all()
     if picked or any(line.shipped for line in lines):
-        raise OrderPicked(f"Order {order.number} can't be cancelled: something of it was picked or shipped.")
+        raise OrderPicked(
+            _(
+                "Order %(number)s can't be cancelled: something of it was picked or shipped.",
+                number=order.number,
+            )
+        )
     if order.state == OrderState.COMPLETED:
-        raise HostError(f"Order {order.number} is completed.")
+        raise HostError(_("Order %(number)s is completed.", number=order.number))
     session.execute(
         update(Picklist)
         .where(Picklist.order_id == order_id, Picklist.state.in_(OPEN_PICKLISTS))
         .values(state=PicklistState.CANCELLED)
     )
+    why = kept_text("order %(number)s cancelled", number=order.number)
     for line in lines:
         if line.open:
-            release_line(line, order.warehouse_id, f"order {order.number} cancelled", who)
+            release_line(line, order.warehouse_id, why, who)
     order.state = OrderState.CANCELLED
     order.cancel_reason = reason[:200]
     order.completed_at = utcnow()
@@ -247,13 +258,13 @@ def take_off(order_id: int, order_line_id: int, pieces: int, *, who: str) -> Non
     session = current_session()
     order = lock_order(order_id)
     if order is None or order.state in (OrderState.COMPLETED, OrderState.CANCELLED):
-        raise HostError("Pieces can be taken off an open order only.")
+        raise HostError(_("Pieces can be taken off an open order only."))
     lines = session.scalars(
         select(OrderLine).where(OrderLine.order_id == order_id).execution_options(populate_existing=True)
     ).all()
     line = next((line for line in lines if line.id == order_line_id), None)
     if line is None:
-        raise HostError("This line is not of this order.")
+        raise HostError(_("This line is not of this order."))
     on_picklists = session.scalars(
         select(PicklistLine)
         .join(Picklist)
@@ -265,13 +276,19 @@ def take_off(order_id: int, order_line_id: int, pieces: int, *, who: str) -> Non
     if not 1 <= pieces <= line.open - picked:
         if picked:
             raise HostError(
-                f"{picked} of the {line.open} open pieces are picked: put them back first (press −1 on the picklist)."
+                _(
+                    "%(picked)s of the %(open)s open pieces are picked: put them back first (press −1 on the picklist).",
+                    picked=picked,
+                    open=line.open,
+                )
             )
         raise HostError(
-            f"1 to {line.open} pieces can be taken off this line." if line.open else "None are open."
+            _("1 to %(count)s pieces can be taken off this line.", count=line.open)
+            if line.open
+            else _("None are open.")
         )
     if pieces == sum(other.open for other in lines) and not any(other.shipped for other in lines):
-        cancel_order(order_id, "all pieces were taken off", who=who)
+        cancel_order(order_id, kept_text("all pieces were taken off"), who=who)
         return
     allocated = left = max(0, pieces - line.waiting)
     for row in on_picklists:
@@ -293,7 +310,7 @@ def take_off(order_id: int, order_line_id: int, pieces: int, *, who: str) -> Non
         order.warehouse_id,
         reserved=-pieces,
         allocated=-allocated,
-        reason=f"taken off order {order.number}",
+        reason=kept_text("taken off order %(number)s", number=order.number),
         who=who,
     )
     complete_if_done(order_id)
@@ -325,7 +342,7 @@ def pause_order(order_id: int) -> None:
     session = current_session()
     order = lock_order(order_id)
     if order is None or order.state not in (OrderState.CONCEPT, OrderState.PROCESSING):
-        raise HostError("Only an open order can be paused.")
+        raise HostError(_("Only an open order can be paused."))
     order.state_before_pause, order.state = order.state, OrderState.PAUSED
     _move_picklists(order_id, PicklistState.NEW, PicklistState.PAUSED)
     session.flush()
@@ -339,7 +356,7 @@ def resume_order(order_id: int) -> None:
     session = current_session()
     order = lock_order(order_id)
     if order is None or order.state != OrderState.PAUSED:
-        raise HostError("This order is not paused.")
+        raise HostError(_("This order is not paused."))
     order.state, order.state_before_pause = order.state_before_pause or OrderState.PROCESSING, None
     order.held_by = None
     _move_picklists(order_id, PicklistState.PAUSED, PicklistState.NEW)

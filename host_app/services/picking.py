@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from flask_babel import gettext as _
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import contains_eager, selectinload
 
 from host_app.carriers import CARRIERS, LABEL
 from host_app.db import current_session, utcnow
 from host_app.events import emit
+from host_app.languages import kept_text
 from host_app.models import (
     Barcode,
     OrderMark,
@@ -61,10 +63,10 @@ def pick(picklist_line_id: int, picked: int) -> None:
     session = current_session()
     line = session.get(PicklistLine, picklist_line_id)
     if line is None:
-        raise HostError("This line does not exist.")
+        raise HostError(_("This line does not exist."))
     lock_picklist(line.picklist_id)
     if not 0 <= picked <= line.quantity:
-        raise HostError(f"Pick 0 to {line.quantity} pieces.")
+        raise HostError(_("Pick 0 to %(count)s pieces.", count=line.quantity))
     session.execute(update(PicklistLine).where(PicklistLine.id == picklist_line_id).values(picked=picked))
 
 
@@ -84,7 +86,7 @@ def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
         .values(picked=PicklistLine.picked + pieces)
     )
     if not picked.rowcount:  # type: ignore[attr-defined]
-        raise HostError("That does not fit what is to be picked: somebody may have picked it already.")
+        raise HostError(_("That does not fit what is to be picked: somebody may have picked it already."))
 
 
 def scan(picklist_id: int, code: str) -> str:
@@ -110,14 +112,21 @@ def scan(picklist_id: int, code: str) -> str:
         .all()
     )
     if not lines:
-        raise HostError(f"{code} is not on this picklist: put it back.")
+        raise HostError(_("%(code)s is not on this picklist: put it back.", code=code))
     line = next((line for line in lines if line.picked < line.quantity), None)
     if line is None:
         name = lines[0].product.code
-        raise HostError(f"All pieces of {name} are picked already: this one is too many, put it back.")
+        raise HostError(
+            _("All pieces of %(code)s are picked already: this one is too many, put it back.", code=name)
+        )
     picked = line.picked + 1
     pick_more(picklist_id, line.id, 1)
-    return f"{line.product.code} {line.product.name}: {picked} of {line.quantity}"
+    return _(
+        "%(product)s: %(picked)s of %(quantity)s",
+        product=f"{line.product.code} {line.product.name}",
+        picked=picked,
+        quantity=line.quantity,
+    )
 
 
 def pick_all(picklist_id: int) -> None:
@@ -155,8 +164,9 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
         .values(state=PicklistState.CLOSED, closed_at=utcnow(), closed_by=who)
     )
     if not closed.rowcount:  # type: ignore[attr-defined]
-        raise AlreadyClosed("This picklist was closed by somebody else.")
+        raise AlreadyClosed(_("This picklist was closed by somebody else."))
     shipments = [_ship(picklist, lines, parcel) for parcel in parcels]
+    why = kept_text("picklist %(number)s closed", number=picklist.number)
     for line in lines:
         line.order_line.shipped += line.picked
         line.order_line.allocated -= line.quantity
@@ -167,7 +177,7 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
             physical=-line.picked,
             reserved=-line.picked,
             allocated=-line.quantity,
-            reason=f"picklist {picklist.number} closed",
+            reason=why,
             who=who,
         )
     complete_if_done(picklist.order_id)
@@ -192,15 +202,15 @@ def correct_shipment(shipment_id: int, *, carrier: str, tracking_code: str) -> N
     session = current_session()
     order_id = session.scalar(select(Shipment.order_id).where(Shipment.id == shipment_id))
     if order_id is None:
-        raise HostError("This shipment does not exist.")
+        raise HostError(_("This shipment does not exist."))
     lock_order(order_id)
     shipment = session.get_one(Shipment, shipment_id, populate_existing=True)
     if shipment.withdrawn_at is not None:
-        raise HostError("This shipment was withdrawn: there is nothing to correct.")
+        raise HostError(_("This shipment was withdrawn: there is nothing to correct."))
     if shipment.carrier == LABEL:
-        raise HostError("This shipment travels on a bought label, which can't be corrected.")
+        raise HostError(_("This shipment travels on a bought label, which can't be corrected."))
     if carrier not in CARRIERS:
-        raise HostError("Choose a carrier.")
+        raise HostError(_("Choose a carrier."))
     shipment.carrier, shipment.tracking_code = carrier, tracking_code.strip() or None
     session.flush()
     emit(
@@ -219,7 +229,7 @@ def withdraw_shipment(shipment_id: int, *, who: str) -> None:
     session = current_session()
     order_id = session.scalar(select(Shipment.order_id).where(Shipment.id == shipment_id))
     if order_id is None:
-        raise HostError("This shipment does not exist.")
+        raise HostError(_("This shipment does not exist."))
     order = lock_order(order_id)
     shipment = session.scalars(
         select(Shipment)
@@ -231,8 +241,9 @@ def withdraw_shipment(shipment_id: int, *, who: str) -> None:
         .execution_options(populate_existing=True)
     ).one()
     if shipment.withdrawn_at is not None or order is None:
-        raise HostError("This shipment was withdrawn before.")
+        raise HostError(_("This shipment was withdrawn before."))
     shipment.withdrawn_at = utcnow()
+    why = kept_text("shipment %(number)s withdrawn", number=shipment.id)
     for line in sorted(shipment.lines, key=lambda line: line.order_line.product_id):
         line.order_line.shipped -= line.quantity
         session.flush()
@@ -241,7 +252,7 @@ def withdraw_shipment(shipment_id: int, *, who: str) -> None:
             shipment.picklist.warehouse_id,
             physical=line.quantity,
             reserved=line.quantity,
-            reason=f"shipment {shipment.id} withdrawn",
+            reason=why,
             who=who,
         )
     order.state, order.completed_at = OrderState.PROCESSING, None
@@ -315,42 +326,46 @@ def lock_picklist(picklist_id: int) -> Picklist:
     session = current_session()
     order_id = session.scalar(select(Picklist.order_id).where(Picklist.id == picklist_id))
     if order_id is None:
-        raise HostError("This picklist does not exist.")
+        raise HostError(_("This picklist does not exist."))
     lock_order(order_id)
     picklist = session.scalars(
         select(Picklist).where(Picklist.id == picklist_id).execution_options(populate_existing=True)
     ).one()
     if picklist.state == PicklistState.CLOSED:
-        raise AlreadyClosed(f"This picklist was already closed by {picklist.closed_by or 'somebody else'}.")
+        raise AlreadyClosed(
+            _("This picklist was already closed by %(who)s.", who=picklist.closed_by)
+            if picklist.closed_by
+            else _("This picklist was closed by somebody else.")
+        )
     if picklist.state == PicklistState.CANCELLED:
-        raise HostError("This picklist was withdrawn: its order was cancelled. Put the goods back.")
+        raise HostError(_("This picklist was withdrawn: its order was cancelled. Put the goods back."))
     if picklist.state == PicklistState.PAUSED:
         marks = session.scalars(select(OrderMark.text).where(OrderMark.order_id == order_id)).all()
-        raise HostError(" ".join(["This picklist is paused.", *marks]))
+        raise HostError(" ".join([_("This picklist is paused."), *marks]))
     return picklist
 
 
 def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
     picked = {line.id: line.picked for line in lines}
     if not any(picked.values()):
-        raise HostError("Nothing was picked: pick at least one piece before closing.")
+        raise HostError(_("Nothing was picked: pick at least one piece before closing."))
     if not parcels:
-        raise HostError("A closed picklist needs at least one parcel.")
+        raise HostError(_("A closed picklist needs at least one parcel."))
     if any(parcel.carrier not in CARRIERS for parcel in parcels if parcel.label_id is None):
-        raise HostError("Choose a carrier.")
+        raise HostError(_("Choose a carrier."))
     if len(parcels) == 1 and parcels[0].pieces is None:
         return
     packed = dict.fromkeys(picked, 0)
     for parcel in parcels:
         pieces = {line_id: count for line_id, count in (parcel.pieces or {}).items() if count}
         if not pieces:
-            raise HostError("Each parcel must hold something.")
+            raise HostError(_("Each parcel must hold something."))
         for line_id, count in pieces.items():
             if line_id not in packed or count < 0:
-                raise HostError("A parcel holds a line that is not on this picklist.")
+                raise HostError(_("A parcel holds a line that is not on this picklist."))
             packed[line_id] += count
     if packed != picked:
-        raise HostError("The parcels together must hold exactly what was picked.")
+        raise HostError(_("The parcels together must hold exactly what was picked."))
 
 
 def _ship(picklist: Picklist, lines: Sequence[PicklistLine], parcel: NewParcel) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from flask_babel import gettext as _
 from sqlalchemy import func, insert, select, update
 
 from host_app.db import current_session, insert_if_absent, utcnow
@@ -85,7 +86,7 @@ def adjust_stock(
     """
     session = current_session()
     if (change is None) == (set_to is None):
-        raise HostError("Give either a change or a counted amount.")
+        raise HostError(_("Give either a change or a counted amount."))
     now = session.scalar(
         select(Stock.physical)
         .where(Stock.product_id == product_id, Stock.warehouse_id == warehouse_id)
@@ -93,10 +94,12 @@ def adjust_stock(
     )
     difference = change if change is not None else (set_to or 0) - (now or 0)
     if (now or 0) + difference < 0:
-        raise HostError(f"There are {now or 0} pieces; {-difference} can't be taken away.")
+        raise HostError(
+            _("There are %(there)s pieces; %(less)s can't be taken away.", there=now or 0, less=-difference)
+        )
     known = session.scalar(select(Product.stock_known).where(Product.id == product_id))
     if known is None:
-        raise HostError("This product does not exist.")
+        raise HostError(_("This product does not exist."))
     if not known:
         session.execute(update(Product).where(Product.id == product_id).values(stock_known=True))
         if not difference:

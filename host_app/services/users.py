@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from flask_babel import gettext as _
+from sqlalchemy import func, select, update
 
 from host_app.db import current_session
 from host_app.models import User
@@ -20,9 +21,9 @@ def add_user(username: str, password: str, *, role: str) -> int:
     session = current_session()
     username = username.strip()[:80]
     if not username:
-        raise HostError("A user needs a name.")
+        raise HostError(_("A user needs a name."))
     if session.scalar(select(User.id).where(func.lower(User.username) == username.lower())) is not None:
-        raise HostError(f"There is a user named {username} already.")
+        raise HostError(_("There is a user named %(name)s already.", name=username))
     user = User(username=username, role=_known(role), active=True)
     user.set_password(_long_enough(password))
     session.add(user)
@@ -40,10 +41,10 @@ def change_user(user_id: int, *, role: str, active: bool, password: str = "") ->
     rows = {row.id: row for row in session.scalars(select(User).with_for_update())}
     user = rows.get(user_id)
     if user is None:
-        raise HostError("This user does not exist.")
+        raise HostError(_("This user does not exist."))
     others = any(row.active and row.is_administrator for row in rows.values() if row.id != user_id)
     if user.active and user.is_administrator and not others and not (active and role == Role.ADMINISTRATOR):
-        raise HostError("This is the last active administrator: make somebody else administrator first.")
+        raise HostError(_("This is the last active administrator: make somebody else administrator first."))
     user.role, user.active = _known(role), active
     if password:
         user.set_password(_long_enough(password))
@@ -51,13 +52,18 @@ def change_user(user_id: int, *, role: str, active: bool, password: str = "") ->
     return user
 
 
+def choose_language(user_id: int, language: str) -> None:
+    """Keep which language a user's pages are in; "" leaves it to their browser."""
+    current_session().execute(update(User).where(User.id == user_id).values(language=language))
+
+
 def _known(role: str) -> str:
     if role not in set(Role):
-        raise HostError("Choose a role.")
+        raise HostError(_("Choose a role."))
     return role
 
 
 def _long_enough(password: str) -> str:
     if len(password) < SHORTEST:
-        raise HostError(f"A password needs at least {SHORTEST} characters.")
+        raise HostError(_("A password needs at least %(count)s characters.", count=SHORTEST))
     return password

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 
 from host_app.db import current_session
@@ -30,9 +31,9 @@ def change_warehouse(warehouse_id: int, *, name: str, active: bool) -> None:
     rows = {row.id: row for row in session.scalars(select(Warehouse).with_for_update())}
     warehouse = rows.get(warehouse_id)
     if warehouse is None:
-        raise HostError("This warehouse does not exist.")
+        raise HostError(_("This warehouse does not exist."))
     if not active and not any(row.active for row in rows.values() if row.id != warehouse_id):
-        raise HostError("This is the last warehouse in use: orders need one.")
+        raise HostError(_("This is the last warehouse in use: orders need one."))
     warehouse.name, warehouse.active = _free_name(name, warehouse_id), active
     session.flush()
 
@@ -40,8 +41,8 @@ def change_warehouse(warehouse_id: int, *, name: str, active: bool) -> None:
 def _free_name(name: str, but: int = 0) -> str:
     name = name.strip()[:80]
     if not name:
-        raise HostError("A warehouse needs a name.")
+        raise HostError(_("A warehouse needs a name."))
     taken = select(Warehouse.id).where(Warehouse.name == name, Warehouse.id != but)
     if current_session().scalar(taken) is not None:
-        raise HostError(f"There is a warehouse named {name} already.")
+        raise HostError(_("There is a warehouse named %(name)s already.", name=name))
     return name

@@ -110,3 +110,10 @@ def test_a_mail_server_that_can_not_be_used_is_refused_by_name(
     with pytest.raises(ConfigError, match=name) as refused:
         load({"HOST_INSTANCE": str(tmp_path), "HOST_SMTP_URL": url, "HOST_MAIL_FROM": sender})
     assert "secret" not in str(refused.value)
+
+
+def test_the_language_of_the_installation_is_one_that_is_spoken(tmp_path: Path) -> None:
+    assert load({"HOST_INSTANCE": str(tmp_path)}).language == "en"
+    assert load({"HOST_INSTANCE": str(tmp_path), "HOST_LANGUAGE": "nl"}).language == "nl"
+    with pytest.raises(ConfigError, match="HOST_LANGUAGE must be en or nl"):
+        load({"HOST_INSTANCE": str(tmp_path), "HOST_LANGUAGE": "fr"})

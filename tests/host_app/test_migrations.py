@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
@@ -57,6 +58,22 @@ def test_migrating_twice_changes_nothing_and_gives_exactly_the_tables_of_the_mod
     assert migrate.up_to_date()
     assert set(inspect(db.engine).get_table_names()) == tables >= set(Base.metadata.tables)
     assert differences() == []
+
+
+def test_users_of_the_first_release_get_no_language_and_may_go_back(app: Flask) -> None:
+    folder = str(migrate.HOST_FOLDER)
+    user = "INSERT INTO user_account (username, password_hash, role, active) VALUES (:name, 'x', 'warehouse', true)"
+    with migrate._exclusive() as connection:
+        migrate._run(folder, connection, command.upgrade, "0001")
+        connection.execute(text(user), {"name": "anna"})
+    with migrate._exclusive() as connection:
+        migrate._run(folder, connection, command.upgrade, "0002")
+        connection.execute(text(user), {"name": "bert"})
+        languages = connection.execute(text("SELECT username, language FROM user_account ORDER BY id"))
+        assert languages.all() == [("anna", ""), ("bert", "")]
+        migrate._run(folder, connection, command.downgrade, "0001")
+        names = connection.execute(text("SELECT username FROM user_account ORDER BY id")).scalars()
+        assert list(names) == ["anna", "bert"]
 
 
 def test_two_processes_may_migrate_at_once(empty_database: str, app: Flask, tmp_path: Path) -> None:

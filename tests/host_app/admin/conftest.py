@@ -52,15 +52,20 @@ def probe() -> Probe:
     return Probe()
 
 
-@pytest.fixture
-def site(make_app: AppFactory, probe: Probe) -> Iterator[Flask]:
-    """An application with the probe plugin, a chief (administrator) and a packer; its context is not open."""
-    app = make_app(blocked_plugins=("bol",), extra_plugins={"probe": probe})
+def add_people(app: Flask) -> None:
+    """Let a chief (administrator) and a packer work here."""
     with app.app_context():
         with transaction() as session:
             for name, role in (("chief", Role.ADMINISTRATOR), ("packer", Role.WAREHOUSE)):
                 session.add(User(username=name, role=role, active=True, password_hash=HASH))
         db.session.remove()
+
+
+@pytest.fixture
+def site(make_app: AppFactory, probe: Probe) -> Iterator[Flask]:
+    """An application with the probe plugin, a chief (administrator) and a packer; its context is not open."""
+    app = make_app(blocked_plugins=("bol",), extra_plugins={"probe": probe})
+    add_people(app)
     yield app
 
 

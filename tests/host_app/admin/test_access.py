@@ -125,7 +125,7 @@ def test_the_token_of_another_session_is_refused(site: Flask, chief: Person, pac
 
 
 def test_packers_pick_and_see_but_change_nothing_else(site: Flask, packer: Person) -> None:
-    theirs = ("/admin/picklists/", "/admin/shipments/", "/admin/notifications/")
+    theirs = ("/admin/picklists/", "/admin/shipments/", "/admin/notifications/", "/admin/account/")
     theirs += ("/admin/probe_open/print", "/probe-elsewhere/print")
     for path in admin_paths(site, "POST"):
         status = packer.client.post(path, data={"csrf_token": packer.token("/admin/")}).status_code

@@ -16,6 +16,7 @@ PUBLIC = """
 GET /
 GET /login
 POST /login
+POST /language
 GET /healthz
 GET /readyz
 GET /metrics
@@ -29,6 +30,8 @@ POST /bol/webhooks/<key>
 EVERYONE = """
 POST /logout
 GET /admin/
+GET /admin/account/
+POST /admin/account/
 GET /admin/notifications/
 POST /admin/notifications/read
 GET /admin/orders/

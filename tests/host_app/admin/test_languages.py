@@ -1,0 +1,199 @@
+"""Pages speak the language of whoever looks; what is kept is written in that of the installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from host_app import questions
+from host_app.admin import filters
+from host_app.db import db, reading, transaction
+from host_app.languages import addressing
+from host_app.models import StockHistory, User
+from host_app.plugin_api import HostError, HostPort, PluginInfo, hookimpl, language, speaking
+from host_app.port import host_port
+from host_app.services import orders, stock
+from tests.conftest import AppFactory
+from tests.host_app import factories
+from tests.host_app.admin.conftest import Person, add_people, logged_in
+
+DUTCH = {"Accept-Language": "nl-NL,nl;q=0.9,en;q=0.8"}
+FRENCH = {"Accept-Language": "fr-FR,fr;q=0.9"}
+
+
+class Listener:
+    """A plugin that notes which language it is spoken to in."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    @hookimpl
+    def plugin_info(self) -> PluginInfo:
+        return PluginInfo("listener", "Listener", "1", "tests", "listener_", db.MetaData(), "", ())
+
+    @hookimpl
+    def picklist_closing(self, host: HostPort, picklist_id: int) -> None:
+        with host.transaction():
+            self.heard.append(language())
+
+    @hookimpl
+    def attention(self, host: HostPort) -> None:
+        self.heard.append(language())
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def dutch_house(make_app: AppFactory, listener: Listener) -> Iterator[Flask]:
+    """An installation whose language is Dutch."""
+    app = make_app(language="nl", blocked_plugins=("bol",), extra_plugins={"listener": listener})
+    add_people(app)
+    yield app
+
+
+def words(person: Person, path: str = "/admin/orders/", **headers: str) -> str:
+    return person.get(path, headers=headers).text
+
+
+def test_who_says_nothing_gets_the_language_of_the_installation(chief: Person) -> None:
+    page = words(chief)
+
+    assert '<html lang="en">' in page and "Orders" in page and "Bestellingen" not in page
+
+
+def test_the_browser_is_listened_to_before_and_after_the_login(site: Flask, anybody: Person) -> None:
+    assert "Wachtwoord" in words(anybody, "/login", **DUTCH)
+    assert "Password" in words(anybody, "/login", **FRENCH)
+    page = words(logged_in(site, "packer"), **DUTCH)
+    assert '<html lang="nl">' in page and "Bestellingen" in page and "Settings" not in page
+
+
+def test_a_language_nobody_speaks_here_becomes_that_of_the_installation(dutch_house: Flask) -> None:
+    assert "Wachtwoord" in words(Person(dutch_house), "/login", **FRENCH)
+    assert "Wachtwoord" in words(Person(dutch_house), "/login")
+    assert "Password" in words(Person(dutch_house), "/login", **{"Accept-Language": "en-GB"})
+
+
+def test_the_language_of_the_account_counts_more_than_the_browser(chief: Person) -> None:
+    saved = chief.post("/admin/account/", "/admin/account/", language="nl")
+
+    # The answer is in the language that was chosen.
+    assert "Opgeslagen." in saved.text
+    assert "Bestellingen" in words(chief, **{"Accept-Language": "en"})
+    chief.post("/admin/account/", "/admin/account/", language="")
+    assert "Orders" in words(chief, **{"Accept-Language": "en"})
+
+
+def test_a_language_that_is_none_is_not_kept(chief: Person) -> None:
+    chief.post("/admin/account/", "/admin/account/", language="nl")
+    answer = chief.post("/admin/account/", "/admin/account/", language="xx")
+
+    assert '<html lang="nl">' in answer.text and "Opgeslagen." not in answer.text
+
+
+def test_the_language_that_is_chosen_at_the_login_becomes_that_of_the_account(
+    site: Flask, anybody: Person
+) -> None:
+    page = anybody.post("/language", "/login", language="nl", next="/admin/orders/")
+    assert "Wachtwoord" in page.text and 'value="/admin/orders/"' in page.text
+    assert anybody.log_in("packer").status_code == 302
+
+    assert "Bestellingen" in words(anybody)
+    # On any machine.
+    assert "Bestellingen" in words(logged_in(site, "packer"))
+    with site.app_context(), reading() as session:
+        assert dict(session.query(User.username, User.language)) == {"chief": "", "packer": "nl"}
+
+
+def test_logging_in_without_choosing_keeps_what_was_chosen(site: Flask, chief: Person) -> None:
+    chief.post("/admin/account/", "/admin/account/", language="nl")
+
+    assert "Bestellingen" in words(logged_in(site, "chief"))
+
+
+def test_errors_forms_and_their_fields_are_in_the_language_of_whoever_looks(chief: Person) -> None:
+    chief.post("/admin/account/", "/admin/account/", language="nl")
+
+    assert "Deze pagina bestaat niet" in words(chief, "/admin/nothing")
+    # These words are those of WTForms.
+    assert "Dit veld is vereist." in chief.post("/admin/products/new", "/admin/products/new", code="").text
+    refused = chief.post("/admin/orders/77/cancel", reason="x")
+    assert "Deze pagina bestaat niet" in refused.text
+
+
+def test_what_is_kept_is_in_the_language_of_the_installation(dutch_house: Flask) -> None:
+    """Somebody with English pages closes; the history is read by all."""
+    with dutch_house.app_context():
+        warehouse = factories.add_warehouse()
+        product = factories.add_product("A", 3, warehouse_id=warehouse)
+        accepted = factories.accept("A-1", (product, 1))
+        db.session.remove()
+    person = logged_in(dutch_house, "chief")
+    person.post("/admin/account/", "/admin/account/", language="en")
+    told = person.post(f"/admin/orders/{accepted.order_id}/cancel", reason="because")
+
+    assert "The order is cancelled" in told.text
+    with dutch_house.app_context(), reading() as session:
+        reasons = [row.reason for row in session.query(StockHistory).order_by(StockHistory.id)]
+    assert reasons == ["nieuw product", "bestelling A-1", f"bestelling {accepted.number} geannuleerd"]
+
+
+def test_plugins_are_spoken_to_in_the_language_of_whoever_looks(
+    dutch_house: Flask, listener: Listener
+) -> None:
+    person = logged_in(dutch_house, "chief")
+    person.post("/admin/account/", "/admin/account/", language="en")
+    listener.heard.clear()
+
+    words(person)
+    assert listener.heard == ["en"]
+
+
+def test_questions_and_jobs_hear_the_language_they_are_asked_in(
+    dutch_house: Flask, listener: Listener
+) -> None:
+    with dutch_house.app_context():
+        assert host_port().language == language() == "nl"
+        questions.questions().ask("picklist_closing", picklist_id=1)
+        with speaking("en"):
+            questions.questions().ask("picklist_closing", picklist_id=1)
+    assert listener.heard == ["nl", "en"]
+    # Outside, nobody speaks.
+    assert language() == "en"
+
+
+def test_refusals_are_told_to_whoever_is_refused(dutch_house: Flask) -> None:
+    with dutch_house.app_context():
+        with pytest.raises(HostError, match="Deze bestelling bestaat niet."), transaction():
+            orders.cancel_order(77, "")
+        with transaction(), pytest.raises(HostError, match="Vul een wijziging of een geteld aantal in."):
+            stock.adjust_stock(1, 1, reason="", who="")
+
+
+@pytest.mark.parametrize(
+    ("spoken", "written"),
+    [
+        ("nl", ["€ 1.234,56", "12.345", "5 mrt 2026 14:30"]),
+        ("en", ["€1,234.56", "12,345", "5 Mar 2026 14:30"]),
+    ],
+)
+def test_amounts_numbers_and_moments_are_written_as_the_language_does(
+    site: Flask, spoken: str, written: list[str]
+) -> None:
+    with site.test_request_context(), addressing(spoken):
+        assert plain(filters.money(Decimal("1234.56"))) == written[0]
+        assert plain(filters.number(12345)) == written[1]
+        assert plain(filters.moment(datetime(2026, 3, 5, 13, 30, tzinfo=UTC))) == written[2]
+
+
+def plain(text: Any) -> str:
+    """Return a text with ordinary spaces; languages put others between a sign and its number."""
+    return str(text).replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
