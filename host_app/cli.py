@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from alembic.util import CommandError
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
@@ -15,7 +16,7 @@ from host_app.plugins import plugins
 
 def init_app(app: Flask) -> None:
     """Add the commands."""
-    for command in (upgrade, revise, serve, run_worker, run_scheduler, add_user, demo.prepare):
+    for command in (upgrade, downgrade, revise, serve, run_worker, run_scheduler, add_user, demo.prepare):
         app.cli.add_command(command)
 
 
@@ -25,6 +26,22 @@ def upgrade() -> None:
     """Bring the database up to date: the host's tables and those of every plugin."""
     migrate.upgrade()
     click.echo("The database is up to date.")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("revision")
+@click.confirmation_option(prompt="Columns and tables that came since go, with what is in them. Go on?")
+@with_appcontext
+def downgrade(name: str, revision: str) -> None:
+    """Take tables back to an older REVISION, before an older release is installed. NAME: host, or a plugin's."""
+    if name not in {migrate.HOST, *plugins().infos}:
+        raise click.ClickException(f"There are: {', '.join([migrate.HOST, *plugins().infos])}.")
+    try:
+        migrate.downgrade(name, revision)
+    except CommandError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"The tables of {name} are those of {revision}.")
 
 
 @click.command()

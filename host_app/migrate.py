@@ -18,6 +18,8 @@ from host_app.db import db
 from host_app.plugins import plugins
 
 HOST_FOLDER = Path(__file__).parent / "migrations"
+#: The name of the host beside those of plugins.
+HOST = "host"
 #: Any number; it names the lock under which only one process at a time migrates a PostgreSQL database.
 LOCK = 7_260_421
 
@@ -30,24 +32,56 @@ def is_host_table(_object: Any, name: str | None, kind: str, _reflected: bool, _
 
 
 def upgrade() -> None:
-    """Run the migrations of the host and of every plugin. Safe to run twice, and from two machines at once."""
+    """Run the migrations of the host and of every plugin. Safe to run twice, and from two machines at once.
+
+    Tables that a newer release has migrated are left as they are.
+    """
     with _exclusive() as connection:
-        _run(str(HOST_FOLDER), connection, command.upgrade, "head")
-        for info in plugins().infos.values():
-            _run(info.migrations, connection, command.upgrade, "head")
+        for folder, version_table in _folders().items():
+            if not _is_newer(folder, version_table, connection):
+                _run(folder, connection, command.upgrade, "head")
+
+
+def downgrade(name: str, revision: str) -> None:
+    """Take the tables of the host (``host``) or of a plugin back to an older revision, for an older release.
+
+    :raises LookupError: there is no plugin of this name.
+    :raises alembic.util.CommandError: there is no such revision.
+    """
+    folder = str(HOST_FOLDER) if name == HOST else plugins().infos[name].migrations
+    with _exclusive() as connection:
+        _run(folder, connection, command.downgrade, revision)
 
 
 def up_to_date() -> bool:
-    """Tell if the database has the newest tables of the host and of every plugin."""
-    from_folders = {str(HOST_FOLDER): "alembic_version"} | {
+    """Tell if the database has all that this release needs, of the host and of every plugin.
+
+    It may have more: while a newer release is installed on one machine after the other, the older one works on.
+    """
+    with db.engine.connect() as connection:
+        return all(
+            set(ScriptDirectory(folder).get_heads()) == _current(version_table, connection)
+            or _is_newer(folder, version_table, connection)
+            for folder, version_table in _folders().items()
+        )
+
+
+def _folders() -> dict[str, str]:
+    """Return each folder of migrations, the host's first, with the table that tells which of them were run."""
+    return {str(HOST_FOLDER): "alembic_version"} | {
         info.migrations: f"{info.table_prefix}alembic_version" for info in plugins().infos.values()
     }
-    with db.engine.connect() as connection:
-        for folder, version_table in from_folders.items():
-            context = MigrationContext.configure(connection, opts={"version_table": version_table})
-            if set(ScriptDirectory(folder).get_heads()) != set(context.get_current_heads()):
-                return False
-    return True
+
+
+def _current(version_table: str, connection: Connection) -> set[str]:
+    context = MigrationContext.configure(connection, opts={"version_table": version_table})
+    return set(context.get_current_heads())
+
+
+def _is_newer(folder: str, version_table: str, connection: Connection) -> bool:
+    """Tell if migrations were run that this release does not know."""
+    known = {script.revision for script in ScriptDirectory(folder).walk_revisions()}
+    return not _current(version_table, connection) <= known
 
 
 def revise(folder: str, message: str) -> None:

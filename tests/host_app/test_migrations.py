@@ -109,3 +109,16 @@ def test_the_command_tells_that_all_is_well(app: Flask) -> None:
     done = app.test_cli_runner().invoke(args=["upgrade"])
     assert done.exit_code == 0, done.output
     assert "up to date" in done.output
+
+
+def test_the_command_takes_the_tables_back_and_says_what_it_does_not_know(app: Flask) -> None:
+    migrate.upgrade()
+    run = app.test_cli_runner().invoke
+    for name, revision, told in (("nobody", "0001", "There are: host"), ("host", "9999", "9999")):
+        refused = run(args=["downgrade", name, revision, "--yes"])
+        assert refused.exit_code == 1
+        assert told in refused.output
+    assert migrate.up_to_date()
+    done = run(args=["downgrade", "host", "0001", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert not migrate.up_to_date()
