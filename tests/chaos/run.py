@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from host_app.db import db, reading
@@ -30,6 +30,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.sync.dirty import in_need
+from plugin.sync.shipments import next_parcel
 from tests.chaos.harm import Harm
 from tests.chaos.house import House
 from tests.chaos.judge import judge
@@ -182,9 +183,11 @@ class Chaos:
                 yield f"event {row.kind} {row.subject}", row.next_try_at or now
         for model in (ShipmentEffect, CancellationEffect, TransportEffect, LabelEffect):
             for state in (EffectState.WANTED, EffectState.UNKNOWN):
-                moment = session.scalar(
-                    select(func.min(model.due_at)).where(model.store_id == store_id, model.state == state)
-                )
+                conditions = [model.store_id == store_id, model.state == state]
+                if model is ShipmentEffect and session.scalar(next_parcel(store_id, now)) is None:
+                    # Those that are due wait behind another one of their order item, which is owed itself.
+                    conditions.append(or_(model.state != EffectState.WANTED, model.due_at > now))
+                moment = session.scalar(select(func.min(model.due_at)).where(*conditions))
                 if moment:
                     yield f"{model.__tablename__} {state}", moment
             sent = session.scalar(
