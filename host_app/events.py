@@ -47,7 +47,20 @@ def emit(event: Event, subject: str) -> None:
     if not is_writing():
         raise RuntimeError("An event is written in the transaction of the change that it tells of.")
     interested = plugins().interested(type(event))
-    if not interested:
+    _write(event, subject, interested)
+    wake(*(dispatch_wake(plugin) for plugin in interested))
+
+
+def tell(plugin: str, event: Event, subject: str) -> bool:
+    """Write an event for one plugin, in a transaction; False where it is not interested. Nobody is woken."""
+    if plugin not in plugins().interested(type(event)):
+        return False
+    _write(event, subject, [plugin])
+    return True
+
+
+def _write(event: Event, subject: str, names: Sequence[str]) -> None:
+    if not names:
         return
     payload = _convert.unstructure(event)
     now = utcnow()
@@ -62,10 +75,9 @@ def emit(event: Event, subject: str) -> None:
                 "payload": payload,
                 "created_at": now,
             }
-            for plugin in interested
+            for plugin in names
         ],
     )
-    wake(*(dispatch_wake(plugin) for plugin in interested))
 
 
 def dispatch(host: HostPort, lease: HeldLease, plugin: str) -> bool | list[Wake]:

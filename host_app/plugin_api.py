@@ -752,6 +752,12 @@ class HostPort(Protocol):
     def order_url(self, order_id: int) -> str:
         """Return the address of the order's page, without host name."""
 
+    def tell_again(self, plugin: str, since: datetime | None) -> Mapping[str, int]:
+        """Free the events that the plugin of this name failed at, and write those since a moment anew, as things are now.
+
+        Returns how many by hook, those freed as ``parked``. Outside of any transaction.
+        """
+
 
 # --- hooks ------------------------------------------------------------------------------------------------------
 

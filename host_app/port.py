@@ -10,7 +10,7 @@ from flask import Flask, current_app, has_app_context
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from host_app import db, health
+from host_app import db, health, replay
 from host_app.carriers import CARRIERS, carrier_title
 from host_app.config import Config
 from host_app.models import Warehouse
@@ -159,6 +159,9 @@ class Host:
 
     def order_url(self, order_id: int) -> str:
         return f"/admin/orders/{order_id}"
+
+    def tell_again(self, plugin: str, since: datetime | None) -> Mapping[str, int]:
+        return replay.tell_again(plugin, since)
 
 
 def host_port() -> HostPort:

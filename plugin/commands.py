@@ -6,18 +6,26 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
 from host_app.plugin_api import HostError, HostPort
 from plugin.key_rotation import Rotation, rotate_keys
-from plugin.models import StoreState
+from plugin.models import PREFIX, StoreState
 from plugin.runtime import Runtime
 from plugin.secrets import VARIABLE, SecretUnreadable
 from plugin.sync.doctor import Finding
 from plugin.sync.status import StoreStatus, status
+
+
+def _moment(text: str) -> datetime:
+    """Read a moment in time; without a zone it is this machine's."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{text!r} is no moment such as 2026-11-25T08:30") from error
 
 
 def commands(host: HostPort) -> AppGroup:
@@ -64,6 +72,23 @@ def commands(host: HostPort) -> AppGroup:
             click.echo(
                 "\n\n".join(_status(store, host.now()) for store in stores) or "No store is connected."
             )
+
+    @group.command("replay")
+    @click.option(
+        "--since",
+        type=_moment,
+        help="As 2026-11-25T08:30, in this machine's time; +01:00 or Z at its end names another zone.",
+    )
+    def replay(since: datetime | None) -> None:
+        """Tell the connector again what it failed at, and what happened in the warehouse since a moment.
+
+        For when it was not loaded, or had a fault, while people worked. Nothing is done twice: what it knows it finds.
+        """
+        told = host.tell_again(PREFIX.rstrip("_"), since)
+        if not told:
+            click.echo("There was nothing to tell again.")
+        for kind, count in told.items():
+            click.echo(f"{kind}: {count}")
 
     for name, help_text, act in (
         ("import", "Import orders now.", Runtime.import_orders),

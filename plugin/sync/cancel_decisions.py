@@ -10,7 +10,7 @@ from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, 
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, Store
 from plugin.models.effects import UNSETTLED
 from plugin.sync.context import order_url
-from plugin.sync.timeline import note
+from plugin.sync.timeline import note, note_once
 
 REQUESTED = "REQUESTED_BY_CUSTOMER"
 #: bol's reasons (Retailer API v10, cancel-order-item), in words for people.
@@ -138,9 +138,9 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
         return
     note_undone(host, row)
     if not any(item.imported and item.open for item in row.items):
-        note(host, row.id, "Cancelled in the warehouse")
+        note_once(host, row.id, "Cancelled in the warehouse")
         return
-    note(host, row.id, "Cancelled in the warehouse, still open at bol")
+    note_once(host, row.id, "Cancelled in the warehouse, still open at bol")
     host.notify(
         Notice(
             key=f"bol:{store_id}:cancelled-here:{reference}",

@@ -11,7 +11,7 @@ from plugin.sync.cancel_decisions import keep_order
 from plugin.sync.cancellations import REQUEST_MARK
 from plugin.sync.dirty import mark_product_sold
 from plugin.sync.links import remember
-from plugin.sync.timeline import note
+from plugin.sync.timeline import note, note_once
 
 
 def want_import(host: HostPort, store_id: int) -> None:
@@ -53,7 +53,7 @@ def reduced(host: HostPort, store_id: int, reference: str, order_id: int) -> boo
         for line in (view.lines if view else ())
         if line.cancelled and line.external_ref
     )
-    note(host, row.id, f"Taken off here by hand, in all: {pieces}")
+    note_once(host, row.id, f"Taken off here by hand, in all: {pieces}")
     return True
 
 

@@ -463,6 +463,19 @@ class Port:
 
     # events
 
+    def tell_again(self, plugin: str, since: datetime | None) -> Mapping[str, int]:
+        """Tell of each box that left since then; an event that fails stays, so none has to be freed."""
+        told = 0
+        with self.transaction():
+            ended = select(Sale).where(Sale.ended_at >= since.isoformat()) if since else None
+            for sale in self.session.scalars(ended) if ended is not None else ():
+                for box in sale.boxes:
+                    left = (_parcel(self.session, box),)
+                    when = datetime.fromisoformat(sale.ended_at)
+                    self.emit(PicklistClosed(sale.id, sale.id, sale.source, sale.reference, when, left))
+                    told += 1
+        return {"picklist_closed": told} if told else {}
+
     def emit(self, happened: Event) -> None:
         """Write an event in the transaction of the change that it tells of."""
         self.session.add(Happened(hook=EVENT_HOOKS[type(happened)], payload=_json.unstructure(happened)))
