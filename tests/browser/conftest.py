@@ -38,8 +38,8 @@ def open_window(browser: Any, house: House, tmp_path: Path) -> Iterator[OpenWind
     """Opens windows, whose pictures are in ``tmp_path``; anything that went wrong in them fails the test."""
     windows: list[Window] = []
 
-    def open_one(size: tuple[int, int] = DESK) -> Window:
-        windows.append(Window(browser, house.url, tmp_path, size))
+    def open_one(size: tuple[int, int] = DESK, locale: str = "en-GB") -> Window:
+        windows.append(Window(browser, house.url, tmp_path, size, locale))
         return windows[-1]
 
     yield open_one

@@ -60,9 +60,9 @@ def row_of(page: Page, order_id: str) -> Locator:
     return page.locator("tr").filter(has_text=order_id)
 
 
-def comes_in(window: Window, order_id: str) -> None:
+def comes_in(window: Window, order_id: str, orders: str = "Orders") -> None:
     """Wait at the list of orders until this one has come in by itself."""
-    window.menu("Orders")
+    window.menu(orders)
 
     def there() -> bool:
         window.page.reload()

@@ -48,13 +48,15 @@ def find_program() -> str | None:
 class Window:
     """One person's window; ``look`` takes pictures of a page at both widths and checks that it fits."""
 
-    def __init__(self, browser: Browser, url: str, pictures: Path, size: tuple[int, int] = DESK) -> None:
+    def __init__(
+        self, browser: Browser, url: str, pictures: Path, size: tuple[int, int] = DESK, locale: str = "en-GB"
+    ) -> None:
         self.url = url
         self.troubles: list[str] = []
         self._pictures = pictures
         self._size = size
         width, height = size
-        self.context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB")
+        self.context = browser.new_context(viewport={"width": width, "height": height}, locale=locale)
         self.context.set_default_timeout(20_000)
         self.context.add_init_script(TELL_VIOLATIONS)
         self.page = self._watched(self.context.new_page())
@@ -65,8 +67,8 @@ class Window:
 
     def log_in(self, username: str, password: str) -> None:
         self.open("/login")
-        self.page.get_by_label("Name").fill(username)
-        self.page.get_by_label("Password").fill(password)
+        self.page.locator("#username").fill(username)
+        self.page.locator("#password").fill(password)
         self.page.keyboard.press("Enter")
         self.page.wait_for_url("**/admin/")
 
@@ -75,7 +77,7 @@ class Window:
         fold = self.page.locator(".navbar-toggler")
         if fold.is_visible():
             fold.click()
-        menu = self.page.get_by_role("navigation", name="Main menu").locator("li a, .dropdown-menu a")
+        menu = self.page.locator("nav.host-nav").locator("li a, .dropdown-menu a")
         for title in titles:
             menu.filter(has_text=title, visible=True).first.click()
 
