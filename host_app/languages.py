@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
+from babel import Locale
 from flask import Flask, appcontext_pushed, current_app, g, request, session
 from flask_babel import Babel, force_locale, gettext
 from flask_login import current_user
@@ -34,7 +36,7 @@ def installation_language() -> str:
 @contextmanager
 def kept() -> Iterator[None]:
     """Write what is kept: in the language of the installation, whoever looks."""
-    with speaking(installation_language()), force_locale(installation_language()):
+    with _spoken(installation_language()):
         yield
 
 
@@ -47,9 +49,20 @@ def kept_text(message: str, **values: object) -> str:
 @contextmanager
 def addressing(chosen: str) -> Iterator[None]:
     """Write for somebody who has just chosen this language; "" is the one that their browser asks for."""
-    spoken = chosen or _asked_by_browser()
-    with speaking(spoken), force_locale(spoken):
+    with _spoken(chosen or _asked_by_browser()):
         yield
+
+
+@contextmanager
+def _spoken(name: str) -> Iterator[None]:
+    with speaking(name), force_locale(_locale(name)):
+        yield
+
+
+@cache
+def _locale(name: str) -> Locale:
+    """Return a locale; it takes longer to read than most texts."""
+    return Locale.parse(name)
 
 
 def _speak_to_everybody(app: Flask, **_ignored: object) -> None:

@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
         moment=moment,
         money=money,
         number=number,
+        change=change,
         role=role,
         state=state,
         tone=lambda value: TONES.get(str(value), "secondary"),
@@ -62,6 +63,11 @@ def money(value: Decimal | None) -> str:
 def number(value: float | None) -> str:
     """Write a number with the signs that the language groups digits by."""
     return "" if value is None else str(format_decimal(value))
+
+
+def change(value: int) -> str:
+    """Write by how much something changed, with its sign."""
+    return str(format_decimal(value, "+#,##0;-#,##0"))
 
 
 def role(value: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import flask_admin.babel
 import pytest
 from flask import Flask
 
@@ -191,7 +192,14 @@ def test_amounts_numbers_and_moments_are_written_as_the_language_does(
     with site.test_request_context(), addressing(spoken):
         assert plain(filters.money(Decimal("1234.56"))) == written[0]
         assert plain(filters.number(12345)) == written[1]
+        assert plain(filters.change(12345)) == f"+{written[1]}"
+        assert plain(filters.change(-12345)) == f"-{written[1]}"
         assert plain(filters.moment(datetime(2026, 3, 5, 13, 30, tzinfo=UTC))) == written[2]
+
+
+def test_the_words_of_flask_admin_are_dutch_too(site: Flask) -> None:
+    with site.test_request_context(), addressing("nl"):
+        assert flask_admin.babel.gettext("Delete") == "Verwijderen"
 
 
 def plain(text: Any) -> str:
