@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.accessibility import findings
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import comes_in, row_of
@@ -24,6 +25,7 @@ def chief(house: House, open_window: OpenWindow) -> Window:
     window = open_window(locale="nl-NL")
     window.open("/login")
     window.look("inloggen")
+    assert findings(window.page) == []
     window.log_in("admin", house.password())
     return window
 

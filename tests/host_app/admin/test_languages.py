@@ -11,11 +11,12 @@ import flask_admin.babel
 import pytest
 from flask import Flask
 
-from host_app import questions
+from host_app import jobs, mail, questions
 from host_app.admin import filters
 from host_app.db import db, reading, transaction
 from host_app.languages import addressing
-from host_app.models import StockHistory, User
+from host_app.mail_server import MailServer
+from host_app.models import Notification, StockHistory, User
 from host_app.plugin_api import HostError, HostPort, PluginInfo, hookimpl, language, speaking
 from host_app.port import host_port
 from host_app.services import orders, stock
@@ -145,6 +146,21 @@ def test_what_is_kept_is_in_the_language_of_the_installation(dutch_house: Flask)
     with dutch_house.app_context(), reading() as session:
         reasons = [row.reason for row in session.query(StockHistory).order_by(StockHistory.id)]
     assert reasons == ["nieuw product", "bestelling A-1", f"bestelling {accepted.number} geannuleerd"]
+
+
+def test_mails_and_notifications_are_in_the_language_of_the_installation(dutch_house: Flask) -> None:
+    with dutch_house.test_request_context(headers=[("Accept-Language", "en")]):
+        dutch_house.preprocess_request()
+        assert language() == "en"
+        jobs._tell_people("host:mail", ValueError("secret"))
+        told = [Notification(title=f"Eén {number}", body="") for number in range(2)]
+        sent = mail.compose(
+            MailServer("mail", 25, "none", "wms@example.com", "", ""), ["a@example.com"], told
+        )
+        with reading() as session:
+            kept = session.query(Notification).one()
+    assert kept.title == "De achtergrondtaak host:mail is mislukt"
+    assert sent["Subject"] == "Magazijn: 2 nieuwe meldingen"
 
 
 def test_plugins_are_spoken_to_in_the_language_of_whoever_looks(
