@@ -79,7 +79,10 @@ def _speak_to_who_looks() -> None:
 
 
 def _language_of_who_looks() -> str:
-    chosen = current_user.language if current_user.is_authenticated else session.get(SESSION_KEY)
+    chosen = session.get(SESSION_KEY)
+    # Elsewhere users are not read: monitoring must be answered where the database is away.
+    if (request.endpoint is None or request.path.startswith("/admin")) and current_user.is_authenticated:
+        chosen = current_user.language
     if chosen in LANGUAGES:
         return str(chosen)
     return _asked_by_browser()

@@ -121,6 +121,20 @@ def test_logging_in_without_choosing_keeps_what_was_chosen(site: Flask, chief: P
     assert "Bestellingen" in words(logged_in(site, "chief"))
 
 
+def test_whoever_is_logged_in_is_not_looked_up_where_no_page_is_asked_for(
+    chief: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database may be away just when somebody wants to see if it is."""
+
+    def away(*_arguments: object, **_named: object) -> None:
+        raise AssertionError("the database was asked")
+
+    monkeypatch.setattr(db.session, "get", away)
+
+    assert chief.get("/healthz").status_code == 200
+    assert chief.get("/static/host.css").status_code == 200
+
+
 def test_errors_forms_and_their_fields_are_in_the_language_of_whoever_looks(chief: Person) -> None:
     chief.post("/admin/account/", "/admin/account/", language="nl")
 
