@@ -216,6 +216,12 @@ class Runtime(Connecting):
             stores.start_product_import(self.host, store_id)
             self.host.wake(wake_for(PRODUCTS, store_id))
 
+    def preview_again(self, store_id: int) -> None:
+        """:raises HostError: the store is active already, or does not exist."""
+        with self.host.transaction():
+            stores.preview_again(self.host, store_id)
+            self.host.wake(wake_for(PRODUCTS, store_id))
+
     def link_offer(self, store_id: int, row_id: int, code: str) -> None:
         """:raises HostError: no product has this code or barcode, or bol ships the offer."""
         with self.host.transaction():
@@ -272,6 +278,12 @@ class Runtime(Connecting):
         with self.host.transaction():
             stores.start_sending_stock(self.host, store_id, who)
             self.host.wake(wake_for(STOCK, store_id))
+
+    def start_sending_shipments(self, store_id: int, who: str = "") -> None:
+        """:raises HostError: the store does not exist."""
+        with self.host.transaction():
+            stores.start_sending_shipments(self.host, store_id, who)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
 
     def send_zeros_anyway(self, store_id: int) -> None:
         """Send what the guard holds back. :raises HostError: nothing is held back."""

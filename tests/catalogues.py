@@ -88,9 +88,13 @@ class Part:
                 message.string, message.flags = known.string, message.flags | known.flags
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_bytes(self._text(now))
+        missing = [message for message in now if message.id and not translated(message)]
+        for message in missing:
+            # Left out of what programs read: of a plural babel would write the English.
+            message.string = ""
         with self.compiled.open("wb") as file:
             write_mo(file, now)
-        return [name(message) for message in now if message.id and not translated(message)]
+        return [name(message) for message in missing]
 
     def _text(self, catalogue: Texts) -> bytes:
         file = io.BytesIO()

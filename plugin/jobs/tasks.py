@@ -15,6 +15,7 @@ from plugin.sync.deadlines import warn_due
 from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 from plugin.sync.labels import buy_due
 from plugin.sync.orders import import_orders
+from plugin.sync.preview import begin_comparing, count_orders
 from plugin.sync.products import import_products
 from plugin.sync.pump import push_stock
 from plugin.sync.retention import erase_if_due
@@ -59,8 +60,8 @@ def shipments(host: HostPort, lease: Lease, store_id: int) -> bool:
 
 
 def products(host: HostPort, lease: Lease, store_id: int) -> bool:
-    """Walk over the offers and link or create products."""
-    return _run(host, lease, store_id, PRODUCTS, import_products, urgent=False)
+    """Walk over the offers and link or create products; before a store is active, find out what activating it will do."""
+    return _run(host, lease, store_id, PRODUCTS, count_orders, import_products, begin_comparing, urgent=False)
 
 
 def check(host: HostPort, lease: Lease, store_id: int) -> bool:

@@ -32,6 +32,7 @@ from plugin.sync.deadlines import WARNED
 from plugin.sync.dirty import in_need, ready
 from plugin.sync.labels import abandoned_label, next_label
 from plugin.sync.orders import due_orders
+from plugin.sync.preview import KIND as PREVIEW
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.pump import look_after_due
 from plugin.sync.shipments import next_parcel
@@ -83,7 +84,7 @@ def _with_bol(session: Any, store: Store, now: datetime) -> Iterator[str]:
         session,
         Run.id,
         Run.store_id == store.id,
-        Run.kind == IMPORT,
+        Run.kind.in_((IMPORT, PREVIEW)),
         Run.state == RunState.RUNNING,
         Run.due_at <= now,
     ):

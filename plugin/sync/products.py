@@ -298,11 +298,12 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> bool:
         unknown -= kept_by_hand(session, ctx.store_id, unknown) if unknown else set()
         created: dict[str, int] = {}
         similar: Mapping[str, object] = {}
-        if creating and unknown:
-            if not page.asked.fresh:
-                return False
+        if creating and unknown and not page.asked.fresh:
+            return False
+        if unknown and (creating or not ctx.active):
             # A product whose number was mistyped is for a person to link: a second one would share its stock.
             similar = find_look_alikes(ctx.host, [ean for ean in sorted(unknown) if not problem(ean)])
+        if creating and unknown:
             wanted = [wanted_for(ours[ean]) for ean in ours if ean in unknown and ean not in similar]
             created = create_products(ctx, wanted, page.asked.pending)
         counts = dict(run.counts)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import BolOrder, BolOrderState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync import dirty, order_decisions, products, runs, shipments, sign_in
+from plugin.sync import dirty, order_decisions, preview, products, runs, shipments, sign_in
 from plugin.sync.sign_in import SignedIn
 
 #: Settings from which the amounts at bol follow.
@@ -23,7 +23,7 @@ STATE = "state"
 
 
 def add_store(host: HostPort, *, name: str, environment: str, signed_in: SignedIn) -> int:
-    """Keep a new store, inactive, and start reading its offers. In a transaction.
+    """Keep a new store, inactive, and start finding out what activating it would do. In a transaction.
 
     :raises HostError: the name or the account is in use.
     """
@@ -42,7 +42,7 @@ def add_store(host: HostPort, *, name: str, environment: str, signed_in: SignedI
     session.add(store)
     session.flush()
     sign_in.signed_in(host, store, signed_in)
-    products.start_import(host, store.id)
+    preview.again(host, store.id)
     return store.id
 
 
@@ -81,6 +81,7 @@ def activate(host: HostPort, store_id: int, who: str = "") -> None:
     store.leaves_at, store.next_upkeep_at = None, now
     store.state, store.next_import_at = StoreState.ACTIVE, now
     store.activated_at = store.activated_at or now
+    preview.forget(host, store_id)
     settings = StoreSettings.load(store.settings)
     if settings.import_products:
         products.start_import(host, store_id)
@@ -184,6 +185,15 @@ def start_sending_stock(host: HostPort, store_id: int, who: str = "") -> None:
     save_settings(host, store_id, replace(settings, send_stock=True), who)
 
 
+def start_sending_shipments(host: HostPort, store_id: int, who: str = "") -> None:
+    """Turn "Send shipments and update status" on, and leave all other settings. In a transaction.
+
+    :raises HostError: it does not exist.
+    """
+    settings = StoreSettings.load(locked(host, store_id).settings)
+    save_settings(host, store_id, replace(settings, send_shipments=True), who)
+
+
 def push_all(host: HostPort, store_id: int) -> None:
     """Have every offer looked at. In a transaction.
 
@@ -208,6 +218,16 @@ def start_order_import(host: HostPort, store_id: int) -> None:
     if not StoreSettings.load(store.settings).import_orders:
         raise HostError("“Import orders” is off for this store: turn it on in the settings first.")
     order_decisions.want_import(host, store_id)
+
+
+def preview_again(host: HostPort, store_id: int) -> None:
+    """Find out anew what activating a store will do. In a transaction.
+
+    :raises HostError: it is active already, or does not exist.
+    """
+    if locked(host, store_id).state != StoreState.CONNECTED:
+        raise HostError("This store has been activated already.")
+    preview.again(host, store_id)
 
 
 def start_product_import(host: HostPort, store_id: int) -> None:

@@ -10,17 +10,23 @@ from flask import flash, redirect, request, url_for
 from sqlalchemy import select
 
 from host_app.plugin_api import HostError
-from plugin.models import SettingChange
+from plugin.models import RunState, SettingChange, Store, StoreState
 from plugin.sync.consequences import consequences
+from plugin.sync.preview import forecast
+from plugin.sync.stock_check import rules_of
+from plugin.sync.stock_plan import newest_plan
 from plugin.sync.subscriptions import why_not
 from plugin.views import words
-from plugin.views.base import ADMINISTRATORS, Answer, does, form, shows, who
+from plugin.views.base import ADMINISTRATORS, Answer, does, form, shows, telling, who
+from plugin.views.checks import progress
 from plugin.views.connection import ConnectionPages
 from plugin.views.plan import start_plan
 from plugin.views.settings_form import SettingsForm
 
 #: So many changes of settings are shown.
 CHANGES = 50
+#: So many changes of stock stand in the summary.
+SAMPLE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,17 @@ class ConnectPages(ConnectionPages):
         if request.method == "POST" and not settings.errors and self._accepted(warned):
             # Before stock is sent for the first time, people see what that would change at bol.
             planned = settings.settings.send_stock and not found.settings.send_stock
+            # Before the store is active its summary tells what that would be, whether it is turned on or not.
+            outdated = not found.active and rules_of(settings.settings) != rules_of(found.settings)
             kept = replace(settings.settings, send_stock=False) if planned else settings.settings
             try:
                 self.actions.save_settings(store_id, kept, who())
             except HostError as error:
                 flash(str(error), "danger")
             else:
-                if planned:
+                if planned or outdated:
                     start_plan(self.host, self.actions, store_id)
+                if planned:
                     return redirect(url_for("bol.stock_plan", store_id=store_id))
                 flash("The settings are saved.", "success")
                 return redirect(url_for("bol.summary", store_id=store_id))
@@ -119,6 +128,8 @@ class ConnectPages(ConnectionPages):
     def summary(self, store_id: int) -> Answer:
         """Tell what a store will do with its settings, before it is activated."""
         found = self.overview(store_id)
+        plan = newest_plan(self.host, store_id, found.settings)
+        running = plan.run if plan is not None and plan.run.state == RunState.RUNNING else None
         with self.host.reading():
             titles = {choice.key: choice.title for choice in self.host.warehouses()}
             unmapped = [
@@ -126,10 +137,17 @@ class ConnectPages(ConnectionPages):
                 for choice in self.host.carriers()
                 if not found.settings.carriers.get(choice.key, "").strip()
             ]
+            rows = plan.rows[:SAMPLE] if plan else ()
+            products = self.host.products({row.product_id for row in rows if row.product_id is not None})
         return self.page(
             "summary",
             it=found,
             store=found.store,
+            foretold=forecast(self.host, store_id, found.settings),
+            plan=plan,
+            products=products,
+            progress=progress(running, self.host.now()),
+            sample=SAMPLE,
             warehouses=titles,
             unmapped=unmapped,
             tells_events="" if why_not(self.host, found.store) else self.host.public_url,
@@ -137,14 +155,26 @@ class ConnectPages(ConnectionPages):
             step=3,
         )
 
+    @does("/<int:store_id>/summary/read-again")
+    def preview_again(self, store_id: int) -> Answer:
+        """Find out anew what activating the store will do."""
+        with telling("Your offers and open orders at bol are being read again."):
+            self.actions.preview_again(store_id)
+        return redirect(url_for("bol.summary", store_id=store_id))
+
     def _sign_in(self, typed: SignIn, problem: str = "") -> Answer:
         known = self.actions.environments()
+        with self.host.reading() as session:
+            unfinished = session.scalars(
+                select(Store).where(Store.state == StoreState.CONNECTED).order_by(Store.name)
+            ).all()
         environments = [(key, *text) for key, text in words.ENVIRONMENTS.items() if key in known]
         page = self.page(
             "connect",
             typed=typed,
             environments=environments,
             problem=problem,
+            unfinished=unfinished,
             logins=self.actions.login_environments(),
             address=self.redirect_address(),
         )

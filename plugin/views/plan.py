@@ -1,4 +1,4 @@
-"""The plan that is shown before stock updates are turned on."""
+"""The plans that are shown before stock updates and shipments are turned on."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from flask import flash, redirect, url_for
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import RunState
 from plugin.sync import runs
+from plugin.sync.shipment_plan import shipment_plan
 from plugin.sync.stock_check import KIND
 from plugin.sync.stock_plan import newest_plan
+from plugin.texts import gettext
 from plugin.views.actions import Actions
 from plugin.views.base import ADMINISTRATORS, Answer, BolView, does, shows, telling, who
 from plugin.views.checks import progress
 
 
 class PlanPages(BolView):
-    """From "Send stock updates" is off to on."""
+    """From "Send stock updates", and "Send shipments and update status", is off to on."""
 
     @shows("/<int:store_id>/stock-plan", roles=ADMINISTRATORS)
     def stock_plan(self, store_id: int) -> Answer:
@@ -55,6 +57,33 @@ class PlanPages(BolView):
         )
         with telling(done):
             self.actions.start_sending_stock(store_id, who())
+        return redirect(url_for("bol.show" if active else "bol.summary", store_id=store_id))
+
+    @shows("/<int:store_id>/shipment-plan", roles=ADMINISTRATORS)
+    def shipment_plan(self, store_id: int) -> Answer:
+        """Show which parcels would be reported to bol."""
+        found = self.overview(store_id)
+        return self.page(
+            "shipment_plan",
+            it=found,
+            store=found.store,
+            settings=found.settings,
+            plan=shipment_plan(self.host, store_id, found.settings),
+            tab="settings",
+            step=3,
+        )
+
+    @does("/<int:store_id>/shipment-plan/send")
+    def send_shipments(self, store_id: int) -> Answer:
+        """Turn "Send shipments and update status" on."""
+        active = self.overview(store_id).active
+        done = (
+            gettext("Shipments are sent from now on.")
+            if active
+            else gettext("Shipments are sent once the store is active.")
+        )
+        with telling(done):
+            self.actions.start_sending_shipments(store_id, who())
         return redirect(url_for("bol.show" if active else "bol.summary", store_id=store_id))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 from sqlalchemy import update
@@ -265,16 +266,40 @@ def test_a_store_that_is_not_active_yet_is_planned_from_its_summary(site: Site, 
             name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
         )
         shop.work()
-    assert "See what sending stock changes" in text(chief, f"{store}/summary")
-    assert "Nothing is changed by that." in text(chief, f"{store}/stock-plan")
-    press(chief, f"{store}/stock-plan/work-out")
-    work(site)
+    assert "1 offer would change" in text(chief, f"{store}/summary")
     plan = text(chief, f"{store}/stock-plan")
     assert f"{KETTLE} K 20 7" in plan
     assert "Left alone: without a product here 1" in plan
     page = press(chief, f"{store}/stock-plan/send")
     assert "Stock updates are sent once the store is active." in page
-    assert "When you activate this store" in page
+    assert "What happens when you activate this store" in page
     assert kept(site).send_stock
     with site.shop() as shop:
         assert shop.writes() == []
+
+
+def test_a_plan_comes_before_shipments_are_sent(site: Site, chief: Person, store: int) -> None:
+    with site.shop() as shop:
+        shop.settings(carriers={"postnl": "TNT"})
+        orders = [shop.order((KETTLE, 1)), shop.order((KETTLE, 1))]
+        shop.import_orders()
+        shop.close(orders[0], "postnl", "3S 123")
+        shop.close(orders[1], "gls", "G1")
+        shop.work()
+    assert "See what would be sent" in text(chief, f"{store}/")
+    plan = text(chief, f"{store}/shipment-plan")
+    assert "2 parcels that wait are reported to bol." in plan
+    assert re.search(rf"{orders[0]} today \d\d:\d\d PostNL TNT 3S123 reported at once", plan)
+    assert re.search(rf"{orders[1]} today \d\d:\d\d GLS G1 waits for the carrier's code", plan)
+    with site.shop() as shop:
+        assert shop.writes() == []
+    assert "Shipments are sent from now on." in press(chief, f"{store}/shipment-plan/send")
+    work(site)
+    with site.shop() as shop:
+        assert [shipment["order"]["orderId"] for shipment in shop.shipments_at_bol()] == [orders[0]]
+        assert kept(site).send_shipments
+    assert "Nothing: no parcel waits." not in text(chief, f"{store}/shipment-plan")
+
+
+def test_a_plan_without_parcels_says_so(site: Site, chief: Person, store: int) -> None:
+    assert "Nothing: no parcel waits." in text(chief, f"{store}/shipment-plan")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 
 from sqlalchemy import update
 
 from host_app.db import transaction
 from plugin.models import Run, Store
 from tests.host_app.admin.conftest import Person
+from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE
 from tests.plugin.views.conftest import SECRET, Site
 
@@ -18,6 +20,13 @@ CONNECT = "/admin/bol/connect"
 def connect(person: Person, **changes: str) -> str:
     fields = {"name": "Shop", "environment": "sandbox", "client_id": "seller", "client_secret": "secret"}
     return html.unescape(person.post(CONNECT, page=CONNECT, **(fields | changes)).text)
+
+
+def number_after(page: str, words: str) -> int:
+    """Return the number in the row of a table that begins with these words."""
+    found = re.search(rf"{words}.*?class=.number.>(\d+)<", page, re.DOTALL)
+    assert found, words
+    return int(found.group(1))
 
 
 def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) -> None:
@@ -38,7 +47,21 @@ def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) ->
     assert "every 10 seconds" in summary
     assert "Nothing is written to bol" in summary
     assert "“" not in summary.split("What stays off")[1].split("Activate store")[0]
-    assert "2" in summary.split("Without a product")[1][:40]
+    assert number_after(summary, "Products that are made") == 2
+    assert number_after(summary, "Offers found at your products") == 0
+    assert number_after(summary, "Shipped by bol") == 1
+    assert "<strong>0</strong> orders are imported" in summary
+
+    summary = html.unescape(
+        chief.post(
+            f"/admin/bol/{shop.store_id}/summary/read-again", page=f"/admin/bol/{shop.store_id}/summary"
+        ).text
+    )
+    assert "Your open orders at bol are being counted" in summary
+    with site.shop() as shop:
+        shop.work()
+    summary = html.unescape(chief.get(f"/admin/bol/{shop.store_id}/summary").text)
+    assert "<strong>1</strong> order is imported" in summary
 
     shown = chief.post(
         f"/admin/bol/{shop.store_id}/activate", page=f"/admin/bol/{shop.store_id}/summary"
@@ -119,3 +142,52 @@ def test_the_secret_is_on_no_page(site: Site, chief: Person) -> None:
 
 def test_the_webshops_page_leads_here(chief: Person) -> None:
     assert CONNECT in chief.get("/admin/webshops/").text
+
+
+def test_the_summary_shows_what_sending_stock_would_change(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        add_product("K", 7, KETTLE)
+    connect(chief)
+    with site.shop() as shop:
+        shop.store_id = shop.store().id
+        shop.work()
+    address = f"/admin/bol/{shop.store_id}/summary"
+    summary = html.unescape(chief.get(address).text)
+    assert "If it were on: <strong>1 offer would change</strong>" in summary
+    assert re.search(rf"{KETTLE}.*?>20<.*?>7<", summary, re.DOTALL)
+    # A setting that the amounts follow from has it worked out anew.
+    path = f"/admin/bol/{shop.store_id}/settings"
+    chief.post(
+        path, page=path, import_orders="on", import_products="on", import_minutes="5", safety_stock="2"
+    )
+    with site.shop() as shop:
+        shop.work()
+        assert shop.writes() == []
+    assert re.search(rf"{KETTLE}.*?>20<.*?>5<", html.unescape(chief.get(address).text), re.DOTALL)
+
+
+def test_the_summary_names_carriers_without_a_code(site: Site, chief: Person) -> None:
+    connect(chief)
+    with site.shop() as shop:
+        shop.store_id = shop.store().id
+        shop.work()
+        shop.settings(carriers={"postnl": "TNT"})
+    summary = html.unescape(chief.get(f"/admin/bol/{shop.store_id}/summary").text)
+    assert re.search(r"whose shipments wait until there is one: <strong>.*GLS", summary)
+
+
+def test_a_store_that_was_begun_can_be_gone_on_with(chief: Person) -> None:
+    assert "Go on with it" not in chief.get(CONNECT).text
+    connect(chief)
+    page = html.unescape(chief.get(CONNECT).text)
+    assert "Shop is signed in and not active yet." in page
+    assert "/summary" in page.split("not active yet.")[1].split("Go on with it")[0]
+
+
+def test_where_no_offer_has_a_product_nothing_is_compared(site: Site, chief: Person) -> None:
+    connect(chief)
+    with site.shop() as shop:
+        shop.store_id = shop.store().id
+        shop.work()
+    summary = html.unescape(chief.get(f"/admin/bol/{shop.store_id}/summary").text)
+    assert "None of your offers has a product here yet." in summary

@@ -105,7 +105,10 @@ GET /admin/bol/<int:store_id>/settings
 POST /admin/bol/<int:store_id>/settings
 GET /admin/bol/<int:store_id>/summary
 GET /admin/bol/<int:store_id>/stock-plan
+GET /admin/bol/<int:store_id>/shipment-plan
+POST /admin/bol/<int:store_id>/shipment-plan/send
 POST /admin/bol/<int:store_id>/stock-plan/send
+POST /admin/bol/<int:store_id>/summary/read-again
 POST /admin/bol/<int:store_id>/stock-plan/work-out
 POST /admin/bol/<int:store_id>/activate
 POST /admin/bol/<int:store_id>/pause

@@ -63,7 +63,7 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
         **{"carrier:postnl": "TNT-EXTRA", "carrier:gls": ""},
     )
     assert "The settings are saved." in answer
-    assert "placed from 1 Oct 2026 on" in answer
+    assert "Those placed before 1 Oct 2026 are left alone." in answer
     assert "GLS" in answer
     assert kept(site) == StoreSettings(
         import_products=False,

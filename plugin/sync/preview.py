@@ -1,0 +1,233 @@
+"""What activating a store will do, found out before: its open orders are counted, its offers compared; nothing is kept
+of an order but that it is there, and nothing is written to bol."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from host_app.plugin_api import HostPort
+from plugin import connector
+from plugin.connector import BolError
+from plugin.models import Offer, OfferLink, OfferState, Run, RunState
+from plugin.settings import StoreSettings
+from plugin.sync import products, runs, stock_check
+from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.failures import come_back
+from plugin.sync.mapping import AMSTERDAM, FBR, is_ours
+from plugin.sync.matching import find_products
+
+KIND = "preview"
+#: The cursor once the orders are counted: the offers must be read before they can be compared.
+COMPARING = "compare"
+#: An order of which bol does not tell when it was placed belongs to every start date.
+NO_DAY = ""
+AGAIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What activating will do, as far as it is known.
+
+    :param run: the newest preview; None where there was none. ``counting``: its orders are being counted.
+    :param orders: open orders that will be imported with these settings; ``too_old`` were placed before the start
+        date, ``without_product`` of those to import have an EAN that no product here has.
+    :param earliest: the day on which the oldest of all open orders was placed.
+    :param to_create: products that an import of products will make; ``look_alikes`` are left for a person to link.
+    """
+
+    run: Run | None
+    orders: int
+    too_old: int
+    without_product: int
+    earliest: date | None
+    to_create: int
+    look_alikes: int
+
+    @property
+    def counting(self) -> bool:
+        return self.run is not None and self.run.state == RunState.RUNNING and self.run.cursor != COMPARING
+
+    @property
+    def counted(self) -> bool:
+        return self.run is not None and (self.run.state == RunState.DONE or self.run.cursor == COMPARING)
+
+    @property
+    def comparing(self) -> bool:
+        """Tell if the comparison of stock is still to begin."""
+        return self.run is not None and self.run.state == RunState.RUNNING
+
+
+def start(host: HostPort, store_id: int) -> None:
+    """Find out anew what activating will do. In a transaction."""
+    forget(host, store_id)
+    now = host.now()
+    host.session.add(
+        Run(
+            store_id=store_id,
+            kind=KIND,
+            state=RunState.RUNNING,
+            cursor="",
+            counts={},
+            started_at=now,
+            due_at=now,
+            error="",
+        )
+    )
+
+
+def forget(host: HostPort, store_id: int) -> None:
+    """A preview is of no use any more once the store is active. In a transaction."""
+    host.session.execute(delete(Run).where(Run.store_id == store_id, Run.kind == KIND))
+
+
+def again(host: HostPort, store_id: int) -> None:
+    """Read the offers anew and count the orders anew, in a store that is not active. In a transaction."""
+    products.start_import(host, store_id)
+    start(host, store_id)
+
+
+def count_orders(ctx: Context) -> bool:
+    """Count the open orders, page by page. True when pages are left.
+
+    Orders that arrive meanwhile push others to the next page: so those of the page before are not counted again.
+    """
+    while not ctx.lease.slice_over():
+        run = _due(ctx)
+        if run is None or run.cursor == COMPARING:
+            return False
+        page, seen = json.loads(run.cursor) if run.cursor else (1, [])
+        ctx.lease.ensure(CALL_SECONDS)
+        try:
+            listed = ctx.client.orders.page(page, status="OPEN")
+        except BolError as error:
+            _postpone(ctx, run, error)
+            return False
+        _note(ctx, run, page, listed, frozenset(seen))
+    return True
+
+
+def begin_comparing(ctx: Context) -> bool:
+    """Have bol's stock compared with the stock here, once the offers are read. Nothing of it is left for this job."""
+    with ctx.host.reading():
+        run = _due(ctx)
+    if run is None or run.cursor != COMPARING:
+        return False
+    with ctx.host.transaction() as session:
+        mine = update(Run).where(Run.id == run.id, Run.cursor == COMPARING, Run.state == RunState.RUNNING)
+        if runs.running(ctx.host, ctx.store_id, products.KIND) is not None:
+            session.execute(mine.values(due_at=ctx.now() + AGAIN))
+            return False
+        ended = session.execute(
+            mine.values(state=RunState.DONE, finished_at=ctx.now(), due_at=None, error="")
+        )
+        if ended.rowcount and not ctx.active:
+            checking = runs.running(ctx.host, ctx.store_id, stock_check.KIND)
+            if checking is None:
+                stock_check.start(ctx.host, ctx.store_id, dry=True, who="")
+    return False
+
+
+def forecast(host: HostPort, store_id: int, settings: StoreSettings) -> Forecast:
+    """Return what activating with these settings will do. Opens a read transaction of its own."""
+    with host.reading() as session:
+        run = session.scalar(
+            select(Run).where(Run.store_id == store_id, Run.kind == KIND).order_by(Run.id.desc()).limit(1)
+        )
+        walked = session.scalar(
+            select(Run.counts)
+            .where(Run.store_id == store_id, Run.kind == products.KIND)
+            .order_by(Run.id.desc())
+            .limit(1)
+        )
+        missing = session.scalar(
+            select(func.count(Offer.ean.distinct())).where(
+                Offer.store_id == store_id,
+                Offer.method == FBR,
+                Offer.state == OfferState.LISTED,
+                Offer.product_id.is_(None),
+                Offer.link != OfferLink.UNLINKED,
+                Offer.ean != "",
+            )
+        )
+    days: dict[str, list[int]] = {} if run is None else run.counts.get("days", {})
+    first = settings.orders_from.isoformat() if settings.orders_from else NO_DAY
+    coming = [number for day, number in days.items() if day == NO_DAY or day >= first]
+    orders = sum(number for number, _unknown in coming)
+    look_alikes = min(int((walked or {}).get("similar", 0)), missing)
+    return Forecast(
+        run=run,
+        orders=orders,
+        too_old=sum(number for number, _unknown in days.values()) - orders,
+        without_product=sum(unknown for _number, unknown in coming),
+        earliest=min((date.fromisoformat(day) for day in days if day != NO_DAY), default=None),
+        to_create=missing - look_alikes,
+        look_alikes=look_alikes,
+    )
+
+
+def _due(ctx: Context) -> Run | None:
+    with ctx.host.reading() as session:
+        found: Run | None = session.scalar(
+            select(Run).where(
+                Run.store_id == ctx.store_id,
+                Run.kind == KIND,
+                Run.state == RunState.RUNNING,
+                Run.due_at <= ctx.now(),
+            )
+        )
+    return found
+
+
+def _note(ctx: Context, run: Run, page: int, listed: connector.OrderPage, seen: frozenset[str]) -> None:
+    """Count the orders of a page and move on, in one transaction."""
+    with ctx.host.transaction() as session:
+        counts = dict(run.counts)
+        days = {day: list(numbers) for day, numbers in counts.get("days", {}).items()}
+        open_eans = {
+            order.order_id: {
+                item.ean for item in order.items if is_ours(item.fulfilment_method) and item.open_quantity
+            }
+            for order in listed.orders
+        }
+        known = find_products(ctx.host, ctx.settings, [ean for eans in open_eans.values() for ean in eans])
+        for order in listed.orders:
+            eans = open_eans[order.order_id]
+            # An order that could not be read has no items: its details may tell more when it is imported.
+            if order.order_id in seen or (order.items and not eans):
+                continue
+            placed = order.placed_at
+            day = placed.astimezone(AMSTERDAM).date().isoformat() if placed else NO_DAY
+            numbers = days.setdefault(day, [0, 0])
+            numbers[0] += 1
+            numbers[1] += any(ean not in known for ean in eans)
+        here = [order.order_id for order in listed.orders]
+        session.execute(
+            update(Run)
+            .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
+            .values(
+                cursor=COMPARING if listed.last else json.dumps([page + 1, here]),
+                counts={"days": days},
+                error="",
+                due_at=ctx.now(),
+            )
+        )
+
+
+def _postpone(ctx: Context, run: Run, error: BolError) -> None:
+    failures = int(run.counts.get("failures", 0))
+    values: dict[str, Any] = {
+        "due_at": max(come_back(error, ctx.now(), failures), ctx.now() + AGAIN),
+        "counts": {**run.counts, "failures": failures + 1},
+        "error": error.operator_text(),
+    }
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(Run)
+            .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
+            .values(values)
+        )
