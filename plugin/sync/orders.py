@@ -183,9 +183,11 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
             if offers:
                 record_offers(ctx, offers, claimed_at)
                 link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, [offer.ean for offer in offers]))
+            was_here = row.host_order_id is not None
             _apply(ctx, row, order, offers)
-            if row.host_order_id is None:
-                mark_pending(ctx, {item.ean for item in order.items}, found=False)
+            if not was_here:
+                # What the host reserves now marks its offers itself. The rest was counted as sold, and may not be any more.
+                mark_pending(ctx, {item.ean for item in row.items if not item.imported}, found=False)
     except LeaseLost:
         raise
     except BolError as error:

@@ -16,7 +16,13 @@ from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
 from plugin.sync.orders import lock_row, take_changes
-from plugin.sync.shipments import after_confirmation, record_accepted, tell_refused
+from plugin.sync.shipments import (
+    after_confirmation,
+    end_of_refused,
+    record_accepted,
+    settle_withdrawn,
+    tell_refused,
+)
 from plugin.sync.timeline import note
 
 EVENT_TYPE = "CREATE_SHIPMENT"
@@ -165,11 +171,19 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
     cancelled = item is not None and item.quantity_cancelled > _cancelled_before(session, row)
     if found.order is not None and cancelled:
         # The parcel must not leave: told as what it is, a cancellation, and so not a second time by the import.
-        _end(session, row, EffectState.REFUSED, ctx.now(), f"Cancelled at bol. {message}".strip())
+        _end_refused(ctx, session, row, f"Cancelled at bol. {message}".strip())
         take_changes(ctx, lock_row(ctx, row.order_id), found.order)
-        return
-    _end(session, row, EffectState.REFUSED, ctx.now(), message or "bol refused it without a reason.")
-    tell_refused(ctx, session, [row.id], f"bol says: {message}." if message else "bol gave no reason.")
+    elif _end_refused(ctx, session, row, message or "bol refused it without a reason."):
+        tell_refused(ctx, session, [row.id], f"bol says: {message}." if message else "bol gave no reason.")
+
+
+def _end_refused(ctx: Context, session: Any, row: ShipmentEffect, reason: str) -> bool:
+    """End a row; False where its parcel was withdrawn meanwhile, so that nothing is left to be done."""
+    state, error = end_of_refused(ctx, row.host_shipment_id, reason)
+    _end(session, row, state, ctx.now(), error)
+    if state == EffectState.CLOSED:
+        settle_withdrawn(ctx, session, row.host_shipment_id)
+    return state == EffectState.REFUSED
 
 
 def _cancelled_before(session: Any, row: ShipmentEffect) -> int:

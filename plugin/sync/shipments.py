@@ -255,6 +255,8 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
             for row in rows:
                 row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, ctx.now()
                 row.error = WITHDRAWN
+            session.flush()
+            settle_withdrawn(ctx, session, shipment_id)
             return None, []
         tracking = clean_tracking_code(parcel.tracking_code)
         code = "" if parcel.label_ref else ctx.settings.transporter_code(parcel.carrier, tracking)
@@ -347,12 +349,35 @@ def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> No
 
 
 def _refuse(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> None:
+    parcel_id = session.scalar(select(ShipmentEffect.host_shipment_id).where(ShipmentEffect.id == row_ids[0]))
+    state, error = end_of_refused(ctx, parcel_id, reason)
     session.execute(
-        _claimed(ctx, row_ids).values(
-            state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None
-        )
+        _claimed(ctx, row_ids).values(state=state, error=error, settled_at=ctx.now(), due_at=None)
     )
-    tell_refused(ctx, session, row_ids, reason)
+    if state == EffectState.REFUSED:
+        tell_refused(ctx, session, row_ids, reason)
+    else:
+        settle_withdrawn(ctx, session, parcel_id)
+
+
+def end_of_refused(ctx: Context, parcel_id: int, reason: str) -> tuple[EffectState, str]:
+    """Return how a refused row ends, and what to say of it: bol has nothing of a parcel that was withdrawn meanwhile, and
+    nobody has to do anything about it. In a transaction."""
+    parcel = ctx.host.parcel(parcel_id)
+    if parcel is not None and parcel.withdrawn:
+        return EffectState.CLOSED, WITHDRAWN
+    return EffectState.REFUSED, reason
+
+
+def settle_withdrawn(ctx: Context, session: Any, parcel_id: int) -> None:
+    """Take back that bol may know a withdrawn parcel as shipped, where it knows nothing of it. In a transaction."""
+    there = select(ShipmentEffect.id).where(
+        ShipmentEffect.store_id == ctx.store_id,
+        ShipmentEffect.host_shipment_id == parcel_id,
+        ShipmentEffect.state.in_((*UNSETTLED, EffectState.CONFIRMED)),
+    )
+    if session.scalar(there.limit(1)) is None:
+        ctx.host.settle_notices(f"bol:{ctx.store_id}:withdrawn-late:{parcel_id}")
 
 
 def tell_refused(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> None:

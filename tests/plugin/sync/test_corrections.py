@@ -120,6 +120,27 @@ def test_a_parcel_that_bol_refused_needs_nobody_once_it_is_withdrawn(packed: Sho
     assert [told.read_at is not None for told in packed.all(Notification)] == [True]
 
 
+def test_a_parcel_that_is_withdrawn_before_bol_refuses_it_needs_nobody(shop: Shop) -> None:
+    """Found by chaos: bol was said to know it as shipped, and went on to refuse it."""
+    shop.connect(send_shipments=True)
+    shop.order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.sandbox.settings(processStatusEnd={"CREATE_SHIPMENT": "FAILURE"})
+    shop.sandbox.settings(processStatusDelayMs=60_000)
+    shop.close(shop.order_id)
+    shop.work()
+    assert [effect.state for effect in shop.effects()] == [EffectState.SENT]
+    shipment_id = shop.effects()[0].host_shipment_id
+    with transaction():
+        picking.withdraw_shipment(shipment_id, who="ann")
+    shop.work()
+    (told,) = (one for one in shop.all(Notification) if "knows it as shipped" in one.title)
+    assert told.read_at is None
+    shop.pass_time(180, steps=6)
+    assert [effect.state for effect in shop.effects()] == [EffectState.CLOSED]
+    assert all(one.read_at for one in shop.all(Notification))
+
+
 def test_a_shipment_waits_for_its_tracking_code_as_long_as_the_store_says(packed: Shop) -> None:
     packed.settings(send_shipments=True, tracking_wait_minutes=60)
     packed.close(packed.order_id, "postnl", "")

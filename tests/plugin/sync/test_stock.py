@@ -245,3 +245,20 @@ def test_a_part_that_bol_has_as_shipped_before_it_says_so_is_put_back_once(shop:
 def corrected(shop: Shop) -> tuple[int, int]:
     stock = shop.sandbox.offer("seller", KETTLE)["stock"]
     return stock["amount"], stock["correctedStock"]
+
+
+def test_pieces_that_bol_cancels_before_their_order_comes_in_are_for_sale_again(shop: Shop) -> None:
+    """Found by chaos: the rest of the order came in, and nobody looked at the amount of what was cancelled."""
+    shop.connect(send_stock=True)
+    shop.work()
+    shop.sandbox.faults([{"method": "GET", "path": "/retailer/orders/*", "when": "before", "status": 500}])
+    order = shop.order((KETTLE, 3), (TOASTER, 1))
+    shop.import_orders()
+    assert shop.host_orders() == []
+    assert shop.amount_at_bol(KETTLE) == 17
+    shop.sandbox.cancel(order, shop.items_at_bol(order)[:1])
+    shop.sandbox.faults([])
+    shop.pass_time(60)
+    assert len(shop.host_orders()) == 1
+    assert shop.free(KETTLE) == 20
+    assert shop.amount_at_bol(KETTLE) == 20
