@@ -85,10 +85,20 @@ class BolClient:
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         deadline: Deadline | None = None,
+        urgent: bool = True,
     ) -> Answer:
-        """The successful answer (2xx) of one call; every other end raises a BolError. For the resources."""
+        """The successful answer (2xx) of one call; every other end raises a BolError. For the resources.
+
+        `urgent` False: the call leaves room in the budget, as all calls of a client for bulk work do.
+        """
         request = _Request(
-            route, route.path(values or {}), query, _encoded(body), headers or {}, _about(query, body or {})
+            route,
+            route.path(values or {}),
+            query,
+            _encoded(body),
+            headers or {},
+            _about(query, body or {}),
+            self._urgent and urgent,
         )
         deadline = deadline or Deadline.after()
         for repeat in range(REPEATS + 1):
@@ -119,7 +129,7 @@ class BolClient:
 
     def _budgeted(self, request: _Request, token: str, deadline: Deadline) -> Answer:
         account, method, path = self._tokens.account, request.route.method, request.path
-        self._budget.acquire(account, method, path, deadline, self._urgent)
+        self._budget.acquire(account, method, path, deadline, request.urgent)
         try:
             answer = self._wire.exchange(self._outgoing(request, _Bearer(token)), deadline)
         except BolError:
@@ -148,9 +158,10 @@ class _Request:
         body: bytes | None,
         headers: Mapping[str, str],
         about: str,
+        urgent: bool,
     ) -> None:
         self.route, self.path, self.query, self.body, self.headers = route, path, query, body, headers
-        self.about = about
+        self.about, self.urgent = about, urgent
 
 
 class _NoAuth(AuthBase):

@@ -10,13 +10,20 @@ DEFAULT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Deadline:
-    """A moment on the monotonic clock of this process."""
+    """A moment on the monotonic clock of this process, and an earlier one until which room in the budget is waited for."""
 
     at: float
+    turn_at: float | None = None
 
     @classmethod
-    def after(cls, seconds: float = DEFAULT_SECONDS) -> Deadline:
-        return cls(time.monotonic() + seconds)
+    def after(cls, seconds: float = DEFAULT_SECONDS, *, turn: float | None = None) -> Deadline:
+        """`turn`: for at most so many of the seconds a call waits for room in the budget; None for all of them."""
+        now = time.monotonic()
+        return cls(now + seconds, None if turn is None else now + min(turn, seconds))
+
+    def turn_remaining(self) -> float:
+        """Seconds left to wait for room in the budget, never below 0."""
+        return self.remaining() if self.turn_at is None else max(0.0, self.turn_at - time.monotonic())
 
     def remaining(self) -> float:
         """Seconds left, never below 0."""

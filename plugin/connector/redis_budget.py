@@ -68,7 +68,7 @@ class RedisBudget:
         keys, call_id = self._keys(account, rule), secrets.token_hex(8)
         ahead = AHEAD_SECONDS if urgent else AHEAD_SECONDS_BULK
         while True:
-            within = min(ahead, deadline.remaining())
+            within = min(ahead, deadline.turn_remaining())
             patience = min(DEFAULT_SECONDS, deadline.remaining())
             args = (rule.capacity, rule.seconds, int(urgent), _micro(within), call_id, _micro(patience))
             with store_errors():
@@ -78,7 +78,7 @@ class RedisBudget:
                 time.sleep(wait)
                 self._trips.begin()
                 return
-            if wait >= deadline.remaining():
+            if wait >= deadline.turn_remaining():
                 raise BudgetExhausted(rule.name, method=method, route=rule.path, retry_after=max(wait, 0.1))
             time.sleep(max(wait, 0.001) + random.uniform(0.0, 0.005))
 

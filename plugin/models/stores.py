@@ -47,7 +47,9 @@ class Store(Base):
     next_erase_at, next_check_at (stock check), next_upkeep_at (limits, webhooks, consent, leaving). rests_until: its
     line to bol can't be built (a key is missing), or bol blocks our address, so nothing is tried before then.
     orders_read_at: the beginning of the last complete read of the order list, from which the next one's
-    interval is counted. list_*: where a read of the list that takes several slices goes on. stock_sent_at: the newest
+    interval is counted. orders_known_at: every order that bol had listed then is known; orders_known_pages: what the last
+    look for new ones took, of which orders_look_after is the earliest next one where bol could not be asked. list_*: where
+    a read of the list that takes several slices goes on. stock_sent_at: the newest
     stock update; the list is read once more after it. guard_stopped_at: since when the guard keeps zeros back;
     problem_kind: who can end the problem, a word of ``plugin.sync.failures``.
     guard_counts_from: zeros sent before this moment were allowed by a person and don't count. limits: bol's published
@@ -92,6 +94,9 @@ class Store(Base):
     import_wanted_at: Mapped[datetime | None]
     orders_read_at: Mapped[datetime | None]
     orders_imported_at: Mapped[datetime | None]
+    orders_known_at: Mapped[datetime | None]
+    orders_known_pages: Mapped[int] = mapped_column(default=1, server_default="1")
+    orders_look_after: Mapped[datetime | None]
     list_began_at: Mapped[datetime | None]
     list_full: Mapped[bool] = mapped_column(default=False)
     list_page: Mapped[int] = mapped_column(default=1)

@@ -7,11 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from plugin import connector
 from plugin.connector import BolError, BudgetExhausted, RateLimited
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
+from plugin.settings import StoreSettings
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.dirty import mark_pending
 from plugin.sync.failures import come_back, line_is_down
@@ -19,11 +20,21 @@ from plugin.sync.mapping import is_ours, read_interval, start_of_day
 from plugin.sync.timeline import note
 
 SANDBOX_EVERY = timedelta(seconds=10)
-#: What rests on the list (amounts that are sent, products that are made) has it read again when the last read began
-#: longer ago. At 5 s a list of one page takes 12 of bol's 25 calls a minute; longer lists are read accordingly more
-#: seldom.
+#: What rests on knowing the new orders (amounts that are sent, products that are made) looks for them again when the
+#: last look began longer ago. At 5 s and one page that takes 12 of bol's 25 calls a minute; where a look needs more
+#: pages it is taken accordingly more seldom.
 FRESH = timedelta(seconds=5)
 SELDOMEST = timedelta(minutes=1)
+#: A look for new orders turns no more pages than this; where more came in since the last one, the list is read.
+LOOK_PAGES = 4
+#: After a gap of this length the list is read, which goes on where it stopped, in place of a look, which does not.
+GAP = timedelta(minutes=10)
+#: An order may be listed so long after the moment at which bol says that it was placed.
+LISTED_LATE = timedelta(minutes=5)
+#: Who needs to know the new orders waits no longer for room in the budget; there is always some soon, or not for long.
+TURN_SECONDS = 1.0
+#: A read that has not read anything yet begins anew when it stood still this long.
+BEGIN_ANEW = timedelta(minutes=1)
 #: A list that keeps changing while it is read is taken as read after this many passes; the daily sweep finds the rest.
 MAX_PASSES = 5
 #: So many pages of a first pass are asked for at once; few, because some are asked for in vain, beyond the end.
@@ -78,13 +89,16 @@ def list_is_due(ctx: Context) -> bool:
         return session.scalar(select(Store.id).where(Store.id == ctx.store_id, due)) is not None
 
 
-def _read_pass(ctx: Context) -> None:
-    """Read the list from where the last slice stopped to its end.
+def _read_pass(ctx: Context, *, until_known: bool = False) -> None:
+    """Read the list from where the last slice stopped to its end, or until the new orders are known.
 
     Status ALL, so that what was handled or cancelled between two reads is seen: it stays listed for 48 hours (bol,
     orders and shipments). Newest first: orders that arrive meanwhile push rows down, so that they come twice. Orders
     that leave meanwhile pull rows up, past the page that is being read: so a list of several pages is read again
     until a pass tells nothing new. The read counts only then.
+
+    New orders stand at the top, so they are known long before the end of a long list. The rest of it leaves room in
+    the budget.
     """
     _begin(ctx)
     ahead: dict[Place, Future[connector.OrderPage]] = {}
@@ -101,74 +115,153 @@ def _read_pass(ctx: Context) -> None:
                 continue
             place = Place(store.list_began_at, store.list_pass, store.list_page)
             if place not in ahead:
-                ahead = {place: _ask(ctx, pool, place.page, interval)}
+                ahead = {place: _ask(ctx, pool, store, place.page, interval)}
             page = ahead.pop(place).result()
             if not page.last:
-                for after in _to_ask_for(place):
+                for after in _to_ask_for(place, store):
                     if after not in ahead:
-                        ahead[after] = _ask(ctx, pool, after.page, interval)
+                        ahead[after] = _ask(ctx, pool, store, after.page, interval)
             with ctx.host.transaction():
                 if not _is_at(ctx, place):
                     # Import and stock pump read side by side, and the other one has noted this page.
                     continue
                 noted = note_page(ctx, page.orders)
+                known = not _knows(store, place.began) and _goes_back_far_enough(page, store)
+                if known:
+                    _note_known(ctx, place.began)
                 _advance(ctx, store, noted.changes, last=page.last)
-            if page.last:
+            if page.last or (known and until_known):
                 return
 
 
-def _to_ask_for(here: Place) -> list[Place]:
+def _to_ask_for(here: Place, store: Store) -> list[Place]:
     """Return the pages to ask for while this one, which is not the last, is noted.
 
     One, and never before the page in front of it is here, so that rows only shift down. In the first pass several:
-    a second one follows where there are several pages, and finds what slipped through between them.
+    a second one follows where there are several pages, and finds what slipped through between them. But not while it
+    comes by the new orders, of which none may slip through.
     """
-    ahead = PAGES_AT_ONCE if here.number == 1 else 1
+    among_new = store.orders_known_at is not None and not _knows(store, here.began)
+    ahead = 1 if here.number > 1 or among_new else PAGES_AT_ONCE
     return [replace(here, page=here.page + more) for more in range(1, ahead + 1)]
 
 
 def _ask(
-    ctx: Context, pool: ThreadPoolExecutor, page: int, interval: int | None
+    ctx: Context, pool: ThreadPoolExecutor, store: Store, page: int, interval: int | None
 ) -> Future[connector.OrderPage]:
     """Ask bol for a page of the list, in a thread."""
     ctx.lease.ensure(CALL_SECONDS)
-    return pool.submit(ctx.client.orders.page, page, change_interval_minutes=interval)
+    urgent = not (minds_orders(ctx.settings) and _knows(store, store.list_began_at))
+    return pool.submit(ctx.client.orders.page, page, change_interval_minutes=interval, urgent=urgent)
+
+
+def minds_orders(settings: StoreSettings) -> bool:
+    """Tell if new orders must be known before stock is sent: they are imported, and bol does not subtract all."""
+    return bool(settings.send_stock and settings.managed_by_retailer and settings.import_orders)
 
 
 def spacing(store: Store) -> timedelta:
-    """Return the least time between two reads of the order list, by the pages that the last one had."""
-    return min(FRESH * max(1, store.list_page * store.list_pass), SELDOMEST)
+    """Return the least time between two looks for new orders, by the pages that the last one took."""
+    return min(FRESH * max(1, store.orders_known_pages), SELDOMEST)
 
 
 def is_fresh(store: Store, now: datetime) -> bool:
-    """Tell if the last complete read of the list began so lately that it need not be read again."""
-    return store.orders_read_at is not None and store.orders_read_at + spacing(store) > now
+    """Tell if what is known of new orders is so young that there is no need to look again."""
+    return store.orders_known_at is not None and store.orders_known_at + spacing(store) > now
 
 
-def read_fresh(ctx: Context, newest: datetime) -> bool:
-    """Read the list until a read that began at ``newest`` or later is complete; False where the slice ends first.
+def known_lately(store: Store, now: datetime) -> bool:
+    """Tell if new orders were known a minute ago: bol's limit leaves room for a look again by then."""
+    return store.orders_known_at is not None and store.orders_known_at + SELDOMEST > now
 
-    One that is under way is gone on with: both may read the same page, and only one moves on.
+
+def know_orders(ctx: Context, newest: datetime) -> bool:
+    """Know every order that bol had listed at ``newest``; False where the slice ends first.
+
+    The list is sorted by the moment of placing, newest first (bol, orders and shipments), and orders leave it 48 hours
+    after they were handled at the earliest: those placed since the last look stand at the top, and no row above them
+    can leave. So a look turns pages until it comes to orders older than the last look. After a gap, and where there
+    are very many, the list itself is read, whose place is kept; import and pump may read the same page, and only one
+    moves on.
 
     :raises BolError: bol can't be asked.
     """
     while not ctx.lease.slice_over():
         with ctx.host.reading() as session:
-            read_at = session.scalar(select(Store.orders_read_at).where(Store.id == ctx.store_id))
-        if read_at is not None and read_at >= newest:
+            store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
+        if _knows(store, newest):
             return True
-        _read_pass(ctx)
+        known_at = store.orders_known_at
+        if known_at is None or known_at + GAP <= ctx.now() or not _look(ctx, store):
+            _read_pass(ctx, until_known=True)
     return False
 
 
+def _look(ctx: Context, store: Store) -> bool:
+    """Look for the orders that are new since the last look; False where there are too many for that."""
+    began = ctx.now()
+    interval = read_interval(store.orders_known_at, began)
+    for number in range(1, LOOK_PAGES + 1):
+        ctx.lease.ensure(CALL_SECONDS)
+        page = ctx.client.orders.page(
+            number, change_interval_minutes=interval, deadline=connector.Deadline.after(turn=TURN_SECONDS)
+        )
+        enough = _goes_back_far_enough(page, store)
+        with ctx.host.transaction() as session:
+            mine = select(Store.orders_known_at).where(Store.id == ctx.store_id)
+            known_at = session.scalar(mine.with_for_update(key_share=True))
+            if known_at is not None and known_at > began:
+                # Somebody else began later and was faster: this page is old.
+                return True
+            note_page(ctx, page.orders)
+            if enough:
+                _note_known(ctx, began, number)
+        if enough:
+            return True
+    return False
+
+
+def _knows(store: Store, moment: datetime | None) -> bool:
+    """Tell if every order that bol had listed at this moment is known."""
+    known_at = store.orders_known_at
+    return moment is not None and known_at is not None and known_at >= moment
+
+
+def _goes_back_far_enough(page: connector.OrderPage, store: Store) -> bool:
+    """Tell if all orders that are new since the last look stand on this page and those before it.
+
+    Before the first look only the whole list tells.
+    """
+    if store.orders_known_at is None:
+        return False
+    oldest = min((order.placed_at for order in page.orders if order.placed_at is not None), default=None)
+    return page.last or (oldest is not None and oldest < store.orders_known_at - LISTED_LATE)
+
+
+def _note_known(ctx: Context, began: datetime | None, pages: int | None = None) -> None:
+    """Note that every order is known that bol had listed when a look or read began. In a transaction."""
+    if began is None:
+        return
+    values: dict[str, object] = {"orders_known_at": began, "orders_look_after": None}
+    if pages is not None:
+        values["orders_known_pages"] = pages
+    older = or_(Store.orders_known_at.is_(None), Store.orders_known_at < began)
+    ctx.host.session.execute(update(Store).where(Store.id == ctx.store_id, older).values(**values))
+
+
 def put_off(ctx: Context, error: BolError) -> None:
-    """The stock pump could not read the list: a read that has begun goes on later. Opens a transaction of its own."""
+    """New orders could not be looked for: the next look, and a read that has begun, come later.
+
+    Opens a transaction of its own.
+    """
     when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
+    mine = update(Store).where(Store.id == ctx.store_id)
     with ctx.host.transaction() as session:
+        session.execute(mine.values(orders_look_after=when))
         session.execute(
-            update(Store)
-            .where(Store.id == ctx.store_id, Store.list_began_at.is_not(None))
-            .values(next_import_at=when)
+            mine.where(Store.list_began_at.is_not(None), Store.next_import_at < when).values(
+                next_import_at=when
+            )
         )
 
 
@@ -184,12 +277,13 @@ def _is_at(ctx: Context, place: Place) -> bool:
 
 
 def _begin(ctx: Context) -> None:
-    """Begin a read, unless one is under way."""
+    """Begin a read, unless one is under way that has read something, or was begun just now."""
     now = ctx.now()
+    stands = and_(Store.list_page == 1, Store.list_pass == 1, Store.list_began_at < now - BEGIN_ANEW)
     with ctx.host.transaction() as session:
         session.execute(
             update(Store)
-            .where(Store.id == ctx.store_id, Store.list_began_at.is_(None))
+            .where(Store.id == ctx.store_id, or_(Store.list_began_at.is_(None), stands))
             .values(
                 list_began_at=now,
                 list_full=Store.orders_read_at.is_(None),
@@ -224,6 +318,7 @@ def _advance(ctx: Context, store: Store, changes: int, *, last: bool) -> None:
             list_began_at=None, orders_read_at=began, next_import_at=max(began + every(ctx), ctx.now())
         )
     )
+    _note_known(ctx, began)
     session.execute(
         update(Store)
         .where(Store.id == ctx.store_id, Store.import_wanted_at <= began)

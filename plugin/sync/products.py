@@ -25,7 +25,7 @@ from plugin.sync.links import kept_by_hand, link_offers
 from plugin.sync.mapping import FBR
 from plugin.sync.matching import Match, find_look_alikes, find_matches, find_products
 from plugin.sync.offers import record_offers
-from plugin.sync.order_list import is_fresh, read_fresh
+from plugin.sync.order_list import is_fresh, know_orders
 from plugin.sync.pending import all_pending, pending_quantities
 
 KIND = "product import"
@@ -262,7 +262,7 @@ class _Pages:
             return _Moment(ctx.now(), {}, fresh=True)
         at, fresh = ctx.now(), self._orders_are_fresh()
         if self.read_orders_first and not fresh:
-            fresh = read_fresh(ctx, at)
+            fresh = know_orders(ctx, at)
         with ctx.host.reading() as session:
             return _Moment(ctx.now(), all_pending(session, ctx.store_id), fresh)
 

@@ -18,10 +18,18 @@ from plugin.settings import StoreSettings
 from plugin.sync import counters
 from plugin.sync.amounts import amounts
 from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of
-from plugin.sync.dirty import change_offers, in_need, lock_offers, ready
+from plugin.sync.dirty import change_offers, in_need, lock_offers, near_zero, ready
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.guard import Guard, empties, end_if_over, hold
-from plugin.sync.order_list import is_fresh, put_off, read_fresh, spacing
+from plugin.sync.order_list import (
+    GAP,
+    is_fresh,
+    know_orders,
+    known_lately,
+    minds_orders,
+    put_off,
+    spacing,
+)
 from plugin.sync.parallel import in_flight
 
 #: Offers looked at together; more are claimed when fewer than LOW_WATER wait for their call.
@@ -35,10 +43,8 @@ LOOK_AGAIN = 0.25
 BEGIN_WITHIN = 4.0
 #: After this many failures in a row a person is told; it goes on being tried.
 TELL_AFTER = 5
-#: After an update the order list is read again a little sooner, so that the next update need not wait for it.
+#: After an update new orders are looked for a little sooner, so that the next update need not wait for it.
 SOONER = 0.8
-#: After a gap of this length orders are taken over before stock is sent.
-GAP = timedelta(minutes=10)
 #: When to look what became of a call whose answer was lost.
 READ_BACK = timedelta(minutes=1)
 READ_BACK_AT_ONCE = 4
@@ -81,20 +87,15 @@ def push_stock(ctx: Context) -> bool:
     return _Pump(ctx).run()
 
 
-def minds_orders(settings: StoreSettings) -> bool:
-    """Tell if orders must be known before a push: where they are imported, and bol does not subtract all of them."""
-    return bool(settings.managed_by_retailer and settings.import_orders)
-
-
 def look_after_due(store: Store, settings: StoreSettings, now: datetime) -> bool:
-    """Tell if the order list must be read because stock was sent after the last read began."""
+    """Tell if new orders must be looked for because stock was sent after the last look began."""
     if store.stock_sent_at is None or not minds_orders(settings):
         return False
-    if store.list_began_at is not None and store.next_import_at is not None and store.next_import_at > now:
-        # A read has begun, and bol could not be asked: it goes on later.
+    if store.orders_look_after is not None and store.orders_look_after > now:
+        # bol could not be asked.
         return False
-    read_at = store.orders_read_at
-    return read_at is None or (read_at <= store.stock_sent_at and read_at + spacing(store) * SOONER <= now)
+    known_at = store.orders_known_at
+    return known_at is None or (known_at <= store.stock_sent_at and known_at + spacing(store) * SOONER <= now)
 
 
 class _Pump:
@@ -110,6 +111,8 @@ class _Pump:
         self._claimed_at = 0.0
         self._empty = False
         self._outdated = False
+        #: New orders are not known to the second: only what is far from zero is sent.
+        self._far_from_zero = False
 
     def run(self) -> bool:
         """Work until nothing is due, the slice is over, or bol can't be asked. True when work is left."""
@@ -160,25 +163,34 @@ class _Pump:
     # orders first
 
     def _orders_known(self) -> bool:
-        """Read the order list if the last read is too old; False where orders must be taken over first."""
+        """Look for new orders if the last look is too old; False where orders must be taken over first."""
         ctx = self._ctx
         if not minds_orders(ctx.settings):
             return True
+        self._far_from_zero = False
         store = self._store()
         if not is_fresh(store, ctx.now()):
             try:
-                if not read_fresh(ctx, ctx.now()):
+                if not know_orders(ctx, ctx.now()):
+                    return False
+            except BudgetExhausted as error:
+                # bol's limit for the list leaves no room for some seconds. Amounts that a few orders can't use up need
+                # not wait for it.
+                self._far_from_zero = known_lately(store, ctx.now()) and self._anything_due(near_zero=False)
+                if not self._far_from_zero:
+                    self._list_failed(error)
                     return False
             except BolError as error:
                 # Nothing is sent that might be sold already.
                 self._list_failed(error)
                 return False
-            store = self._store()
-        gap = store.orders_imported_at is None or store.orders_imported_at + GAP <= ctx.now()
-        return not (gap and self._orders_to_come())
+        return not self._orders_to_come()
 
     def _orders_to_come(self) -> bool:
-        """Tell if an order was found and not tried yet. One that failed must not hold up the stock for ever."""
+        """Tell if an order of before a gap was found and not tried yet.
+
+        One that failed must not hold up the stock for ever.
+        """
         ctx = self._ctx
         to_come = exists(
             select(BolOrder.id).where(
@@ -186,19 +198,20 @@ class _Pump:
                 BolOrder.read_due_at <= ctx.now(),
                 BolOrder.host_order_id.is_(None),
                 BolOrder.attempts == 0,
+                BolOrder.placed_at <= ctx.now() - GAP,
             )
         )
         with ctx.host.reading() as session:
             return bool(session.scalar(select(to_come)))
 
     def _look_after(self) -> bool:
-        """Read the list once more after the last update; True where that brought something up."""
+        """Look for new orders once more after the last update; True where that brought something up."""
         ctx = self._ctx
         store = self._store()
         if not look_after_due(store, ctx.settings, ctx.now()):
             return False
         try:
-            return not read_fresh(ctx, ctx.now()) or self._anything_due()
+            return not know_orders(ctx, ctx.now()) or self._anything_due()
         except BolError as error:
             self._list_failed(error)
             return False
@@ -212,10 +225,11 @@ class _Pump:
             store: Store = session.scalars(select(Store).where(Store.id == self._ctx.store_id)).one()
         return store
 
-    def _anything_due(self) -> bool:
+    def _anything_due(self, *, near_zero: bool = True) -> bool:
         ctx = self._ctx
+        conditions = self._due() if near_zero else [*self._due(), Offer.urgent.is_(False)]
         with ctx.host.reading() as session:
-            return bool(session.scalar(select(exists(select(Offer.id).where(*self._due())))))
+            return bool(session.scalar(select(exists(select(Offer.id).where(*conditions)))))
 
     def _due(self) -> list[Any]:
         ctx = self._ctx
@@ -230,7 +244,7 @@ class _Pump:
         with ctx.host.reading() as session:
             rows: list[Offer] = []
             # Two looks, because an index can't be read in falling and rising order at once.
-            for urgent in (True, False):
+            for urgent in (False,) if self._far_from_zero else (True, False):
                 if len(rows) < BATCH:
                     rows += session.scalars(
                         select(Offer)
@@ -248,6 +262,8 @@ class _Pump:
         self._empty = len(rows) < BATCH
         settled = [row for row in rows if wanted[row.id] is None or self._is_up_to_date(row, wanted[row.id])]
         to_send = [row for row in rows if row not in settled]
+        wait = [row for row in to_send if near_zero(wanted[row.id])] if self._far_from_zero else []
+        to_send = [row for row in to_send if row not in wait]
         zeros = [row for row in to_send if empties(row, wanted[row.id]) and not row.zero_allowed]
         held = zeros if zeros and self._guard.stops([row.id for row in zeros], store) else []
         pushes = [
@@ -267,7 +283,7 @@ class _Pump:
         # Near zero first.
         pushes.sort(key=lambda push: push.amount)
         if rows:
-            self._write_down(settled, held, pushes, wanted)
+            self._write_down(settled, held, pushes, wanted, wait)
         return pushes
 
     def _is_up_to_date(self, row: Offer, amount: int | None) -> bool:
@@ -285,6 +301,7 @@ class _Pump:
         held: Sequence[Offer],
         pushes: Sequence[Push],
         wanted: dict[int, int | None],
+        wait: Sequence[Offer],
     ) -> None:
         ctx, now = self._ctx, self._ctx.now()
         ctx.lease.ensure(CALL_SECONDS)
@@ -301,6 +318,7 @@ class _Pump:
                 ],
             )
             _rest(session, [row.id for row in settled])
+            _update(session, [{"id": row.id, "urgent": True} for row in wait])
             if held:
                 hold(ctx, held)
             # From the first call on bol's amount is in doubt until its answer is recorded, also for the next job if

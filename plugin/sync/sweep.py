@@ -100,7 +100,7 @@ def _step(ctx: Context, run: Run) -> bool:
     ctx.lease.ensure(CALL_SECONDS)
     counts = dict(run.counts)
     if kind == ORDERS:
-        page = ctx.client.orders.page(int(number))
+        page = ctx.client.orders.page(int(number), urgent=False)
         with ctx.host.transaction():
             noted = note_page(ctx, page.orders, datetime.fromisoformat(counts["told before"]))
             counts["orders"] += len(page.orders)

@@ -22,8 +22,12 @@ class Caller(Protocol):
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         deadline: Deadline | None = None,
+        urgent: bool = True,
     ) -> Answer:
-        """The successful answer (2xx) of one call; every other end raises a BolError."""
+        """The successful answer (2xx) of one call; every other end raises a BolError.
+
+        `urgent` False: the call leaves room in the budget for those that are.
+        """
 
 
 def page_number(number: int) -> tuple[str, str]:

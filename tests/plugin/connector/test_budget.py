@@ -137,8 +137,8 @@ def test_the_use_of_each_limit_can_be_seen(budget: RedisBudget) -> None:
 
 
 def test_calls_that_are_not_urgent_leave_room(budget: RedisBudget) -> None:
-    assert room(budget, "GET", ORDERS, urgent=False) == 19
-    assert room(budget, "GET", ORDERS) == 5
+    assert room(budget, "GET", ORDERS, urgent=False) == 12
+    assert room(budget, "GET", ORDERS) == 12
 
 
 def test_accounts_and_rules_have_budgets_of_their_own(budget: RedisBudget) -> None:

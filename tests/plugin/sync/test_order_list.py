@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
+from host_app import jobs
 from host_app.db import transaction
 from plugin.connector.resources.orders import Orders
+from plugin.jobs.wakes import wake_for
 from plugin.models import BolOrder, BolOrderEvent, Run, Store
 from plugin.sync import order_list
+from plugin.sync.due import STOCK
 from plugin.sync.sweep import KIND as SWEEP
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -124,6 +128,126 @@ def test_a_read_that_meets_bols_limit_goes_on_where_it_stopped(shop: Shop) -> No
     shop.pass_time(600, steps=10)
     assert len(shop.host_orders()) == len(order_ids)
     assert shop.store().orders_read_at is not None
+
+
+# the look for new orders that stock updates rest on
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """The pages of the list that were asked for, in order, and if they were urgent."""
+    pages: list[tuple[int, bool]] = []
+    real = Orders.page
+
+    def page(orders: Orders, number: int = 1, **more: object) -> object:
+        pages.append((number, bool(more.get("urgent", True))))
+        return real(orders, number, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Orders, "page", page)
+    return pages
+
+
+def send_stock_once(shop: Shop) -> None:
+    """Have an offer sent by hand, some seconds after the last look, and do nothing else."""
+    shop.clock.ahead += order_list.SELDOMEST
+    shop.runtime.push_offer(shop.store_id, shop.offer(KETTLE).id)
+    wake = wake_for(STOCK, shop.store_id)
+    jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+
+
+def selling(shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]], orders: int) -> None:
+    """A store that sends stock, and whose list, of so many orders, is not read again by itself."""
+    monkeypatch.setattr(order_list, "SANDBOX_EVERY", shop.hours(10))
+    place(shop, orders)
+    shop.connect(send_stock=True)
+    shop.work()
+    # They are old when new ones come.
+    for _ in range(2):
+        shop.clock.ahead += timedelta(minutes=5)
+        shop.sandbox.advance(300)
+        send_stock_once(shop)
+    asked.clear()
+
+
+def found(shop: Shop) -> set[str]:
+    return {row.order_id for row in shop.all(BolOrder)}
+
+
+def test_new_orders_are_known_by_one_page_of_a_long_list(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
+) -> None:
+    selling(shop, monkeypatch, asked, 120)
+    new = place(shop, 3)
+    send_stock_once(shop)
+    assert asked[0] == (1, True)
+    assert len(asked) <= 2
+    assert set(new) <= found(shop)
+    assert shop.store().orders_known_at > shop.store().orders_read_at
+
+
+def test_a_look_turns_pages_until_it_comes_to_orders_that_it_knows(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
+) -> None:
+    selling(shop, monkeypatch, asked, 3)
+    new = place(shop, 70)
+    send_stock_once(shop)
+    assert [number for number, _ in asked[:2]] == [1, 2]
+    assert set(new) <= found(shop)
+
+
+def test_very_many_new_orders_are_known_by_reading_the_list_and_the_rest_of_it_leaves_room(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
+) -> None:
+    monkeypatch.setattr(order_list, "LOOK_PAGES", 1)
+    selling(shop, monkeypatch, asked, 3)
+    shop.clock.ahead += shop.hours(1.5)
+    shop.sandbox.advance(5400)
+    new = place(shop, 120)
+    send_stock_once(shop)
+    assert set(new) <= found(shop)
+    known = shop.store()
+    assert known.list_began_at is not None, "the list itself goes on later"
+    asked.clear()
+    shop.pass_time(120)
+    assert shop.store().list_began_at is None
+    assert {number for number, urgent in asked if not urgent} >= {1, 2, 3}
+
+
+def test_an_order_that_arrives_between_two_pages_of_a_look_is_on_neither_but_the_next_look_knows_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
+) -> None:
+    selling(shop, monkeypatch, asked, 3)
+    new = place(shop, 70)
+    real, late = Orders.page, []
+
+    def page(orders: Orders, number: int = 1, **more: object) -> object:
+        answer = real(orders, number, **more)  # type: ignore[arg-type]
+        if not late:
+            late.extend(place(shop, 1))
+        return answer
+
+    monkeypatch.setattr(Orders, "page", page)
+    send_stock_once(shop)
+    assert set(new) <= found(shop)
+    send_stock_once(shop)
+    assert set(late) <= found(shop)
+
+
+def test_a_read_that_had_not_begun_to_read_when_bol_went_away_begins_anew(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.connect()
+    shop.work()
+    shop.sandbox.faults([{"path": "/retailer/orders", "when": "before", "status": 500}])
+    shop.import_orders()
+    away = shop.store().list_began_at
+    assert away is not None
+    shop.sandbox.faults([])
+    shop.pass_time(3 * 3600, steps=3)
+    assert shop.store().orders_read_at > away + shop.hours(0.5)
+
+
+# the daily sweep
 
 
 def test_the_sweep_finds_what_the_reads_missed_and_says_so(shop: Shop) -> None:

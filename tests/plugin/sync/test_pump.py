@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from host_app import events, jobs
+from host_app import events, jobs, leases
 from host_app.db import transaction
 from host_app.models import Notification
 from host_app.plugin_api import HostError
 from host_app.plugins import plugins
 from host_app.services.stock import adjust_stock
-from plugin.connector import BolClient
+from plugin.connector import BolClient, BudgetExhausted, Deadline
 from plugin.connector.resources.offers import Offers
 from plugin.jobs.wakes import wake_for
 from plugin.models import Offer
@@ -91,6 +92,20 @@ def unread(shop: Shop) -> list[str]:
 
 def list_reads(shop: Shop) -> int:
     return sum(call["path"] == "/retailer/orders" for call in shop.sandbox.calls())
+
+
+def use_up_the_list(shop: Shop) -> None:
+    """Other work has made all calls of this minute that bol allows for the order list."""
+    lease = leases.acquire("somebody else")
+    assert lease is not None
+    with shop.runtime.context(shop.store_id, lease) as ctx, pytest.raises(BudgetExhausted):
+        assert ctx is not None
+        for _ in range(30):
+            ctx.client.orders.page(deadline=Deadline.after(turn=0.1))
+
+
+def stock_is_due(shop: Shop) -> bool:
+    return wake_for(STOCK, shop.store_id) in shop.due()
 
 
 # orders first
@@ -194,12 +209,42 @@ def test_nothing_is_sent_while_the_order_list_cannot_be_read(shop: Shop, sent: l
     assert shop.amount_at_bol(KETTLE) == 5
 
 
+def test_where_the_lists_limit_is_used_up_only_amounts_near_zero_wait_for_it(
+    shop: Shop, sent: list[int]
+) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    shop.clock.ahead += 2 * FRESH
+    use_up_the_list(shop)
+    sent.clear()
+    stock(shop, KETTLE, 3)
+    stock(shop, TOASTER, 17)
+    push(shop)
+    assert sent == [17]
+    assert not stock_is_due(shop), "the pump rests until there is room"
+    shop.pass_time(61)
+    assert shop.amount_at_bol(KETTLE) == 3
+
+
+def test_what_nobody_looked_for_within_a_minute_waits_for_the_list(shop: Shop, sent: list[int]) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    shop.clock.ahead += timedelta(seconds=70)
+    use_up_the_list(shop)
+    sent.clear()
+    stock(shop, TOASTER, 17)
+    push(shop)
+    assert sent == []
+    shop.pass_time(61)
+    assert shop.amount_at_bol(TOASTER) == 17
+
+
 def test_after_a_gap_orders_are_taken_over_before_stock_is_sent(shop: Shop, sent: list[int]) -> None:
     shop.connect(send_stock=True)
     shop.work()
+    shop.order((KETTLE, 4))
     shop.clock.ahead += shop.hours(3)
     shop.sandbox.advance(3 * 3600)
-    shop.order((KETTLE, 4))
     stock(shop, KETTLE, 19)
     sent.clear()
     push(shop)

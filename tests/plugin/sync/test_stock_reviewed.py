@@ -169,7 +169,7 @@ def test_a_page_that_was_overtaken_by_another_reader_is_not_noted(
         assert lease is not None
         with sending.runtime.context(sending.store_id, lease) as ctx:
             assert ctx is not None
-            order_list.read_fresh(ctx, sending.host.now())
+            order_list.know_orders(ctx, sending.host.now())
 
     def page(orders: Orders, *given: Any, **named: Any) -> Any:
         found = real(orders, *given, **named)
