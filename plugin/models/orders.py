@@ -97,6 +97,13 @@ class BolOrderItem(Base):
             sqlite_where=text("cancellation_request = 1"),
             postgresql_where=text("cancellation_request"),
         ),
+        # Few of all items: those of orders that are being shipped.
+        Index(
+            "ix_bol_order_item_open",
+            "order_id",
+            sqlite_where=text("quantity > shipped + cancelled"),
+            postgresql_where=text("quantity > shipped + cancelled"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

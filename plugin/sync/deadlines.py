@@ -22,12 +22,13 @@ BATCH = 100
 WARNED = (BolOrderState.IMPORTED, BolOrderState.WAITING_FOR_PRODUCT)
 
 
-#: Tells if pieces of an order are open at bol that are shipped from here.
-STILL_OPEN = exists().where(
-    BolOrderItem.order_id == BolOrder.id,
+#: Items of which pieces are open at bol that are shipped from here: few of all, and an index knows them.
+_OPEN_ITEM = (
     BolOrderItem.method.in_((FBR, "")),
     BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
 )
+#: Tells if an order has such items.
+STILL_OPEN = exists().where(BolOrderItem.order_id == BolOrder.id, *_OPEN_ITEM)
 
 
 def cancel_day(latest_delivery: date | None, expires: date | None) -> date | None:
@@ -49,7 +50,9 @@ def last_soon(now: datetime) -> date:
 
 def cancelled_soon(now: datetime) -> ColumnElement[bool]:
     """Return the condition of orders that bol cancels soon, or should have cancelled already."""
-    return and_(BolOrder.state.in_(WARNED), BolOrder.cancels_on <= last_soon(now), STILL_OPEN)
+    # From the open items to their orders: of the orders whose day is past nearly all are shipped.
+    still_open = BolOrder.id.in_(select(BolOrderItem.order_id).where(*_OPEN_ITEM))
+    return and_(BolOrder.state.in_(WARNED), BolOrder.cancels_on <= last_soon(now), still_open)
 
 
 def threatened(row: BolOrder) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from host_app.plugin_api import FreeStock, HostPort, ProductView
 from plugin.models import Offer, OfferLink, OfferState
@@ -16,6 +16,8 @@ from plugin.sync.matching import find_look_alikes, find_matches
 
 INVALID, SEVERAL, MISSING, TWICE = "invalid", "several", "missing", "twice"
 KINDS = (INVALID, SEVERAL, MISSING, TWICE)
+#: So many numbers are handed over as they are.
+MOST_TWICE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,42 +39,50 @@ class Diagnosis:
     twins: Mapping[int, str]
 
 
-def conditions(store_id: int) -> dict[str, ColumnElement[bool]]:
-    """Return, by kind, the condition of a store's offers that have such a problem."""
-    ours = and_(Offer.store_id == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
-    # Numbers that stand on several offers of whatever kind and store are found by the index alone, and are few.
-    several = select(Offer.ean).group_by(Offer.ean, Offer.store_id).having(func.count() > 1)
+def conditions(session: Any, store_id: int) -> dict[str, ColumnElement[bool]]:
+    """Return, by kind, the condition of a store's offers that have such a problem. In a transaction, for reading at least."""
+    ours = _ours(store_id)
     # By adding nothing the store's number is kept from leading to any other index than that of the EANs.
     mine = and_(Offer.store_id + 0 == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
-    twice = (
-        select(Offer.ean)
-        .where(mine, Offer.ean != "", Offer.ean.in_(several))
-        .group_by(Offer.ean)
-        .having(func.count() > 1)
-        .scalar_subquery()
-    )
+    twice = _twice(mine)
+    found = session.scalars(twice.limit(MOST_TWICE + 1)).all()
+    # Looked up once where they are few, as they are nearly always: it takes a walk over the index of all EANs.
     return {
         INVALID: and_(ours, Offer.ean_problem != ""),
         SEVERAL: and_(ours, Offer.candidates > 1, Offer.link.not_in((OfferLink.HAND, OfferLink.UNLINKED))),
         MISSING: and_(ours, Offer.product_id.is_(None), Offer.link != OfferLink.UNLINKED),
-        TWICE: and_(mine, Offer.ean.in_(twice)),
+        TWICE: and_(mine, Offer.ean.in_(found if len(found) <= MOST_TWICE else twice.scalar_subquery())),
     }
 
 
-def ailing(store_id: int, kind: str = "") -> Any:
-    """Return the offers with a problem of this kind ("": of any), by EAN."""
-    kinds = conditions(store_id)
-    wanted = [kinds[kind]] if kind else list(kinds.values())
-    # Each by itself, so that each is answered by the index that knows its columns.
+def _ours(store_id: int) -> ColumnElement[bool]:
+    return and_(Offer.store_id == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
+
+
+def _twice(mine: ColumnElement[bool]) -> Select[str]:
+    # Numbers that stand on several offers of whatever kind and store are found by the index alone, and are few.
+    several = select(Offer.ean).group_by(Offer.ean, Offer.store_id).having(func.count() > 1)
+    return (
+        select(Offer.ean)
+        .where(mine, Offer.ean != "", Offer.ean.in_(several))
+        .group_by(Offer.ean)
+        .having(func.count() > 1)
+    )
+
+
+def ailing(store_id: int, kinds: Mapping[str, ColumnElement[bool]], kind: str = "") -> Any:
+    """Return the offers with a problem of this kind ("": of any), by EAN; ``kinds`` as :func:`conditions` gives them."""
+    # What one index knows is one look; numbers that stand on several offers are found by another.
+    others = case(*((condition, True) for name, condition in kinds.items() if name != TWICE), else_=False)
+    wanted = [kinds[kind]] if kind else [and_(_ours(store_id), others), kinds[TWICE]]
     found = or_(*(Offer.id.in_(select(Offer.id).where(condition)) for condition in wanted))
     return select(Offer).where(found).order_by(Offer.ean, Offer.id)
 
 
-def count(session: Any, store_id: int) -> dict[str, int]:
+def count(session: Any, kinds: Mapping[str, ColumnElement[bool]]) -> dict[str, int]:
     """Return how many offers have which problem."""
     return {
-        kind: int(session.scalar(select(func.count()).where(condition)))
-        for kind, condition in conditions(store_id).items()
+        kind: int(session.scalar(select(func.count()).where(condition))) for kind, condition in kinds.items()
     }
 
 
@@ -115,6 +125,8 @@ def diagnose(
 
 
 def _twins(session: Any, store_id: int, eans: Sequence[str]) -> dict[str, dict[int, str]]:
+    if not eans:
+        return {}
     rows = session.execute(
         select(Offer.ean, Offer.id, Offer.reference, Offer.offer_id).where(
             Offer.store_id == store_id,

@@ -59,6 +59,32 @@ MATCHES: Mapping[str, ColumnElement[bool]] = {
     SEVERAL: and_(_OURS, Offer.candidates > 1),
     INVALID: and_(_OURS, Offer.ean_problem != ""),
 }
+_FOLLOWING = and_(
+    _OURS, Offer.link != OfferLink.UNLINKED, Offer.product_id.is_not(None), Offer.excluded.is_(False)
+)
+#: Not "is listed": that would lead to the index of all listed offers, and away from that of the few that are due.
+_PUMPED = and_(
+    Offer.state != OfferState.GONE,
+    Offer.method == FBR,
+    Offer.link != OfferLink.UNLINKED,
+    Offer.product_id.is_not(None),
+    Offer.excluded.is_(False),
+)
+_DUE = and_(_PUMPED, Offer.dirty_version > Offer.done_version, Offer.held_at.is_(None))
+#: The states once more, as conditions that indexes answer: of many offers few are in most of them.
+_STATES: Mapping[str, ColumnElement[bool]] = {
+    GONE: Offer.state == OfferState.GONE,
+    BOL_SHIPS: and_(Offer.state == OfferState.LISTED, Offer.method != FBR),
+    UNLINKED: and_(_OURS, Offer.link == OfferLink.UNLINKED),
+    NO_PRODUCT: and_(_OURS, Offer.link != OfferLink.UNLINKED, Offer.product_id.is_(None)),
+    EXCLUDED: and_(
+        _OURS, Offer.link != OfferLink.UNLINKED, Offer.product_id.is_not(None), Offer.excluded.is_(True)
+    ),
+    HELD: and_(_PUMPED, Offer.held_at.is_not(None)),
+    FAILED: and_(_DUE, Offer.error != ""),
+    WAITING: and_(_DUE, Offer.error == ""),
+    UP_TO_DATE: and_(_FOLLOWING, Offer.held_at.is_(None), Offer.dirty_version <= Offer.done_version),
+}
 #: Everything that a list of offers can be narrowed to.
 FILTERS = (*OFFER_STATES, DIFFERS, *MATCHES)
 
@@ -67,4 +93,4 @@ def narrowed(statement: Any, word: str) -> Any:
     """Return a statement for those offers only that one of ``FILTERS`` names."""
     if word == DIFFERS:
         return statement.where(differs())
-    return statement.where(MATCHES[word] if word in MATCHES else offer_state() == word)
+    return statement.where(MATCHES[word] if word in MATCHES else _STATES[word])

@@ -140,8 +140,9 @@ class OfferPages(BolView):
         store, kind = self.store(store_id), chosen("state", ean_doctor.KINDS)
         settings = StoreSettings.load(store.settings)
         with self.host.reading() as session:
-            counts = ean_doctor.count(session, store_id)
-            page = read_page(session, ean_doctor.ailing(store_id, kind))
+            kinds = ean_doctor.conditions(session, store_id)
+            counts = ean_doctor.count(session, kinds)
+            page = read_page(session, ean_doctor.ailing(store_id, kinds, kind))
             rows = [row for (row,) in page.rows]
             found = ean_doctor.diagnose(self.host, store_id, settings, rows)
         return self.page(
