@@ -17,7 +17,7 @@ install_locked = $(if $(LOCKED),$(PIP) install --quiet --require-hashes -r requi
 lock = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" setup.cfg --extra $(1) --output-file requirements/$(2).txt
 
-.PHONY: help run doctor status test check translations bench chaos lock clean
+.PHONY: help run doctor status test long check translations bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -32,8 +32,11 @@ doctor: $(RUN_STAMP) ## Look at what `make run` runs, and say what is wrong; set
 status: $(RUN_STAMP) ## Tell what each store of the demonstration owes, and when its flows last went well
 	@$(BIN)/python -m host_app bol status $(ARGS)
 
-test: $(TEST_STAMP) ## Run all tests, one process per core; ARGS="-k name" passes arguments to pytest
-	$(BIN)/python -m pytest -n logical $(ARGS)
+test: $(TEST_STAMP) ## Run the tests, one process per core; ARGS="-k name" passes arguments to pytest
+	$(BIN)/python -m pytest -n logical -m "not long" $(ARGS)
+
+long: $(TEST_STAMP) ## Run the tests that take long: houses whose processes are killed, every page through a browser
+	$(BIN)/python -m pytest -n logical -m long $(ARGS)
 
 check: $(TEST_STAMP) ## Look for style, type and structure errors
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.outage import Pile, measure
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_after_an_outage_all_is_done_once() -> None:
     # It raises where something is missing, or was done twice. How fast it is tells a pile of some size only.

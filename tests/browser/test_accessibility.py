@@ -148,6 +148,7 @@ def test_pages_in_use_have_no_grave_findings(house: House, open_window: OpenWind
     assert found == []
 
 
+@pytest.mark.long
 def test_no_page_has_grave_findings(house: House, open_window: OpenWindow) -> None:
     window = open_window()
     window.open("/login")

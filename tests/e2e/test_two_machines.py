@@ -25,6 +25,7 @@ from tests.chaos.script import PRODUCTS, write
 from tests.e2e.house import eventually
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of jobs in /proc"),
     pytest.mark.timeout(400),
 ]

@@ -242,6 +242,7 @@ def test_the_house_opens_twice_keeps_its_data_and_leaves_nothing_behind(house: H
     eventually(lambda: house.left() == [])
 
 
+@pytest.mark.long
 def test_a_command_behind_it_runs_in_the_environment_of_the_house(house: House) -> None:
     """What ``make doctor`` and ``make status`` run in a second terminal."""
     house.open()
