@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from host_app.plugin_api import HostError, HostPort
+from host_app.plugin_api import HostError, HostPort, speaking
 from plugin.key_rotation import Rotation, rotate_keys
 from plugin.models import PREFIX, StoreState
 from plugin.runtime import Runtime
 from plugin.secrets import VARIABLE, SecretUnreadable
 from plugin.sync.doctor import Finding
+from plugin.sync.runs import COMMAND_LINE
 from plugin.sync.status import StoreStatus, status
 
 
@@ -50,7 +51,7 @@ def commands(host: HostPort) -> AppGroup:
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
     def doctor(as_json: bool) -> None:
         """Check everything the connector stands on; the exit status is 1 where something is wrong."""
-        with closing(Runtime(host)) as runtime:
+        with closing(Runtime(host)) as runtime, speaking("en"):
             findings = runtime.examine()
         healthy = all(finding.ok for finding in findings)
         if as_json:
@@ -126,7 +127,7 @@ def _store_command(
 
 
 def _check(runtime: Runtime, store_id: int) -> object:
-    return runtime.check_stock(store_id, False, "command line")
+    return runtime.check_stock(store_id, False, COMMAND_LINE)
 
 
 def _chosen(host: HostPort, only: str | None) -> list[StoreStatus]:

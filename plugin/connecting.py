@@ -38,13 +38,17 @@ from plugin.sync import doctor, sign_in, stores
 from plugin.sync.due import ORDERS, PRODUCTS, SHIPMENTS, UPKEEP
 from plugin.sync.line_state import LineState
 from plugin.sync.sign_in import SignedIn
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
 
 CHECK_SECONDS = 15.0
-NOT_ACCEPTED = (
+NOT_ACCEPTED = _l(
     "bol does not accept this client id with this client secret. Copy both from bol's API settings once more, and check "
     "that you chose the right bol."
 )
-CODE_NOT_ACCEPTED = "bol does not accept what its login page sent back: it is valid for a short time only, and once. Start the login again."
+CODE_NOT_ACCEPTED = _l(
+    "bol does not accept what its login page sent back: it is valid for a short time only, and once. Start the login again."
+)
 
 
 class Connecting:
@@ -77,7 +81,7 @@ class Connecting:
         """Check the credentials by a real call and keep the store, inactive; return its id."""
         name, client_id, client_secret = name.strip(), client_id.strip(), client_secret.strip()
         if not (name and client_id and client_secret):
-            raise HostError("Give the store a name, and fill in the client id and the client secret.")
+            raise HostError(_("Give the store a name, and fill in the client id and the client secret."))
         with self.host.reading():
             stores.refuse_name(self.host, name)
             sign_in.refuse_known_account(self.host, environment=environment, account="", client_id=client_id)
@@ -89,7 +93,7 @@ class Connecting:
         store = self._store(store_id)
         client_id, client_secret = client_id.strip(), client_secret.strip()
         if not (client_id and client_secret):
-            raise HostError("Fill in the client id and the client secret.")
+            raise HostError(_("Fill in the client id and the client secret."))
         signed_in = self._checked(self.line.environment(store.environment), client_id, client_secret, store)
         self._renew(store, signed_in)
 
@@ -104,7 +108,7 @@ class Connecting:
                 store,
             )
         except SignInRefused as error:
-            raise HostError(NOT_ACCEPTED) from error
+            raise HostError(str(NOT_ACCEPTED)) from error
         return self._signed_in(SignInWay.CREDENTIALS, client_id, client_secret, seller, scopes)
 
     # bol's login page
@@ -147,16 +151,18 @@ class Connecting:
             answer = login.ask(credentials, code_form(code, redirect_uri), Deadline.after(CHECK_SECONDS))
         except SignInRefused as error:
             raise HostError(
-                CODE_NOT_ACCEPTED
+                str(CODE_NOT_ACCEPTED)
                 if error.code == "invalid_grant"
-                else "bol does not accept the credentials of this installation: whoever runs it must correct them."
+                else _(
+                    "bol does not accept the credentials of this installation: whoever runs it must correct them."
+                )
             ) from error
         except BolError as error:
-            raise HostError(error.operator_text()) from error
+            raise HostError(error.operator_text(_)) from error
         finally:
             login.close()
         if not answer.refresh_token:
-            raise HostError("bol's login gave no lasting permission. Start the login again.")
+            raise HostError(_("bol's login gave no lasting permission. Start the login again."))
         tokens = MemoryTokenStore()
         tokens.set("new", usable(answer, asked_at))
         ledger = MemoryLedger(credentials, answer.refresh_token)
@@ -165,7 +171,7 @@ class Connecting:
                 known, Tokens(known, ledger, tokens, "new", account=credentials.client_id), store
             )
         except SignInRefused as error:
-            raise HostError(CODE_NOT_ACCEPTED) from error
+            raise HostError(str(CODE_NOT_ACCEPTED)) from error
         secret = ledger.refresh_token or answer.refresh_token
         signed_in = self._signed_in(SignInWay.LOGIN, credentials.client_id, secret, seller, scopes)
         return signed_in, answer, asked_at
@@ -174,8 +180,10 @@ class Connecting:
         credentials = self.line.installation(environment)
         if credentials is None:
             raise HostError(
-                "This installation has no credentials of its own for bol's login page. Use the client id and secret of the "
-                "seller's account."
+                _(
+                    "This installation has no credentials of its own for bol's login page. Use the client id and secret of "
+                    "the seller's account."
+                )
             )
         return credentials
 
@@ -201,7 +209,7 @@ class Connecting:
         except SignInRefused:
             raise
         except BolError as error:
-            raise HostError(error.operator_text()) from error
+            raise HostError(error.operator_text(_)) from error
         finally:
             client.close()
             tokens.close()
@@ -226,7 +234,10 @@ class Connecting:
             client.offers.get(offer_id, deadline=Deadline.after(CHECK_SECONDS))
         except NotFound as error:
             raise HostError(
-                f"This account does not have the offers of {store.name}, so it is another one. Nothing was changed."
+                _(
+                    "This account does not have the offers of %(store)s, so it is another one. Nothing was changed.",
+                    store=store.name,
+                )
             ) from error
 
     def _signed_in(
@@ -246,7 +257,7 @@ class Connecting:
                 )
                 self.host.wake(wake_for(PRODUCTS, store_id))
         except IntegrityError as error:
-            raise HostError("This account, or one of this name, was connected a moment ago.") from error
+            raise HostError(_("This account, or one of this name, was connected a moment ago.")) from error
         return store_id
 
     def _renew(self, store: Store, signed_in: SignedIn) -> None:
@@ -255,7 +266,7 @@ class Connecting:
                 sign_in.signed_in(self.host, stores.locked(self.host, store.id), signed_in)
                 self.host.wake(*(wake_for(kind, store.id) for kind in (ORDERS, SHIPMENTS, UPKEEP)))
         except IntegrityError as error:
-            raise HostError("This account was connected as another store a moment ago.") from error
+            raise HostError(_("This account was connected as another store a moment ago.")) from error
         with suppress(StoreUnavailable, HostError, SecretUnreadable):
             # A token of the sign-in before may still be there; it ends by itself, but need not be used.
             self.line.forget_token(store)
@@ -269,7 +280,7 @@ class Connecting:
         with self.host.reading() as session:
             store: Store | None = session.get(Store, store_id)
         if store is None:
-            raise HostError("This store does not exist.")
+            raise HostError(_("This store does not exist."))
         return store
 
     # looking
@@ -289,7 +300,7 @@ class Connecting:
             token = self.line.token(store)
             uses = self.line.use(store)
         except (BolError, SecretUnreadable, HostError) as error:
-            text = error.operator_text() if isinstance(error, BolError) else str(error)
+            text = error.operator_text(_) if isinstance(error, BolError) else str(error)
             return LineState(None, (), text)
         return LineState(expires_at(token) if token is not None else None, uses)
 

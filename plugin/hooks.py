@@ -44,10 +44,10 @@ from plugin.sync import (
     panels,
     shipments,
 )
-from plugin.sync.cancellations import CANCELLED_AT_BOL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.metrics import metrics as measure
 from plugin.sync.names import store_of
+from plugin.texts import gettext as _
 from plugin.views import pages, webhooks
 from plugin.views.attention import ATTENTION_URL
 from plugin.views.integration import integration
@@ -96,7 +96,7 @@ def shipment_changed(host: HostPort, event: ShipmentChanged) -> list[Wake]:
 @hookimpl
 def order_cancelled(host: HostPort, event: OrderCancelled) -> list[Wake]:
     store_id = store_of(event.source)
-    if store_id is not None and event.reason != CANCELLED_AT_BOL:
+    if store_id is not None:
         cancel_decisions.offer_to_cancel(host, store_id, event.reference, event.order_id)
     return []
 
@@ -141,7 +141,7 @@ def due(host: HostPort, now: datetime) -> list[Wake]:
 
 @hookimpl
 def attention(host: HostPort) -> Attention:
-    return Attention("Needs attention", tasks.count(host), ATTENTION_URL)
+    return Attention(_("Needs attention"), tasks.count(host), ATTENTION_URL)
 
 
 @hookimpl

@@ -33,6 +33,7 @@ from plugin.connector.routes import ALL
 from plugin.models import SignInWay, Store
 from plugin.secrets import load_secrets
 from plugin.sync.sign_in import StoreLedger
+from plugin.texts import gettext as _
 
 SANDBOX = "sandbox"
 SANDBOX_VARIABLE = "BOL_SANDBOX_URL"
@@ -72,7 +73,13 @@ class Line:
         """:raises HostError: it is not available here."""
         environment = self.environments().get(name)
         if environment is None:
-            raise HostError(f"This store lives in the {name}: set {SANDBOX_VARIABLE} to reach it.")
+            raise HostError(
+                _(
+                    "This store lives in the %(environment)s: set %(variable)s to reach it.",
+                    environment=name,
+                    variable=SANDBOX_VARIABLE,
+                )
+            )
         return environment
 
     def installation(self, environment: str) -> Credentials | None:
@@ -86,7 +93,7 @@ class Line:
             not connected, or the installation's credentials, with which it signs in, are missing.
         """
         if not store.secret:
-            raise HostError("This store is not connected: sign in again on its connection page.")
+            raise HostError(_("This store is not connected: sign in again on its connection page."))
         secrets = load_secrets(self.host.secret_folder)
         secrets.reveal(store.secret)
         environment = self.environment(store.environment)
@@ -94,7 +101,12 @@ class Line:
         if store.sign_in == SignInWay.LOGIN and installation is None:
             names = SANDBOX_INSTALLATION if store.environment == SANDBOX else INSTALLATION
             raise HostError(
-                f"This store signs in with the credentials of this installation, which are missing: set {' and '.join(names)}."
+                _(
+                    "This store signs in with the credentials of this installation, which are missing: set %(first)s and "
+                    "%(second)s.",
+                    first=names[0],
+                    second=names[1],
+                )
             )
         tokens = Tokens(
             environment,

@@ -360,7 +360,7 @@ class Runtime(Connecting):
         if goods is None or store is None:
             return None
         if StoreSettings.load(store.settings).label_automatic:
-            return label_options.RECOMMENDED_ONLY
+            return label_options.recommended_only()
         with self._asking(store) as client:
             return label_options.options(goods, client, seconds)
 

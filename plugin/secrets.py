@@ -11,6 +11,8 @@ from tempfile import NamedTemporaryFile
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from plugin.texts import gettext as _
+
 VARIABLE = "BOL_ENCRYPTION_KEYS"
 FILE = "bol_encryption_keys"
 
@@ -32,7 +34,10 @@ class Secrets:
             self._fernet = MultiFernet(fernets)
         except ValueError as error:
             raise SecretUnreadable(
-                f"{VARIABLE} holds no usable key. Set it to the key this installation was set up with."
+                _(
+                    "%(variable)s holds no usable key. Set it to the key this installation was set up with.",
+                    variable=VARIABLE,
+                )
             ) from error
         self._newest = fernets[0]
 
@@ -45,7 +50,10 @@ class Secrets:
             return self._fernet.decrypt(data)
         except InvalidToken as error:
             raise SecretUnreadable(
-                f"This was encrypted with a key that is not in {VARIABLE}. Add the old key after the new one."
+                _(
+                    "This was encrypted with a key that is not in %(variable)s. Add the old key after the new one.",
+                    variable=VARIABLE,
+                )
             ) from error
 
     def hide(self, text: str) -> str:

@@ -8,6 +8,8 @@ from datetime import date, time
 from fnmatch import fnmatchcase
 from typing import Any
 
+from plugin.texts import gettext as _
+
 #: Carrier code of the host -> bol's transporterCode. bol's list is open text; TNT is PostNL, TNT_BRIEF its
 #: mailbox parcel (bol Retailer API, transports).
 DEFAULT_CARRIERS: Mapping[str, str] = {
@@ -127,32 +129,34 @@ class StoreSettings:
         """
         found: dict[str, str] = {}
         if self.lookup not in (CODE_FIRST, BARCODE_FIRST):
-            found["lookup"] = "Choose how products are found."
+            found["lookup"] = _("Choose how products are found.")
         if not MIN_IMPORT_MINUTES <= self.import_minutes <= MAX_IMPORT_MINUTES:
-            found["import_minutes"] = f"Choose {MIN_IMPORT_MINUTES} to {MAX_IMPORT_MINUTES} minutes."
+            found["import_minutes"] = _(
+                "Choose %(least)s to %(most)s minutes.", least=MIN_IMPORT_MINUTES, most=MAX_IMPORT_MINUTES
+            )
         if not 1 <= self.address_days <= MAX_ADDRESS_DAYS:
-            found["address_days"] = f"Choose 1 to {MAX_ADDRESS_DAYS} days."
+            found["address_days"] = _("Choose %(least)s to %(most)s days.", least=1, most=MAX_ADDRESS_DAYS)
         if not 1 <= self.call_log_days <= MAX_CALL_LOG_DAYS:
-            found["call_log_days"] = f"Choose 1 to {MAX_CALL_LOG_DAYS} days."
+            found["call_log_days"] = _("Choose %(least)s to %(most)s days.", least=1, most=MAX_CALL_LOG_DAYS)
         if not 0 <= self.max_stock <= MAX_AMOUNT:
-            found["max_stock"] = f"bol takes 0 to {MAX_AMOUNT} pieces."
+            found["max_stock"] = _("bol takes 0 to %(most)s pieces.", most=MAX_AMOUNT)
         if not 0 <= self.safety_stock <= MAX_AMOUNT:
-            found["safety_stock"] = f"Choose 0 to {MAX_AMOUNT} pieces."
+            found["safety_stock"] = _("Choose 0 to %(most)s pieces.", most=MAX_AMOUNT)
         delivers = first_warehouse if self.warehouse_id is None else self.warehouse_id
         if self.stock_warehouses and delivers is not None and delivers not in self.stock_warehouses:
             # Orders would reserve nothing of what is offered, and it would be sold again and again.
-            found["stock_warehouses"] = (
+            found["stock_warehouses"] = _(
                 "Choose the warehouse that delivers the orders, too: what is sold is taken from its stock."
             )
         if not 1 <= self.guard_least <= MAX_GUARD_LEAST:
-            found["guard_least"] = f"Choose 1 to {MAX_GUARD_LEAST} offers."
+            found["guard_least"] = _("Choose 1 to %(most)s offers.", most=MAX_GUARD_LEAST)
         if not 0 <= self.guard_share <= 100:
-            found["guard_share"] = "Choose 0 to 100 percent."
+            found["guard_share"] = _("Choose 0 to 100 percent.")
         for name in ("confirm_after_minutes", "tracking_wait_minutes"):
             if not 0 <= getattr(self, name) <= MAX_WAIT_MINUTES:
-                found[name] = f"Choose 0 to {MAX_WAIT_MINUTES} minutes."
+                found[name] = _("Choose %(least)s to %(most)s minutes.", least=0, most=MAX_WAIT_MINUTES)
         if not all(pattern and code for pattern, code in self.tracking_patterns.items()):
-            found["tracking_patterns"] = "Give each pattern a transporter code."
+            found["tracking_patterns"] = _("Give each pattern a transporter code.")
         if any(len(code) > 60 for code in self.carriers.values()):
-            found["carriers"] = "A transporter code has at most 60 characters."
+            found["carriers"] = _("A transporter code has at most 60 characters.")
         return found

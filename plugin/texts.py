@@ -7,15 +7,21 @@ languages read them.
 from __future__ import annotations
 
 import gettext as catalogues
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
 from babel.support import LazyProxy
 
 from host_app.plugin_api import language
 
 FOLDER = Path(__file__).parent / "translations"
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 
 def gettext(message: str, **values: Any) -> str:
@@ -34,6 +40,16 @@ def lazy(message: str) -> str:
     return cast(str, LazyProxy(gettext, message, enable_cache=False))
 
 
+def minute(moment: datetime) -> str:
+    """Write a moment to the minute, in Amsterdam's time, without doubt about which number is the month."""
+    return format_datetime(moment, "d MMM yyyy HH:mm", tzinfo=AMSTERDAM, locale=language())
+
+
+def number(value: int) -> str:
+    """Write a large number so that it can be read."""
+    return format_decimal(value, locale=language())
+
+
 def found(message: str) -> str:
     """Return a text with places for its values; the English one where the catalogue has no other."""
     return _catalogue(language()).gettext(message) if message else ""
@@ -47,3 +63,10 @@ def found_for(num: int, one: str, many: str) -> str:
 @cache
 def _catalogue(name: str) -> catalogues.NullTranslations:
     return catalogues.translation("bol", FOLDER, [name], fallback=True)
+
+
+@cache
+def in_each_language(message: str) -> Sequence[str]:
+    """Return a text as it is in every language, with places for its values: to find it in what was kept."""
+    languages = sorted(path.parent.parent.name for path in FOLDER.glob("*/LC_MESSAGES/bol.mo"))
+    return [message, *(_catalogue(name).gettext(message) for name in languages)]

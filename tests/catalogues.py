@@ -16,7 +16,7 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[1]
-KEYWORDS = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "lazy": None, "kept_text": None}
+KEYWORDS = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "lazy": None, "_l": None, "kept_text": None}
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 #: A template that can't be read is an error.
 OPTIONS = {"**/templates/**.html": {"silent": "false"}}

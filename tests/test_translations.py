@@ -12,7 +12,7 @@ from babel.messages.checkers import python_format
 from tests.catalogues import PARTS, ROOT, Part, name, translated
 
 of_each_part = pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.package}-{part.language}")
-CALLS = {"_", "gettext", "ngettext", "lazy_gettext", "lazy", "kept_text"}
+CALLS = {"_", "_l", "N_", "gettext", "ngettext", "lazy_gettext", "lazy", "kept_text"}
 
 
 @of_each_part

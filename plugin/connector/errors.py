@@ -25,16 +25,19 @@ Reads raise the same errors; for them "unknown" has no weight. A wrong argument 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-#: What an operator's text ends with, before bol's number of the call.
-REFERENCE = " (bol's reference: "
+
+def N_(message: str) -> str:
+    """Mark a text for operators that a program may translate: the texts here are English."""
+    return message
 
 
-def without_reference(text: str) -> str:
-    """Return an operator's text without bol's number of the call, by which alone many of the same may differ."""
-    return text.partition(REFERENCE)[0]
+SAID = N_("bol says: %(said)s")
+#: What an operator's text ends with.
+REFERENCE = N_("(bol's reference: %(reference)s)")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class BolError(Exception):
     """
 
     executed: ClassVar[Literal["no", "unknown"]] = "unknown"
-    advice: ClassVar[str] = "Something went wrong in talking to bol."
+    advice: ClassVar[str] = N_("Something went wrong in talking to bol.")
     default_retry_after: ClassVar[float | None] = None
 
     def __init__(
@@ -86,11 +89,15 @@ class BolError(Exception):
         parts = [type(self).__name__, call, status, self.detail, reasons, request]
         return ", ".join(part for part in parts if part)
 
-    def operator_text(self) -> str:
-        """What happened and what to do, for the person who runs the shop: English, no markup, no secrets."""
-        said = "; ".join(violation.reason for violation in self.violations if violation.reason)
-        reference = f"{REFERENCE}{self.request_id})" if self.request_id else ""
-        return self.advice + (f" bol says: {said}" if said else "") + reference
+    def operator_text(self, translate: Callable[[str], str] = str) -> str:
+        """What happened and what to do, for the person who runs the shop: no markup, no secrets. English, unless each
+        text is translated; what bol says of it is as bol says it."""
+        parts = [translate(self.advice)]
+        if said := "; ".join(violation.reason for violation in self.violations if violation.reason):
+            parts.append(translate(SAID) % {"said": said})
+        if self.request_id:
+            parts.append(translate(REFERENCE) % {"reference": self.request_id})
+        return " ".join(parts)
 
 
 class NotExecuted(BolError):
@@ -100,37 +107,41 @@ class NotExecuted(BolError):
 
 
 class ConnectFailed(NotExecuted):
-    advice = (
+    advice = N_(
         "bol could not be reached. It is tried again by itself; if it lasts, check the internet connection."
     )
     default_retry_after = 5.0
 
 
 class NoTimeLeft(NotExecuted):
-    advice = "There was no time left to call bol. It is tried again by itself."
+    advice = N_("There was no time left to call bol. It is tried again by itself.")
     default_retry_after = 1.0
 
 
 class BadRequest(NotExecuted):
-    advice = "bol does not accept this request; sending it again will not help. Correct what is named here."
+    advice = N_(
+        "bol does not accept this request; sending it again will not help. Correct what is named here."
+    )
 
 
 class SignInRefused(NotExecuted):
     """`code` is the OAuth error code ("invalid_client", "invalid_grant") where the login gave one."""
 
-    advice = "bol does not accept the sign-in of this store. Check the API credentials, or connect the store again."
+    advice = N_(
+        "bol does not accept the sign-in of this store. Check the API credentials, or connect the store again."
+    )
     code: str | None = None
 
 
 class SignInUnavailable(NotExecuted):
-    advice = "bol's sign-in does not work at the moment. It is tried again by itself."
+    advice = N_("bol's sign-in does not work at the moment. It is tried again by itself.")
     default_retry_after = 10.0
 
 
 class AddressBlocked(NotExecuted):
     """How long a block lasts is not published; a quarter of an hour of silence is our choice."""
 
-    advice = (
+    advice = N_(
         "bol blocks the internet address of this server. Stop other programs that sign in to bol from here, "
         "wait, and contact bol if it lasts."
     )
@@ -138,30 +149,34 @@ class AddressBlocked(NotExecuted):
 
 
 class Forbidden(NotExecuted):
-    advice = "bol refuses access with this account. Check in the seller portal that the account is active."
+    advice = N_(
+        "bol refuses access with this account. Check in the seller portal that the account is active."
+    )
 
 
 class NotFound(NotExecuted):
-    advice = "bol does not know this item (any more)."
+    advice = N_("bol does not know this item (any more).")
 
 
 class Conflict(NotExecuted):
-    advice = "bol reports a conflict with another change. It is tried again by itself."
+    advice = N_("bol reports a conflict with another change. It is tried again by itself.")
     default_retry_after = 10.0
 
 
 class RateLimited(NotExecuted):
-    advice = "bol asks us to slow down. It is tried again by itself."
+    advice = N_("bol asks us to slow down. It is tried again by itself.")
     default_retry_after = 5.0
 
 
 class BudgetExhausted(NotExecuted):
-    advice = "Too many calls to bol are waiting. It is tried again by itself."
+    advice = N_("Too many calls to bol are waiting. It is tried again by itself.")
     default_retry_after = 1.0
 
 
 class StoreUnavailable(NotExecuted):
-    advice = "Our own storage (Redis) does not answer, so bol was not called. Check that Redis is running."
+    advice = N_(
+        "Our own storage (Redis) does not answer, so bol was not called. Check that Redis is running."
+    )
     default_retry_after = 5.0
 
 
@@ -170,20 +185,20 @@ class OutcomeUnknown(BolError):
 
 
 class TimedOut(OutcomeUnknown):
-    advice = "bol did not answer in time, so it is not known if this was done."
+    advice = N_("bol did not answer in time, so it is not known if this was done.")
     default_retry_after = 5.0
 
 
 class ConnectionLost(OutcomeUnknown):
-    advice = "The connection to bol broke, so it is not known if this was done."
+    advice = N_("The connection to bol broke, so it is not known if this was done.")
     default_retry_after = 5.0
 
 
 class ServerError(OutcomeUnknown):
-    advice = "bol has a technical problem, so it is not known if this was done."
+    advice = N_("bol has a technical problem, so it is not known if this was done.")
     default_retry_after = 30.0
 
 
 class MalformedAnswer(OutcomeUnknown):
-    advice = "bol's answer could not be read, so it is not known if this was done."
+    advice = N_("bol's answer could not be read, so it is not known if this was done.")
     default_retry_after = 30.0

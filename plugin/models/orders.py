@@ -139,3 +139,5 @@ class BolOrderEvent(Base):
     order_id: Mapped[int] = mapped_column(ForeignKey("bol_order.id"), index=True)
     at: Mapped[datetime]
     text: Mapped[str] = mapped_column(String(500))
+    #: A code for what it tells, where something hangs on whether it was told; "" for all else.
+    fact: Mapped[str] = mapped_column(Text, default="", server_default="")

@@ -5,6 +5,8 @@
 (() => {
   const HEIGHT = 190;
   const DOT = 5;
+  const language = document.documentElement.lang;
+  const written = (value) => value.toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
   function read(figure) {
     const heads = [...figure.querySelectorAll("thead th")].slice(1);
@@ -35,7 +37,7 @@
         return {
           label: series.title, scale: "unit", stroke: colour("--bol-line"), width: 2, dash: [6, 3],
           points: { show: true, size: DOT, fill: colour("--bol-line") }, spanGaps: true,
-          value: (_plot, value) => (value === null ? "–" : value.toFixed(1)),
+          value: (_plot, value) => (value === null ? "–" : written(value)),
         };
       }
       const fill = colour(first ? "--bol-bar" : "--bol-bar-2");

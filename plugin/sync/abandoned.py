@@ -10,6 +10,7 @@ from plugin.models import CancellationEffect, EffectState, LabelEffect, Shipment
 from plugin.sync import effects
 from plugin.sync.context import Context
 from plugin.sync.labels import ask_a_person
+from plugin.texts import gettext as _
 
 
 def find_abandoned(ctx: Context) -> bool:
@@ -35,7 +36,7 @@ def find_abandoned(ctx: Context) -> bool:
         for row in session.scalars(
             select(LabelEffect).where(*bought, LabelEffect.label_id.is_(None)).with_for_update()
         ):
-            ask_a_person(ctx, row, "The purchase was interrupted.")
+            ask_a_person(ctx, row, _("The purchase was interrupted."))
     return False
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import exists, func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import Choice, HostPort
-from plugin.connector.errors import without_reference
 from plugin.models import (
     BolOrder,
     BolOrderItem,
@@ -35,7 +34,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import ACTIVE, OPEN_AT_BOL, OPEN_HERE, unanswered
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
-from plugin.sync.failures import SIGN_IN
+from plugin.sync.failures import SIGN_IN, without_reference
 from plugin.sync.mapping import AMSTERDAM, FBR
 from plugin.sync.matching import find_products
 from plugin.sync.overview import AN_ERROR

@@ -6,29 +6,33 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import ColumnElement, and_, exists, select
 
-from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView
+from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView, speaking
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, Store
 from plugin.models.effects import UNSETTLED
 from plugin.sync.context import order_url
-from plugin.sync.timeline import note, note_once
+from plugin.sync.timeline import is_noted, note, note_once
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
 
 REQUESTED = "REQUESTED_BY_CUSTOMER"
 #: bol's reasons (Retailer API v10, cancel-order-item), in words for people.
 REASONS: Mapping[str, str] = {
-    REQUESTED: "The customer asked for it",
-    "OUT_OF_STOCK": "Out of stock",
-    "BAD_CONDITION": "Damaged",
-    "HIGHER_SHIPCOST": "Shipping costs too much",
-    "INCORRECT_PRICE": "The price was wrong",
-    "NOT_AVAIL_IN_TIME": "Not available in time",
-    "NO_BOL_GUARANTEE": "No bol guarantee",
-    "ORDERED_TWICE": "Ordered twice",
-    "RETAIN_ITEM": "The item is kept",
-    "TECH_ISSUE": "Technical problem",
-    "UNFINDABLE_ITEM": "Can't be found",
-    "OTHER": "Other",
+    REQUESTED: _l("The customer asked for it"),
+    "OUT_OF_STOCK": _l("Out of stock"),
+    "BAD_CONDITION": _l("Damaged"),
+    "HIGHER_SHIPCOST": _l("Shipping costs too much"),
+    "INCORRECT_PRICE": _l("The price was wrong"),
+    "NOT_AVAIL_IN_TIME": _l("Not available in time"),
+    "NO_BOL_GUARANTEE": _l("No bol guarantee"),
+    "ORDERED_TWICE": _l("Ordered twice"),
+    "RETAIN_ITEM": _l("The item is kept"),
+    "TECH_ISSUE": _l("Technical problem"),
+    "UNFINDABLE_ITEM": _l("Can't be found"),
+    "OTHER": _l("Other"),
 }
 HOLD = "bol-cancelling"
+#: The line of the timeline that tells of an order that was cancelled here because bol did.
+CANCELLED_FOR_BOL = "cancelled for bol"
 #: States in which bol may still be asked, or be at work.
 ACTIVE = (EffectState.WANTED, *UNSETTLED)
 #: What a person must still do about a cancellation: bol's is open here, or ours is open at bol.
@@ -38,23 +42,32 @@ OPEN_HERE, OPEN_AT_BOL = "open here", "open at bol"
 def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
     """Accept a customer's request: hold the order here and ask bol to cancel the items. In a transaction.
 
+    :param who: "" for the store's setting.
     :raises HostError: nothing is asked for any more, or the packer was first.
     """
     items = requested(row)
     if row.host_order_id is None or not items:
-        raise HostError("The customer does not ask to cancel anything of this order any more.")
+        raise HostError(_("The customer does not ask to cancel anything of this order any more."))
     view = host.order(row.host_order_id)
     if view is None or view.state != OrderState.CANCELLED:
-        held = host.hold_order(
-            row.host_order_id, HOLD, "The cancellation is being accepted at bol. Do not pick this order."
-        )
-        if not held:
+        with speaking(host.language):
+            mark = _("The cancellation is being accepted at bol. Do not pick this order.")
+        if not host.hold_order(row.host_order_id, HOLD, mark):
             raise HostError(
-                "Something of this order was picked or shipped, so the request is not accepted: the packer was first."
+                _(
+                    "Something of this order was picked or shipped, so the request is not accepted: the packer was first."
+                )
             )
     _want(host, row, items, REQUESTED, who)
     _settle_request(host, row)
-    note(host, row.id, f"Cancellation accepted by {who}; bol is asked to cancel")
+    with speaking(host.language):
+        note(
+            host,
+            row.id,
+            _("Cancellation accepted by %(who)s; bol is asked to cancel", who=who)
+            if who
+            else _("Cancellation accepted by the store's setting; bol is asked to cancel"),
+        )
 
 
 def keep_order(host: HostPort, row: BolOrder, who: str) -> None:
@@ -63,7 +76,9 @@ def keep_order(host: HostPort, row: BolOrder, who: str) -> None:
         item.request_kept = True
     host.session.flush()
     _settle_request(host, row)
-    note(host, row.id, f"Kept by {who}: the order is shipped although the customer asked to cancel")
+    with speaking(host.language):
+        kept = _("Kept by %(who)s: the order is shipped although the customer asked to cancel", who=who)
+    note(host, row.id, kept)
 
 
 def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> None:
@@ -72,16 +87,20 @@ def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> 
     :raises HostError: the reason is not bol's, the order is not cancelled here, or nothing is open at bol.
     """
     if reason_code not in REASONS:
-        raise HostError("Choose a reason.")
+        raise HostError(_("Choose a reason."))
     view = host.order(row.host_order_id) if row.host_order_id is not None else None
     if view is None or not any(line.cancelled for line in view.lines):
-        raise HostError("Only what is cancelled in the warehouse can be cancelled at bol from here.")
+        raise HostError(_("Only what is cancelled in the warehouse can be cancelled at bol from here."))
     items = cancelled_here(row, view)
     if not items:
-        raise HostError("Nothing that was cancelled here is open at bol any more.")
+        raise HostError(_("Nothing that was cancelled here is open at bol any more."))
     _want(host, row, items, reason_code, who)
     host.settle_notices(f"bol:{row.store_id}:cancelled-here:{row.order_id}")
-    note(host, row.id, f"Cancellation at bol asked by {who}: {REASONS[reason_code]}")
+    with speaking(host.language):
+        asked = _(
+            "Cancellation at bol asked by %(who)s: %(reason)s", who=who, reason=str(REASONS[reason_code])
+        )
+    note(host, row.id, asked)
 
 
 def cancelled_here(row: BolOrder, view: OrderView) -> list[BolOrderItem]:
@@ -137,17 +156,25 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
     if row is None or store is None:
         return
     note_undone(host, row)
-    if not any(item.imported and item.open for item in row.items):
-        note_once(host, row.id, "Cancelled in the warehouse")
+    if is_noted(host, row.id, CANCELLED_FOR_BOL):
+        # It was us, because bol had cancelled it.
         return
-    note_once(host, row.id, "Cancelled in the warehouse, still open at bol")
+    if not any(item.imported and item.open for item in row.items):
+        note_once(host, row.id, "cancelled here", _("Cancelled in the warehouse"))
+        return
+    told = _("Cancelled in the warehouse, still open at bol")
+    note_once(host, row.id, "cancelled here, open at bol", told)
     host.notify(
         Notice(
             key=f"bol:{store_id}:cancelled-here:{reference}",
             kind="bol.cancellation",
             level=Level.WARNING,
-            title=f"{store.name}: order {reference} was cancelled here, but bol still counts on it",
-            body="Cancel it at bol with a reason, or undo the cancellation by making a new order.",
+            title=_(
+                "%(store)s: order %(order)s was cancelled here, but bol still counts on it",
+                store=store.name,
+                order=reference,
+            ),
+            body=_("Cancel it at bol with a reason, or undo the cancellation by making a new order."),
             url=order_url(store_id, row.id),
         )
     )

@@ -9,15 +9,14 @@ from sqlalchemy import select
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
 from plugin import connector
 from plugin.models import BolOrder, CancellationEffect, EffectState
-from plugin.sync.cancel_decisions import ACTIVE, accept_request, note_undone, requested
+from plugin.sync.cancel_decisions import ACTIVE, CANCELLED_FOR_BOL, accept_request, note_undone, requested
 from plugin.sync.cancelling import release_if_decided
 from plugin.sync.context import Context, order_url
 from plugin.sync.timeline import note, note_once
+from plugin.texts import gettext as _
 
 REQUEST_MARK = "bol-cancellation-request"
 CANCELLED_MARK = "bol-cancelled"
-#: Why an order was cancelled in the host; by it our own cancellations are known from those of people.
-CANCELLED_AT_BOL = "cancelled at bol"
 
 
 def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
@@ -60,13 +59,27 @@ def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mappi
         ctx.settle(f"partly-cancelled:{row.order_id}")
         return
     pieces = ", ".join(
-        f"{cancelled[item.order_item_id]} of {item.imported} × {item.title or item.ean}"
+        _(
+            "%(count)s of %(all)s × %(name)s",
+            count=cancelled[item.order_item_id],
+            all=item.imported,
+            name=item.title or item.ean,
+        )
         for item in row.items
         if item.order_item_id in cancelled
     )
-    note_once(ctx.host, row.id, f"Partly cancelled at bol: {pieces}")
     fact = ",".join(f"{item_id}={count}" for item_id, count in sorted(cancelled.items()))
-    ctx.host.mark_order(view.order_id, CANCELLED_MARK, f"bol cancelled a part: {pieces}. Do not ship it.")
+    note_once(
+        ctx.host,
+        row.id,
+        f"partly cancelled: {fact}",
+        _("Partly cancelled at bol: %(pieces)s", pieces=pieces),
+    )
+    ctx.host.mark_order(
+        view.order_id,
+        CANCELLED_MARK,
+        _("bol cancelled a part: %(pieces)s. Do not ship it.", pieces=pieces),
+    )
     left = any(
         line is not None and line.shipped + count > line.quantity
         for item_id, count in cancelled.items()
@@ -77,9 +90,12 @@ def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mappi
             f"partly-cancelled:{row.order_id}:{fact}:shipped",
             "cancellation",
             Level.DANGER,
-            f"order {row.order_id} was partly cancelled at bol: stop the parcel",
-            f"Cancelled: {pieces}. It was shipped already: if the parcel is still in the house, take these pieces out, "
-            "and withdraw the shipment.",
+            _("order %(order)s was partly cancelled at bol: stop the parcel", order=row.order_id),
+            _(
+                "Cancelled: %(pieces)s. It was shipped already: if the parcel is still in the house, take these pieces "
+                "out, and withdraw the shipment.",
+                pieces=pieces,
+            ),
             ctx.host.order_url(view.order_id),
         )
         return
@@ -87,9 +103,13 @@ def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mappi
         f"partly-cancelled:{row.order_id}:{fact}",
         "cancellation",
         Level.WARNING,
-        f"order {row.order_id} was partly cancelled at bol",
-        f"Cancelled: {pieces}. Order {view.number} was not changed: take these pieces off it there, and do not ship "
-        "them.",
+        _("order %(order)s was partly cancelled at bol", order=row.order_id),
+        _(
+            "Cancelled: %(pieces)s. Order %(number)s was not changed: take these pieces off it there, and do not ship "
+            "them.",
+            pieces=pieces,
+            number=view.number,
+        ),
         ctx.host.order_url(view.order_id),
     )
 
@@ -116,9 +136,12 @@ def _apply_taken_off(ctx: Context, row: BolOrder, view: OrderView) -> None:
         f"taken-off:{row.order_id}:{','.join(fact)}",
         "cancellation",
         Level.WARNING,
-        f"pieces of order {row.order_id} were taken off here, but bol still counts on them",
-        f"{', '.join(pieces)}. bol cancels what is open of a whole item: where nothing of it is left to ship from here, "
-        "cancel it at bol with a reason.",
+        _("pieces of order %(order)s were taken off here, but bol still counts on them", order=row.order_id),
+        _(
+            "%(pieces)s. bol cancels what is open of a whole item: where nothing of it is left to ship from here, cancel "
+            "it at bol with a reason.",
+            pieces=", ".join(pieces),
+        ),
         order_url(ctx.store_id, row.id),
     )
 
@@ -128,37 +151,51 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
     reason = ""
     if not view.picked:
         try:
-            ctx.host.cancel_order(view.order_id, CANCELLED_AT_BOL)
+            ctx.host.cancel_order(view.order_id, _("cancelled at bol"))
         except HostError as error:
             reason = str(error)
         else:
-            note(ctx.host, row.id, f"Order {view.number} was cancelled, because bol cancelled it")
+            told = _("Order %(number)s was cancelled, because bol cancelled it", number=view.number)
+            note(ctx.host, row.id, told, CANCELLED_FOR_BOL)
             return
     note_once(
         ctx.host,
         row.id,
-        f"Cancelled at bol; order {view.number} was not, because of what is picked or refused",
+        "cancelled, but not here",
+        _(
+            "Cancelled at bol; order %(number)s was not, because of what is picked or refused",
+            number=view.number,
+        ),
     )
-    ctx.host.mark_order(view.order_id, CANCELLED_MARK, "Cancelled at bol. Do not ship it.")
+    ctx.host.mark_order(view.order_id, CANCELLED_MARK, _("Cancelled at bol. Do not ship it."))
     if any(line.shipped for line in view.lines):
         # Another fact than a cancellation of what is still on the picklist: the parcel may be leaving.
         ctx.notify(
             f"cancelled:{row.order_id}:shipped",
             "cancellation",
             Level.DANGER,
-            f"order {row.order_id} was cancelled at bol: stop the parcel",
-            f"Order {view.number} was shipped already: stop the parcel if it is still in the house, and withdraw the "
-            "shipment.",
+            _("order %(order)s was cancelled at bol: stop the parcel", order=row.order_id),
+            _(
+                "Order %(number)s was shipped already: stop the parcel if it is still in the house, and withdraw the "
+                "shipment.",
+                number=view.number,
+            ),
             ctx.host.order_url(view.order_id),
         )
         return
-    todo = "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."
+    todo = _(
+        "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."
+    )
     ctx.notify(
         f"cancelled:{row.order_id}",
         "cancellation",
         Level.DANGER,
-        f"order {row.order_id} was cancelled at bol",
-        f"Order {view.number} could not be cancelled by itself. {reason or todo}",
+        _("order %(order)s was cancelled at bol", order=row.order_id),
+        _(
+            "Order %(number)s could not be cancelled by itself. %(reason)s",
+            number=view.number,
+            reason=reason or todo,
+        ),
         ctx.host.order_url(view.order_id),
     )
 
@@ -172,21 +209,31 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
         return
     if ctx.settings.accept_requests and not view.picked and not _was_refused(ctx, row):
         try:
-            accept_request(ctx.host, row, "the store's setting")
+            accept_request(ctx.host, row, "")
         except HostError as error:
-            note(ctx.host, row.id, f"The request was not accepted by itself: {error}")
+            note(ctx.host, row.id, _("The request was not accepted by itself: %(reason)s", reason=error))
         else:
             ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
             return
     pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in asked)
-    ctx.host.mark_order(view.order_id, REQUEST_MARK, f"The customer asks bol to cancel: {pieces}.")
-    note_once(ctx.host, row.id, f"The customer asks to cancel: {pieces}")
+    ctx.host.mark_order(
+        view.order_id, REQUEST_MARK, _("The customer asks bol to cancel: %(pieces)s.", pieces=pieces)
+    )
+    note_once(
+        ctx.host,
+        row.id,
+        f"asked: {','.join(sorted(f'{item.order_item_id}={item.open}' for item in asked))}",
+        _("The customer asks to cancel: %(pieces)s", pieces=pieces),
+    )
     ctx.notify(
         f"cancellation-request:{row.order_id}:{','.join(sorted(item.order_item_id for item in asked))}",
         "cancellation",
         Level.WARNING,
-        f"the customer asks to cancel order {row.order_id}",
-        f"Asked for: {pieces}. Choose “Accept at bol” or “Keep the order”; shipping it is the answer no.",
+        _("the customer asks to cancel order %(order)s", order=row.order_id),
+        _(
+            "Asked for: %(pieces)s. Choose “Accept at bol” or “Keep the order”; shipping it is the answer no.",
+            pieces=pieces,
+        ),
         order_url(ctx.store_id, row.id),
     )
 

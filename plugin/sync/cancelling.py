@@ -17,6 +17,7 @@ from plugin.sync.cancel_decisions import ACTIVE, HOLD
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import line_is_down
 from plugin.sync.timeline import note
+from plugin.texts import gettext as _
 
 EVENT_TYPE = "CANCEL_ORDER"
 
@@ -91,7 +92,7 @@ def _accepted(ctx: Context, session: Any, effect_id: int, status: ProcessStatus)
 def _record_failure(ctx: Context, effect: CancellationEffect, error: BolError) -> None:
     with ctx.host.transaction() as session:
         if effects.is_final(error):
-            refuse(ctx, session, effect, error.operator_text())
+            refuse(ctx, session, effect, error.operator_text(_))
             return
         session.execute(
             update(CancellationEffect)
@@ -111,7 +112,7 @@ def confirm(ctx: Context, session: Any, effect: CancellationEffect) -> None:
     """bol has cancelled the item: read the order again, which settles the host's. In a transaction."""
     _end(ctx, session, effect, EffectState.CONFIRMED, "")
     session.execute(update(BolOrder).where(BolOrder.id == effect.order_id).values(read_due_at=ctx.now()))
-    note(ctx.host, effect.order_id, f"bol cancelled item {effect.order_item_id}")
+    note(ctx.host, effect.order_id, _("bol cancelled item %(item)s", item=effect.order_item_id))
 
 
 def refuse(ctx: Context, session: Any, effect: CancellationEffect, reason: str) -> None:
@@ -120,13 +121,20 @@ def refuse(ctx: Context, session: Any, effect: CancellationEffect, reason: str) 
     row = session.get(BolOrder, effect.order_id)
     release_if_decided(ctx, row)
     session.execute(update(BolOrder).where(BolOrder.id == effect.order_id).values(read_due_at=ctx.now()))
-    note(ctx.host, effect.order_id, f"bol did not cancel item {effect.order_item_id}: {reason}")
+    note(
+        ctx.host,
+        effect.order_id,
+        _("bol did not cancel item %(item)s: %(reason)s", item=effect.order_item_id, reason=reason),
+    )
     ctx.notify(
         f"cancellation-refused:{effect.order_item_id}:{effect.attempts}",
         "cancellation",
         Level.DANGER,
-        f"bol did not cancel order {row.order_id}",
-        f"{reason} Look at the order in bol's seller portal; here it goes on as before.",
+        _("bol did not cancel order %(order)s", order=row.order_id),
+        _(
+            "%(reason)s Look at the order in bol's seller portal; here it goes on as before.",
+            reason=reason,
+        ),
         ctx.host.order_url(row.host_order_id) if row.host_order_id else None,
     )
 
@@ -214,11 +222,11 @@ def _settle(
         confirm(ctx, session, effect)
         return
     if item is not None and not item.open_quantity:
-        refuse(ctx, session, effect, "bol shows the item as shipped.")
+        refuse(ctx, session, effect, _("bol shows the item as shipped."))
         return
     outcome = effects.status_row(session, ctx.store_id, effect.process_status_id)
     if outcome is not None and outcome.status == "FAILURE":
-        refuse(ctx, session, effect, outcome.error_message or "bol gave no reason.")
+        refuse(ctx, session, effect, outcome.error_message or _("bol gave no reason."))
         return
     status = effects.own_status(session, ctx.store_id, effect.sent_at, statuses)
     if status is not None and not status.ended:
@@ -226,7 +234,7 @@ def _settle(
         return
     if status is not None and status.status == "FAILURE":
         effects.remember(ctx, status)
-        refuse(ctx, session, effect, status.error_message or "bol gave no reason.")
+        refuse(ctx, session, effect, status.error_message or _("bol gave no reason."))
         return
     since = effect.unknown_since or now
     if item is not None and item.open_quantity and now - since >= effects.RESEND_AFTER:

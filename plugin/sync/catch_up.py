@@ -9,6 +9,7 @@ from plugin.models import BolOrder, EffectState, Offer, ProcessStatusRow, Run, R
 from plugin.sync.dirty import change_offers, in_need
 from plugin.sync.order_decisions import want_import
 from plugin.sync.owed import EFFECTS
+from plugin.texts import gettext as _
 
 
 def catch_up(host: HostPort, store_id: int) -> None:
@@ -21,7 +22,7 @@ def catch_up(host: HostPort, store_id: int) -> None:
     session, now = host.session, host.now()
     store = session.get(Store, store_id, with_for_update={"key_share": True})
     if store is None:
-        raise HostError("This store does not exist.")
+        raise HostError(_("This store does not exist."))
     store.rests_until, store.next_sweep_at = None, now
     want_import(host, store_id)
     session.execute(

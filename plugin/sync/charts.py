@@ -13,6 +13,7 @@ from plugin.connector import PUBLISHED_LIMITS
 from plugin.models import HourlyCount
 from plugin.sync.counters import CALLS, FAILED_CALLS, LIMIT, ORDERS, SHIPMENTS, STOCK, STOCK_DELAY
 from plugin.sync.mapping import AMSTERDAM
+from plugin.texts import lazy as _l
 
 DAY, MONTH = "24h", "30d"
 #: Period -> how many slots it has, and how many hours each is long.
@@ -85,34 +86,38 @@ class Chart:
 
 Measure = Callable[[Slot], float | None]
 _CHARTS: Sequence[tuple[str, str, Sequence[tuple[str, str, Measure]]]] = (
-    ("orders", "Orders in", [("orders", "", lambda slot: slot.count(ORDERS))]),
+    ("orders", _l("Orders in"), [(_l("orders"), "", lambda slot: slot.count(ORDERS))]),
     (
         "shipments",
-        "Shipments confirmed by bol",
+        _l("Shipments confirmed by bol"),
         [
-            ("parcels", "", lambda slot: slot.count(SHIPMENTS)),
+            (_l("parcels"), "", lambda slot: slot.count(SHIPMENTS)),
             (
-                "time from closing the picklist, on average",
-                "minutes",
+                _l("time from closing the picklist, on average"),
+                _l("minutes"),
                 lambda slot: slot.mean(SHIPMENTS, 60.0),
             ),
         ],
     ),
     (
         "stock",
-        "Stock updates",
+        _l("Stock updates"),
         [
-            ("updates", "", lambda slot: slot.count(STOCK)),
-            ("time from the change to bol, on average", "seconds", lambda slot: slot.mean(STOCK_DELAY)),
+            (_l("updates"), "", lambda slot: slot.count(STOCK)),
+            (
+                _l("time from the change to bol, on average"),
+                _l("seconds"),
+                lambda slot: slot.mean(STOCK_DELAY),
+            ),
         ],
     ),
     (
         "calls",
-        "Calls to bol",
+        _l("Calls to bol"),
         [
-            ("calls", "", lambda slot: slot.count(CALLS)),
-            ("failed", "", lambda slot: slot.count(FAILED_CALLS)),
-            ("use of the busiest of bol's limits", "percent", Slot.budget),
+            (_l("calls"), "", lambda slot: slot.count(CALLS)),
+            (_l("failed"), "", lambda slot: slot.count(FAILED_CALLS)),
+            (_l("use of the busiest of bol's limits"), _l("percent"), Slot.budget),
         ],
     ),
 )

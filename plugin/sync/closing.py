@@ -13,10 +13,14 @@ from plugin.settings import StoreSettings
 from plugin.sync.context import is_active
 from plugin.sync.label_options import missing_label
 from plugin.sync.names import store_of
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
 
 #: Left of the host's time limit for everything but the call itself.
 MARGIN = 0.3
-NO_LABEL = "This order is sold with Shipping via bol, and no label of bol was bought for it. Buy one first."
+NO_LABEL = _l(
+    "This order is sold with Shipping via bol, and no label of bol was bought for it. Buy one first."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,13 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
 
     bol unreachable is a warning: the work goes on, and the shipment's own outcome tells.
     """
-    unlabelled = (NO_LABEL,) if question.label_missing else ()
+    unlabelled = (str(NO_LABEL),) if question.label_missing else ()
     try:
         order = client.orders.get(question.order_id, deadline=Deadline.after(max(0.1, seconds - MARGIN)))
     except BolError:
         return ClosingAnswer(
             objections=unlabelled,
-            warnings=("bol could not be asked whether this order was cancelled meanwhile.",),
+            warnings=(_("bol could not be asked whether this order was cancelled meanwhile."),),
             may_overrule=True,
         )
     objections, warnings = [], []
@@ -112,13 +116,21 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
         name = item.title or item.ean
         cancelled = item.quantity_cancelled - packed.cancelled_before
         if cancelled > 0 and packed.leaving > packed.imported - cancelled:
-            objections.append(f"Cancelled at bol: {cancelled} × {name}. Do not ship it.")
+            objections.append(
+                _("Cancelled at bol: %(count)s × %(name)s. Do not ship it.", count=cancelled, name=name)
+            )
         elif cancelled > packed.taken_off:
             warnings.append(
-                f"Cancelled at bol: {cancelled} × {name}. It is not in this parcel: leave it out."
+                _(
+                    "Cancelled at bol: %(count)s × %(name)s. It is not in this parcel: leave it out.",
+                    count=cancelled,
+                    name=name,
+                )
             )
         elif item.cancellation_request and item.open_quantity and packed.leaving and not packed.kept:
-            objections.append(f"The customer asks to cancel: {item.open_quantity} × {name}.")
+            objections.append(
+                _("The customer asks to cancel: %(count)s × %(name)s.", count=item.open_quantity, name=name)
+            )
     # Sending without the label is the packer's to decide; sending what was cancelled is the administrator's.
     may_overrule = question.may_overrule or not objections
     return ClosingAnswer((*objections, *unlabelled), tuple(warnings), may_overrule)

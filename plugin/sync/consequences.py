@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from plugin.models import BolOrderState
 from plugin.settings import StoreSettings
 from plugin.sync.overview import Overview
+from plugin.texts import gettext as _
+from plugin.texts import ngettext, number
 
 #: Settings from which the amount of every offer follows.
 AMOUNTS = ("safety_stock", "max_stock", "stock_warehouses")
@@ -23,17 +25,27 @@ def consequences(it: Overview, after: StoreSettings) -> list[str]:
 def _orders(it: Overview, after: StoreSettings) -> Iterator[str]:
     before, old = it.settings, it.orders[BolOrderState.TOO_OLD]
     if before.import_orders and not after.import_orders:
-        yield "No orders come in any more, while bol goes on selling. bol cancels what is not shipped in time."
+        yield _(
+            "No orders come in any more, while bol goes on selling. bol cancels what is not shipped in time."
+        )
     earlier = after.orders_from is None or (
         before.orders_from is not None and after.orders_from < before.orders_from
     )
     if before.orders_from != after.orders_from and earlier and old:
-        yield f"Older orders that are looked at again: {old}. Those that are open at bol come in and reserve stock."
+        yield _(
+            "Older orders that are looked at again: %(count)s. Those that are open at bol come in and reserve stock.",
+            count=number(old),
+        )
     waiting = it.orders[BolOrderState.WAITING_FOR_PRODUCT]
     if after.import_products and not before.import_products and waiting:
-        yield f"Orders that wait for a product: {waiting}. Products are made for them, from your offers at bol."
+        yield _(
+            "Orders that wait for a product: %(count)s. Products are made for them, from your offers at bol.",
+            count=number(waiting),
+        )
     if after.accept_requests and not before.accept_requests:
-        yield "Customers' requests to cancel are accepted at bol without anybody being asked, while nothing is picked."
+        yield _(
+            "Customers' requests to cancel are accepted at bol without anybody being asked, while nothing is picked."
+        )
 
 
 def _stock(it: Overview, after: StoreSettings) -> Iterator[str]:
@@ -42,29 +54,45 @@ def _stock(it: Overview, after: StoreSettings) -> Iterator[str]:
         # Turning it on has a plan of its own.
         return
     if not after.send_stock:
-        yield "Changes of stock are not sent any more: bol goes on selling what it was told last."
+        yield _("Changes of stock are not sent any more: bol goes on selling what it was told last.")
         return
     if before.managed_by_retailer != after.managed_by_retailer:
-        yield f"The stock of all {it.linked} linked offers is sent anew, with the other way to count open orders."
+        yield _(
+            "The stock of all %(count)s linked offers is sent anew, with the other way to count open orders.",
+            count=number(it.linked),
+        )
     elif any(getattr(before, name) != getattr(after, name) for name in AMOUNTS):
-        yield f"The stock of all {it.linked} linked offers is worked out anew, and sent where it changes."
+        yield _(
+            "The stock of all %(count)s linked offers is worked out anew, and sent where it changes.",
+            count=number(it.linked),
+        )
     if after.max_stock == 0 and before.max_stock:
-        yield "bol stops selling all of them: “Show at most” is 0."
+        yield _("bol stops selling all of them: “Show at most” is 0.")
 
 
 def _shipments(it: Overview, after: StoreSettings) -> Iterator[str]:
     before, waiting = it.settings, it.parcels["wanted"]
     if after.send_shipments and not before.send_shipments and waiting:
-        yield f"Parcels that are reported to bol at once: {waiting}. bol tells the customers."
+        yield _(
+            "Parcels that are reported to bol at once: %(count)s. bol tells the customers.",
+            count=number(waiting),
+        )
     if before.send_shipments and not after.send_shipments:
-        yield "bol and your customers are not told that parcels left. bol cancels orders that are not confirmed in time."
+        yield _(
+            "bol and your customers are not told that parcels left. bol cancels orders that are not confirmed in time."
+        )
 
 
 def _data(before: StoreSettings, after: StoreSettings) -> Iterator[str]:
     if after.address_days < before.address_days:
-        yield (
-            f"Names and addresses of orders that were done more than {after.address_days} days ago are erased within "
-            "the hour, for good."
+        yield ngettext(
+            "Names and addresses of orders that were done more than %(num)s day ago are erased within the hour, for good.",
+            "Names and addresses of orders that were done more than %(num)s days ago are erased within the hour, for good.",
+            after.address_days,
         )
     if after.call_log_days < before.call_log_days:
-        yield f"Calls that are older than {after.call_log_days} days are deleted within the hour."
+        yield ngettext(
+            "Calls that are older than %(num)s day are deleted within the hour.",
+            "Calls that are older than %(num)s days are deleted within the hour.",
+            after.call_log_days,
+        )

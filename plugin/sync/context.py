@@ -13,6 +13,7 @@ from plugin.connector import BolClient, BolError
 from plugin.models import Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync.failures import problem_kind
+from plugin.texts import gettext as _
 
 #: A call may take 20 s in all (the connector's default); the lease must outlast it.
 CALL_SECONDS = 25.0
@@ -67,7 +68,7 @@ class Context(Surroundings):
     def report_problem(self, error: BolError) -> None:
         """Show on the store's page why nothing can be done with bol now. Opens a transaction of its own."""
         with self.host.transaction() as session:
-            note_problem(session, self.store_id, error.operator_text(), problem_kind(error), self.now())
+            note_problem(session, self.store_id, error.operator_text(_), problem_kind(error), self.now())
 
     def clear_problem(self) -> None:
         """bol answers again. Writes only where a problem stood. Opens a transaction of its own."""

@@ -18,6 +18,7 @@ from plugin.sync.failures import line_is_down
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.shipments import WITHDRAWN, due_at
 from plugin.sync.timeline import note
+from plugin.texts import gettext as _
 
 MAX_PAGES = 20
 #: How often a correction looks if its shipment is confirmed by now.
@@ -46,8 +47,12 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
     for row in waiting:
         if event.withdrawn:
             row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, host.now()
-            row.error = WITHDRAWN
-            note(host, row.order_id, f"Shipment {row.reference} was withdrawn before it was confirmed")
+            row.error = str(WITHDRAWN)
+            note(
+                host,
+                row.order_id,
+                _("Shipment %(shipment)s was withdrawn before it was confirmed", shipment=row.reference),
+            )
             host.settle_notices(f"bol:{row.store_id}:shipment-refused:{row.host_shipment_id}")
         else:
             row.due_at = due_at(settings, row.created_at, host.now(), event.tracking_code)
@@ -90,7 +95,11 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
     effect.transporter_code, effect.tracking_code = code, tracking
     effect.state, effect.due_at, effect.error = EffectState.WANTED, host.now(), ""
     effect.process_status_id, effect.unknown_since, effect.settled_at = None, None, None
-    note(host, row.order_id, f"Carrier or tracking code of shipment {row.reference} was corrected")
+    note(
+        host,
+        row.order_id,
+        _("Carrier or tracking code of shipment %(shipment)s was corrected", shipment=row.reference),
+    )
 
 
 def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
@@ -100,8 +109,14 @@ def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
             key=f"bol:{store.id}:withdrawn-late:{row.host_shipment_id}",
             kind="bol.shipment",
             level=Level.DANGER,
-            title=f"{store.name}: a parcel of order {order.order_id} was withdrawn, but bol knows it as shipped",
-            body="bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service.",
+            title=_(
+                "%(store)s: a parcel of order %(order)s was withdrawn, but bol knows it as shipped",
+                store=store.name,
+                order=order.order_id,
+            ),
+            body=_(
+                "bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service."
+            ),
             url=host.order_url(order.host_order_id) if order.host_order_id else store_url(store.id),
         )
     )
@@ -148,7 +163,7 @@ def correct_due(ctx: Context) -> bool:
             _put_off(ctx, effect, error)
             return False
         if transport_id is None:
-            _refuse(ctx, effect, "bol does not show this shipment (any more).")
+            _refuse(ctx, effect, _("bol does not show this shipment (any more)."))
             continue
         if not _claim(ctx, effect):
             continue
@@ -158,7 +173,7 @@ def correct_due(ctx: Context) -> bool:
             )
         except BolError as error:
             if effects.is_final(error):
-                _refuse(ctx, effect, error.operator_text())
+                _refuse(ctx, effect, error.operator_text(_))
                 continue
             # A correction is absolute: sending it again after an unknown outcome does no harm.
             _put_off(ctx, effect, error)
@@ -176,9 +191,10 @@ def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) ->
     """Record how bol ended it. In a transaction."""
     if outcome == "SUCCESS":
         effect.state, effect.settled_at, effect.error = EffectState.CONFIRMED, ctx.now(), ""
-        note(ctx.host, effect.order_id, f"bol has the new tracking code of shipment {effect.reference}")
+        told = _("bol has the new tracking code of shipment %(shipment)s", shipment=effect.reference)
+        note(ctx.host, effect.order_id, told)
     elif outcome == "FAILURE":
-        _tell_refused(ctx, effect, message or "bol gave no reason.")
+        _tell_refused(ctx, effect, message or _("bol gave no reason."))
         effect.state, effect.settled_at, effect.error = EffectState.REFUSED, ctx.now(), message
     else:
         effect.state, effect.due_at, effect.process_status_id = EffectState.WANTED, ctx.now() + WAIT, None
@@ -282,7 +298,7 @@ def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:
         f"correction-refused:{effect.host_shipment_id}:{effect.tracking_code}",
         "shipment",
         Level.WARNING,
-        f"bol did not take the new tracking code of order {order.order_id}",
+        _("bol did not take the new tracking code of order %(order)s", order=order.order_id),
         reason,
         ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
     )

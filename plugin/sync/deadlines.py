@@ -10,6 +10,7 @@ from host_app.plugin_api import Level
 from plugin.models import BolOrder, BolOrderItem, BolOrderState
 from plugin.sync.context import Context, order_url
 from plugin.sync.mapping import AMSTERDAM, FBR, is_ours, start_of_day
+from plugin.texts import gettext as _
 
 #: bol cancels what is not confirmed by the third day after the latest delivery date (partner platform, "You cancel
 #: the order"), where it names no expiry date itself.
@@ -86,9 +87,11 @@ def warn_due(ctx: Context) -> bool:
                     f"deadline:{row.order_id}",
                     "deadline",
                     Level.DANGER,
-                    f"bol cancels order {row.order_id} within a day",
-                    "It is not confirmed as shipped. Ship it now, or bol cancels it without payment and sets the "
-                    "stock of its offers to 0.",
+                    _("bol cancels order %(order)s within a day", order=row.order_id),
+                    _(
+                        "It is not confirmed as shipped. Ship it now, or bol cancels it without payment and sets the "
+                        "stock of its offers to 0."
+                    ),
                     order_url(ctx.store_id, row.id),
                 )
     return len(rows) == BATCH

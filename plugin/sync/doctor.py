@@ -17,8 +17,11 @@ from plugin.key_rotation import unreadable_stores
 from plugin.models import Store, StoreState, Webhook
 from plugin.secrets import SecretUnreadable
 from plugin.sync.failures import line_is_down
-from plugin.sync.owed import owed
+from plugin.sync.owed import KINDS, owed
 from plugin.sync.subscriptions import address_of, why_not
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
+from plugin.texts import ngettext
 
 CALL_SECONDS = 10.0
 #: Our clock may be wrong by so much; bol's answers tell whole seconds.
@@ -26,7 +29,7 @@ CLOCK_TOLERANCE = timedelta(seconds=30)
 #: Work that has been due for longer is overdue: somebody should have done it.
 OVERDUE = timedelta(minutes=5)
 
-KEY_ADVICE = (
+KEY_ADVICE = _l(
     "Put the key it was written with back, after the newest, into BOL_ENCRYPTION_KEYS or the key file."
 )
 
@@ -71,11 +74,11 @@ def examine_store(host: HostPort, store: Store, line: MakeLine) -> list[Finding]
     """Call bol as one store; never raises for what it finds. Changes nothing."""
     try:
         return list(_line(host, store, line, signed=True)) + [
-            Finding("keys", False, "No key here can read its secret.", store.name, KEY_ADVICE)
-            for _ in unreadable_stores(host, store.id)
+            Finding("keys", False, _("No key here can read its secret."), store.name, str(KEY_ADVICE))
+            for _name in unreadable_stores(host, store.id)
         ]
     except SecretUnreadable as error:
-        return [Finding("keys", False, str(error), store.name, KEY_ADVICE)]
+        return [Finding("keys", False, str(error), store.name, str(KEY_ADVICE))]
 
 
 def _platform(health: PlatformHealth) -> Iterator[Finding]:
@@ -84,41 +87,46 @@ def _platform(health: PlatformHealth) -> Iterator[Finding]:
             "database",
             False,
             health.database,
-            advice="Run: flask --app host_app upgrade. Check DATABASE_URL.",
+            advice=_("Run: flask --app host_app upgrade. Check DATABASE_URL."),
         )
     else:
-        yield Finding("database", True, "It answers and is up to date.")
+        yield Finding("database", True, _("It answers and is up to date."))
     if health.redis:
         yield Finding(
             "redis",
             False,
-            f"Redis does not answer: {health.redis}",
-            advice="Start it, or correct REDIS_URL. Nothing is lost: work goes on when it is back.",
+            _("Redis does not answer: %(reason)s", reason=health.redis),
+            advice=_("Start it, or correct REDIS_URL. Nothing is lost: work goes on when it is back."),
         )
         return
-    yield Finding("redis", True, "It answers.")
+    yield Finding("redis", True, _("It answers."))
     for check, count, command in (
         ("workers", health.workers, "worker"),
         ("scheduler", health.schedulers, "scheduler"),
     ):
         if count:
-            yield Finding(check, True, f"{count} running.")
+            yield Finding(check, True, _("%(count)s running.", count=count))
         else:
-            yield Finding(check, False, "None is running.", advice=f"Start: flask --app host_app {command}.")
+            yield Finding(
+                check,
+                False,
+                _("None is running."),
+                advice=_("Start: %(command)s.", command=f"flask --app host_app {command}"),
+            )
     waiting = ", ".join(f"{name} {count}" for name, count in health.queued.items())
-    yield Finding("queues", True, f"Jobs waiting: {waiting}.")
+    yield Finding("queues", True, _("Jobs waiting: %(jobs)s.", jobs=waiting))
 
 
 def _events(health: PlatformHealth, now: datetime) -> Finding:
     """Tell if what happens here reaches the connector."""
     age = now - (health.oldest_event_at or now)
     if age <= OVERDUE:
-        return Finding("events", True, "Plugins are told in time.")
+        return Finding("events", True, _("Plugins are told in time."))
     return Finding(
         "events",
         False,
-        f"The oldest event that plugins were not told waits for {_told(age)}.",
-        advice="Check that a worker runs. See also the page of deliveries.",
+        _("The oldest event that plugins were not told waits for %(age)s.", age=_told(age)),
+        advice=_("Check that a worker runs. See also the page of deliveries."),
     )
 
 
@@ -127,18 +135,20 @@ def _keys(host: HostPort) -> Iterator[Finding]:
     try:
         unreadable = unreadable_stores(host)
     except SecretUnreadable as error:
-        yield Finding("keys", False, str(error), advice="Nothing is sent to bol or read from it until then.")
+        yield Finding(
+            "keys", False, str(error), advice=_("Nothing is sent to bol or read from it until then.")
+        )
         return
     for name in unreadable:
         yield Finding(
             "keys",
             False,
-            "No key here can read its secret.",
+            _("No key here can read its secret."),
             name,
-            KEY_ADVICE,
+            str(KEY_ADVICE),
         )
     if not unreadable:
-        yield Finding("keys", True, "All secrets can be read.")
+        yield Finding("keys", True, _("All secrets can be read."))
 
 
 def _line(host: HostPort, store: Store, line: MakeLine, *, signed: bool) -> Iterator[Finding]:
@@ -150,7 +160,11 @@ def _line(host: HostPort, store: Store, line: MakeLine, *, signed: bool) -> Iter
         return
     except HostError as error:
         yield Finding(
-            "bol", False, str(error), store.name, "Set the variable as it was when the store was connected."
+            "bol",
+            False,
+            str(error),
+            store.name,
+            _("Set the variable as it was when the store was connected."),
         )
         return
     try:
@@ -160,7 +174,7 @@ def _line(host: HostPort, store: Store, line: MakeLine, *, signed: bool) -> Iter
         except BolError as error:
             yield _refused("bol", store, error)
             return
-        yield Finding("bol", True, "It can be reached.", store.name)
+        yield Finding("bol", True, _("It can be reached."), store.name)
         yield from _clock(store, answer.headers.get("date", ""), began, host.now())
         if signed:
             yield from _signed(store, client)
@@ -176,15 +190,17 @@ def _clock(store: Store, date: str, began: datetime, ended: datetime) -> Iterato
         return
     ahead = max(began - theirs - timedelta(seconds=1), theirs - ended, timedelta(0))
     if ahead <= CLOCK_TOLERANCE:
-        yield Finding("clock", True, "It agrees with bol's.", store.name)
+        yield Finding("clock", True, _("It agrees with bol's."), store.name)
         return
-    way = "ahead of" if began > theirs else "behind"
+    seconds = f"{ahead.total_seconds():.0f}"
     yield Finding(
         "clock",
         False,
-        f"The clock of this machine is {ahead.total_seconds():.0f} seconds {way} bol's.",
+        _("The clock of this machine is %(seconds)s seconds ahead of bol's.", seconds=seconds)
+        if began > theirs
+        else _("The clock of this machine is %(seconds)s seconds behind bol's.", seconds=seconds),
         store.name,
-        "Set it right, and keep it so by NTP.",
+        _("Set it right, and keep it so by NTP."),
     )
 
 
@@ -207,12 +223,12 @@ def _signed(store: Store, client: BolClient) -> Iterator[Finding]:
             yield _refused(check, store, error)
         else:
             if number == 0:
-                yield Finding("token", True, "bol accepts the sign-in.", store.name)
-            yield Finding(check, True, "They can be read.", store.name)
+                yield Finding("token", True, _("bol accepts the sign-in."), store.name)
+            yield Finding(check, True, _("They can be read."), store.name)
 
 
 def _refused(check: str, store: Store, error: BolError) -> Finding:
-    return Finding(check, False, str(error), store.name, error.operator_text())
+    return Finding(check, False, str(error), store.name, error.operator_text(_))
 
 
 def _webhooks(host: HostPort, store: Store) -> Iterator[Finding]:
@@ -228,21 +244,21 @@ def _webhooks(host: HostPort, store: Store) -> Iterator[Finding]:
         yield Finding(
             "webhooks",
             False,
-            (webhook.error if webhook else "") or "bol does not tell events at the moment.",
+            (webhook.error if webhook else "") or _("bol does not tell events at the moment."),
             store.name,
-            "It is asked again by itself. Nothing is lost meanwhile: bol is asked, as without webhooks.",
+            _("It is asked again by itself. Nothing is lost meanwhile: bol is asked, as without webhooks."),
         )
         return
     if trouble := unreachable(address_of(host, webhook), CALL_SECONDS):
         yield Finding(
             "webhooks",
             False,
-            f"{host.public_url} can't be reached from here: {trouble}.",
+            _("%(address)s can't be reached from here: %(reason)s.", address=host.public_url, reason=trouble),
             store.name,
-            "Correct HOST_PUBLIC_URL, or the server before the pages: it must pass on /bol/webhooks/.",
+            _("Correct HOST_PUBLIC_URL, or the server before the pages: it must pass on /bol/webhooks/."),
         )
         return
-    yield Finding("webhooks", True, "bol tells events, and the address answers.", store.name)
+    yield Finding("webhooks", True, _("bol tells events, and the address answers."), store.name)
 
 
 def _overdue(host: HostPort, store: Store) -> Iterator[Finding]:
@@ -251,19 +267,25 @@ def _overdue(host: HostPort, store: Store) -> Iterator[Finding]:
     for work in owed(host, store):
         found = True
         age = now - work.oldest
-        text = f"{work.kind}: {work.count} due, the oldest for {_told(age)}."
-        advice = "Check that a worker runs, and what it says of this store." if age > OVERDUE else ""
+        text = _(
+            "%(kind)s: %(count)s due, the oldest for %(age)s.",
+            kind=str(KINDS.get(work.kind, work.kind)),
+            count=work.count,
+            age=_told(age),
+        )
+        advice = _("Check that a worker runs, and what it says of this store.") if age > OVERDUE else ""
         yield Finding("due", age <= OVERDUE, text, store.name, advice)
     if not found:
-        yield Finding("due", True, "Nothing is overdue.", store.name)
+        yield Finding("due", True, _("Nothing is overdue."), store.name)
 
 
 def _told(age: timedelta) -> str:
     """Say a length of time in its largest unit."""
     minutes = int(age.total_seconds() // 60)
     if minutes < 1:
-        return "less than a minute"
-    for unit, size in (("days", 1440), ("hours", 60)):
-        if minutes >= 2 * size:
-            return f"{minutes // size} {unit}"
-    return f"{minutes} minutes"
+        return _("less than a minute")
+    if minutes >= 2 * 1440:
+        return ngettext("%(num)s day", "%(num)s days", minutes // 1440)
+    if minutes >= 2 * 60:
+        return ngettext("%(num)s hour", "%(num)s hours", minutes // 60)
+    return ngettext("%(num)s minute", "%(num)s minutes", minutes)

@@ -12,6 +12,7 @@ from plugin.connector import BadRequest, BolError, Conflict, NotExecuted, NotFou
 from plugin.models import EffectState, ProcessStatusRow
 from plugin.sync.context import Context
 from plugin.sync.failures import come_back
+from plugin.texts import gettext as _
 
 FIRST_POLL = timedelta(seconds=1)
 FIRST_CHECK = timedelta(seconds=5)
@@ -38,12 +39,12 @@ def after_failure(error: BolError, now: datetime, attempts: int) -> dict[str, An
     """
     if isinstance(error, NotExecuted):
         when = max(come_back(error, now, attempts - 1), now + timedelta(seconds=1))
-        return {"state": EffectState.WANTED, "due_at": when, "error": error.operator_text()}
+        return {"state": EffectState.WANTED, "due_at": when, "error": error.operator_text(_)}
     return {
         "state": EffectState.UNKNOWN,
         "unknown_since": now,
         "due_at": now + FIRST_CHECK,
-        "error": error.operator_text(),
+        "error": error.operator_text(_),
     }
 
 

@@ -16,6 +16,8 @@ from plugin.connector import (
     SignInUnavailable,
     StoreUnavailable,
 )
+from plugin.connector.errors import REFERENCE
+from plugin.texts import in_each_language
 
 #: Errors that every further call would meet as well: the flow stops and comes back later.
 LINE_DOWN = (
@@ -42,6 +44,13 @@ _KINDS: Mapping[type[BolError], str] = {SignInRefused: SIGN_IN, AddressBlocked: 
 def problem_kind(error: BolError) -> str:
     """Return who can end this problem: a word for what a person must do, "" where it passes by itself."""
     return next((kind for error_class, kind in _KINDS.items() if isinstance(error, error_class)), "")
+
+
+def without_reference(text: str) -> str:
+    """Return an operator's text without bol's number of the call, by which alone many of the same may differ."""
+    for ending in in_each_language(REFERENCE):
+        text = text.partition(f" {ending.partition('%(')[0]}")[0]
+    return text
 
 
 def line_is_down(error: BolError) -> bool:

@@ -14,6 +14,7 @@ from plugin.sync.amounts import amounts
 from plugin.sync.context import Context
 from plugin.sync.dirty import change_offers, in_need
 from plugin.sync.mapping import FBR
+from plugin.texts import gettext as _
 
 #: Zeros of the last hour count.
 WINDOW = timedelta(hours=1)
@@ -91,9 +92,12 @@ def hold(ctx: Context, rows: Collection[Offer]) -> None:
         f"guard:{stopped:%Y-%m-%dT%H:%M:%S}",
         "stock",
         Level.DANGER,
-        "many offers are about to go to 0, and were stopped",
-        "More offers than usual sold out within an hour. If that is right, press “Send anyway” on the store's page; if "
-        "it is a mistake, mend the stock here: what has stock again is sent by itself. Until then bol goes on selling them.",
+        _("many offers are about to go to 0, and were stopped"),
+        _(
+            "More offers than usual sold out within an hour. If that is right, press “Send anyway” on the store's page; if "
+            "it is a mistake, mend the stock here: what has stock again is sent by itself. Until then bol goes on selling "
+            "them."
+        ),
     )
 
 
@@ -141,5 +145,5 @@ def _release(host: HostPort, store_id: int, **values: Any) -> None:
     )
     held = (Offer.store_id == store_id, Offer.held_at.is_not(None))
     if not change_offers(session, *held, held_at=None, **values):
-        raise HostError("No offer is held back any more.")
+        raise HostError(_("No offer is held back any more."))
     host.settle_notices(f"bol:{store_id}:guard")

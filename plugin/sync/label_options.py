@@ -8,39 +8,38 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from host_app.plugin_api import HostError, HostPort, ShippingOption, ShippingOptions
+from host_app.plugin_api import HostError, HostPort, ShippingOption, ShippingOptions, speaking
 from plugin.connector import BolClient, BolError, Deadline, LabelOption, ShipmentItem
 from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync.context import is_active
-from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.names import store_of
 from plugin.sync.timeline import note
 from plugin.sync.transporters import title
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
+from plugin.texts import minute
 
 #: bol's value of distributionParty for items that travel on a label of bol's (Retailer API v10, get-order).
 VIA_BOL = "BOL"
 #: Left of the host's time limit for everything but the call itself.
 MARGIN = 0.3
 RECOMMENDED = "recommended"
-#: Where the store wants no choice: bol is asked for its recommendation when the label is bought.
-RECOMMENDED_ONLY = ShippingOptions(
-    (ShippingOption(RECOMMENDED, "The label that bol recommends", "", None, recommended=True),)
-)
+
 #: States of a purchase that may still cost money, or has.
 COUNTED = (EffectState.WANTED, *UNSETTLED, EffectState.CONFIRMED)
-NO_OPTIONS = (
+NO_OPTIONS = _l(
     "bol offers no label for these goods together. Try fewer pieces on one label; goods that are too large or too "
     "heavy for every label go with another carrier."
 )
 
-ONLY_VIA_BOL = (
+ONLY_VIA_BOL = _l(
     "This store buys labels only for orders that travel on bol's own labels (Shipping via bol, VVB). Send this one with a "
     "carrier of your own."
 )
-COVERED = "A label for these goods was bought already, or is being bought. See the panel of bol.com."
-NOBODY_KNOWS = (
+COVERED = _l("A label for these goods was bought already, or is being bought. See the panel of bol.com.")
+NOBODY_KNOWS = _l(
     "Nobody knows if bol sold a label for these goods: its answer was lost. Do not buy another one. Ask an administrator "
     "to look at bol and decide, on “Labels of this store” in the panel of bol.com. For goods that it is not about, choose "
     "fewer pieces."
@@ -104,7 +103,7 @@ def no_label(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> str
         return ""
     if goods_of(host, picklist_id, pieces) is not None:
         return covered(host, picklist_id, pieces)
-    return "" if StoreSettings.load(store.settings).labels_for_all else ONLY_VIA_BOL
+    return "" if StoreSettings.load(store.settings).labels_for_all else str(ONLY_VIA_BOL)
 
 
 def covered(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> str:
@@ -121,8 +120,14 @@ def covered(host: HostPort, picklist_id: int, pieces: Mapping[int, int]) -> str:
         if count + sum(effect.lines[str(line_id)] for effect in mine) > picklist.pieces.get(line_id, 0):
             states.update(effect.state for effect in mine)
     if states & set(NOT_KNOWN):
-        return NOBODY_KNOWS
-    return COVERED if states else ""
+        return str(NOBODY_KNOWS)
+    return str(COVERED) if states else ""
+
+
+def recommended_only() -> ShippingOptions:
+    """Return what a store that wants no choice offers: bol is asked for its recommendation when the label is bought."""
+    only = ShippingOption(RECOMMENDED, _("The label that bol recommends"), "", None, recommended=True)
+    return ShippingOptions((only,))
 
 
 def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
@@ -130,9 +135,9 @@ def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
     try:
         found = client.labels.options(goods.items(), deadline=Deadline.after(max(0.1, seconds - MARGIN)))
     except BolError as error:
-        return ShippingOptions(reason=error.operator_text())
+        return ShippingOptions(reason=error.operator_text(_))
     if not found:
-        return ShippingOptions(reason=NO_OPTIONS)
+        return ShippingOptions(reason=str(NO_OPTIONS))
     ordered = sorted(found, key=lambda option: not option.recommended)
     return ShippingOptions(tuple(_shown(option) for option in ordered))
 
@@ -140,13 +145,12 @@ def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
 def _shown(option: LabelOption) -> ShippingOption:
     details = []
     if option.max_weight or option.max_dimensions:
-        details.append(
-            "at most " + ", ".join(part for part in (option.max_weight, option.max_dimensions) if part)
-        )
+        limits = ", ".join(part for part in (option.max_weight, option.max_dimensions) if part)
+        details.append(_("at most %(limits)s", limits=limits))
     if option.latest_handover is not None:
-        details.append(f"hand over by {option.latest_handover.astimezone(AMSTERDAM):%d-%m-%Y %H:%M}")
+        details.append(_("hand over by %(moment)s", moment=minute(option.latest_handover)))
     if option.meets_expectation is False:
-        details.append("does not reach the customer as promised")
+        details.append(_("does not reach the customer as promised"))
     return ShippingOption(
         key=_key(option),
         title=option.name or option.label_type,
@@ -168,7 +172,7 @@ def _chosen(key: str) -> tuple[str, datetime | None]:
     """Return bol's id of an option that was chosen, "" for what bol recommends, and until when to hand over."""
     if key == RECOMMENDED:
         return "", None
-    offer_id, _, moment = key.partition("@")
+    offer_id, _sign, moment = key.partition("@")
     try:
         return offer_id, datetime.fromisoformat(moment).astimezone(UTC) if moment else None
     except ValueError:
@@ -185,12 +189,12 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
     view = host.order(picklist.order_id) if picklist else None
     goods = goods_of(host, picklist_id, pieces)
     if picklist is None or view is None or goods is None:
-        raise HostError("No label of bol can be bought for these goods.")
+        raise HostError(_("No label of bol can be bought for these goods."))
     if picklist.state != "new":
-        raise HostError("Labels are bought for open picklists only.")
+        raise HostError(_("Labels are bought for open picklists only."))
     session = host.session
     if any(count > picklist.pieces.get(line_id, 0) for line_id, count in pieces.items()):
-        raise HostError("That is more than there is on the picklist.")
+        raise HostError(_("That is more than there is on the picklist."))
     if reason := covered(host, picklist_id, pieces):
         raise HostError(reason)
     option_id, hand_over_by = _chosen(key)
@@ -213,7 +217,9 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
         )
     )
     session.flush()
-    note(host, goods.order_row_id, f"Label asked for by {who}")
+    with speaking(host.language):
+        asked = _("Label asked for by %(who)s", who=who)
+    note(host, goods.order_row_id, asked)
     return goods.store_id
 
 

@@ -18,6 +18,7 @@ from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.label_options import NO_OPTIONS
 from plugin.sync.timeline import note
 from plugin.sync.transporters import title
+from plugin.texts import gettext as _
 
 LONGEST_FETCH = 60
 
@@ -128,7 +129,7 @@ def _still_packed(ctx: Context, effect: LabelEffect) -> bool:
             state=EffectState.CLOSED,
             due_at=None,
             settled_at=ctx.now(),
-            error="Not bought: the picklist is not open any more.",
+            error=_("Not bought: the picklist is not open any more."),
         )
     )
     return False
@@ -143,15 +144,15 @@ def _recommended(ctx: Context, items: Sequence[ShipmentItem]) -> LabelOption | N
 def _not_bought(ctx: Context, effect: LabelEffect, error: BolError) -> None:
     """Not executed is tried again or refused; after anything else bol may have charged it, and a person decides."""
     if effects.is_final(error):
-        _refuse(ctx, effect, error.operator_text())
+        _refuse(ctx, effect, error.operator_text(_))
         return
     with ctx.host.transaction() as session:
         row = session.scalars(select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()).one()
         if isinstance(error, NotExecuted) or row.state == EffectState.WANTED:
-            row.state, row.error = EffectState.WANTED, error.operator_text()
+            row.state, row.error = EffectState.WANTED, error.operator_text(_)
             row.due_at = max(come_back(error, ctx.now(), row.attempts), ctx.now() + timedelta(seconds=2))
         elif row.state == EffectState.SENT and row.process_status_id is None:
-            ask_a_person(ctx, row, error.operator_text())
+            ask_a_person(ctx, row, error.operator_text(_))
     if line_is_down(error):
         ctx.report_problem(error)
 
@@ -164,10 +165,10 @@ def settle(
         effect.label_id, effect.due_at = status.entity_id, ctx.now()
     elif outcome == "FAILURE":
         effect.state, effect.settled_at, effect.due_at = EffectState.REFUSED, ctx.now(), None
-        effect.error = message or "bol gave no reason."
+        effect.error = message or _("bol gave no reason.")
         _tell_refused(ctx, effect, effect.error)
     else:
-        ask_a_person(ctx, effect, message or "bol did not say how it ended.")
+        ask_a_person(ctx, effect, message or _("bol did not say how it ended."))
 
 
 def ask_a_person(ctx: Context, effect: LabelEffect, reason: str) -> None:
@@ -178,9 +179,12 @@ def ask_a_person(ctx: Context, effect: LabelEffect, reason: str) -> None:
         f"label-unknown:{effect.id}:{effect.attempts}",
         "label",
         Level.DANGER,
-        f"it is not known if bol sold a label for order {order.order_id}",
-        f"{reason} bol may have charged this: look in the seller portal. Then enter the number of the label, or buy "
-        "it again.",
+        _("it is not known if bol sold a label for order %(order)s", order=order.order_id),
+        _(
+            "%(reason)s bol may have charged this: look in the seller portal. Then enter the number of the label, or buy "
+            "it again.",
+            reason=reason,
+        ),
         ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
     )
 
@@ -198,7 +202,8 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
             if row.state == EffectState.SENT:
                 row.label_id = None
                 row.attempts += 1
-                ask_a_person(ctx, row, f"bol knows no label with the number {effect.label_id}.")
+                reason = _("bol knows no label with the number %(label)s.", label=effect.label_id)
+                ask_a_person(ctx, row, reason)
         return True
     except BolError as error:
         with ctx.host.transaction() as session:
@@ -209,7 +214,7 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
                     attempts=LabelEffect.attempts + 1,
                     # The packer waits for it, and reading costs nothing: never longer than a minute.
                     due_at=ctx.now() + timedelta(seconds=min(2**effect.attempts, LONGEST_FETCH)),
-                    error=error.operator_text(),
+                    error=error.operator_text(_),
                 )
             )
         return not line_is_down(error)
@@ -231,7 +236,8 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
                 )
             )
             _set_deadline(ctx, effect.order_id)
-            note(ctx.host, effect.order_id, f"Label {label.label_id} bought by {effect.who}")
+            told = _("Label %(label)s bought by %(who)s", label=label.label_id, who=effect.who)
+            note(ctx.host, effect.order_id, told)
     return True
 
 
@@ -263,8 +269,8 @@ def _tell_refused(ctx: Context, effect: LabelEffect, reason: str) -> None:
         f"label-refused:{effect.id}:{effect.attempts}",
         "label",
         Level.WARNING,
-        f"bol did not sell a label for order {order.order_id}",
-        f"{reason} Show the label options again: an option may have expired.",
+        _("bol did not sell a label for order %(order)s", order=order.order_id),
+        _("%(reason)s Show the label options again: an option may have expired.", reason=reason),
         ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
     )
 
@@ -278,7 +284,7 @@ def enter_number(host: HostPort, store_id: int, effect_id: int, label_id: str) -
     :raises HostError: the purchase waits for no decision, or the number is empty.
     """
     if not label_id.strip():
-        raise HostError("Enter the number of the label.")
+        raise HostError(_("Enter the number of the label."))
     _decided(host, store_id, effect_id, state=EffectState.SENT, label_id=label_id.strip(), attempts=0)
 
 
@@ -310,5 +316,5 @@ def _decided(host: HostPort, store_id: int, effect_id: int, **values: Any) -> No
         .values(due_at=host.now(), error="", **values)
     )
     if not changed.rowcount:
-        raise HostError("This purchase does not wait for a decision any more.")
+        raise HostError(_("This purchase does not wait for a decision any more."))
     host.settle_notices(f"bol:{store_id}:label-unknown:{effect_id}")

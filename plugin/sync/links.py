@@ -17,6 +17,7 @@ from plugin.sync.dirty import near_zero
 from plugin.sync.eans import other_forms
 from plugin.sync.mapping import FBR
 from plugin.sync.matching import Match, find_matches
+from plugin.texts import gettext as _
 
 CHUNK = 100
 BY_HAND = (OfferLink.HAND, OfferLink.UNLINKED)
@@ -357,15 +358,24 @@ def _history(stock: Mapping[int, FreeStock], product_id: int | None) -> int:
 
 def _tell_of_loss(host: HostPort, row: Offer, product_id: int) -> None:
     product = host.products([product_id]).get(product_id)
-    pieces = "an unknown number of" if row.confirmed_amount is None else row.confirmed_amount
+    values = {"product": product.code if product else product_id, "pieces": row.confirmed_amount}
     host.notify(
         Notice(
             key=f"bol:{row.store_id}:unlinked:{row.offer_id}:{host.now():%Y-%m-%d}",
             kind="bol.stock",
             level=Level.WARNING,
-            title=f"The bol offer of {row.ean} has no product any more",
-            body=f"Product {product.code if product else product_id} has lost this code or barcode. bol goes on selling "
-            f"what it was told last, {pieces} pieces: give a product this barcode, or change the stock at bol.",
+            title=_("The bol offer of %(ean)s has no product any more", ean=row.ean),
+            body=_(
+                "Product %(product)s has lost this code or barcode. bol goes on selling what it was told last: give a "
+                "product this barcode, or change the stock at bol.",
+                **values,
+            )
+            if row.confirmed_amount is None
+            else _(
+                "Product %(product)s has lost this code or barcode. bol goes on selling what it was told last, %(pieces)s "
+                "pieces: give a product this barcode, or change the stock at bol.",
+                **values,
+            ),
             url=f"{store_url(row.store_id)}offers/{row.id}",
         )
     )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from host_app import plugin_api as host
 from plugin.connector import Address, Order, OrderItem
+from plugin.texts import gettext as _
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 CENT = Decimal("0.01")
@@ -46,7 +47,7 @@ def host_order(
             unit_price=item.unit_price.quantize(CENT, ROUND_HALF_UP),
             external_ref=item.order_item_id,
             discount=sum((discount.amount for discount in item.discounts), Decimal(0)),
-            note="Shipping via bol" if item.distribution_party == "BOL" else "",
+            note=_("Shipping via bol") if item.distribution_party == "BOL" else "",
         )
         for item in items
     )
@@ -71,13 +72,13 @@ def notes(order: Order) -> list[str]:
     found = []
     if left_out:
         names = ", ".join(f"{item.quantity} × {item.title or item.ean}" for item in left_out)
-        found.append(f"Left out, bol ships it (Logistics via bol): {names}")
+        found.append(_("Left out, bol ships it (Logistics via bol): %(names)s", names=names))
     handled = [item for item in order.items if is_ours(item.method) and item.open_quantity < item.quantity]
     if handled:
         names = ", ".join(
             f"{item.quantity - item.open_quantity} × {item.title or item.ean}" for item in handled
         )
-        found.append(f"Left out, shipped or cancelled at bol before the import: {names}")
+        found.append(_("Left out, shipped or cancelled at bol before the import: %(names)s", names=names))
     return found
 
 

@@ -19,6 +19,7 @@ from plugin.settings import MAX_AMOUNT
 from plugin.sync.context import is_active, settings_of
 from plugin.sync.links import choose, forget, release
 from plugin.sync.mapping import FBR
+from plugin.texts import gettext as _
 
 
 def locked(host: HostPort, store_id: int, row_id: int) -> Offer:
@@ -30,7 +31,7 @@ def locked(host: HostPort, store_id: int, row_id: int) -> Offer:
         .execution_options(populate_existing=True)
     )
     if row is None:
-        raise HostError("This offer does not exist.")
+        raise HostError(_("This offer does not exist."))
     return row
 
 
@@ -40,14 +41,16 @@ def link(host: HostPort, row: Offer, code: str) -> None:
     :raises HostError: bol ships it, or no product has this code or barcode.
     """
     if row.method != FBR:
-        raise HostError("bol ships this offer from its own warehouse: it has no product here.")
+        raise HostError(_("bol ships this offer from its own warehouse: it has no product here."))
     wanted = code.strip()
     product_id = host.products_by_code([wanted]).get(wanted)
     if product_id is None:
         product_id = next(iter(host.products_by_barcode([wanted]).get(wanted, ())), None)
     if product_id is None:
         raise HostError(
-            f"No product has the code or barcode {wanted}." if wanted else "Enter a code or barcode."
+            _("No product has the code or barcode %(code)s.", code=wanted)
+            if wanted
+            else _("Enter a code or barcode.")
         )
     forget(host, row.store_id, row.ean)
     choose(host, row, product_id)
@@ -69,7 +72,7 @@ def unlink(host: HostPort, row: Offer) -> None:
     :raises HostError: it has none.
     """
     if row.product_id is None:
-        raise HostError("This offer has no product.")
+        raise HostError(_("This offer has no product."))
     forget(host, row.store_id, row.ean)
     row.product_id, row.link, row.product_history_id = None, OfferLink.UNLINKED, 0
     # What was about to be sent was the stock of the product.
@@ -84,7 +87,7 @@ def match_again(host: HostPort, row: Offer) -> None:
     :raises HostError: nobody chose anything.
     """
     if row.link not in (OfferLink.HAND, OfferLink.UNLINKED):
-        raise HostError("This offer finds its product by itself already.")
+        raise HostError(_("This offer finds its product by itself already."))
     forget(host, row.store_id, row.ean)
     release(host, row)
 
@@ -96,16 +99,20 @@ def push(host: HostPort, row: Offer) -> None:
     """
     store = host.session.get(Store, row.store_id)
     if store is None or not (is_active(store) and settings_of(store).send_stock):
-        raise HostError("This store sends no stock updates: activate it, and turn them on in the settings.")
+        raise HostError(
+            _("This store sends no stock updates: activate it, and turn them on in the settings.")
+        )
     if row.method != FBR or row.state != OfferState.LISTED:
-        raise HostError("bol ships this offer itself, or does not have it any more: its stock is not sent.")
+        raise HostError(
+            _("bol ships this offer itself, or does not have it any more: its stock is not sent.")
+        )
     if row.product_id is None:
-        raise HostError("This offer has no product: link it first.")
+        raise HostError(_("This offer has no product: link it first."))
     if row.excluded:
-        raise HostError("This offer is kept out of stock updates: include it first.")
+        raise HostError(_("This offer is kept out of stock updates: include it first."))
     if row.held_at is not None:
         raise HostError(
-            "The guard keeps this 0 back: press “Send anyway” on the store's page if it is right."
+            _("The guard keeps this 0 back: press “Send anyway” on the store's page if it is right.")
         )
     _look_again(row)
     row.urgent = True
@@ -132,9 +139,9 @@ def set_safety_stock(host: HostPort, store_id: int, row_id: int, pieces: int | N
         select(Offer.product_id).where(Offer.id == row_id, Offer.store_id == store_id)
     )
     if product_id is None:
-        raise HostError("This offer has no product.")
+        raise HostError(_("This offer has no product."))
     if pieces is not None and not 0 <= pieces <= MAX_AMOUNT:
-        raise HostError(f"Choose 0 to {MAX_AMOUNT} pieces.")
+        raise HostError(_("Choose 0 to %(most)s pieces.", most=MAX_AMOUNT))
     mine = (ProductRule.store_id == store_id, ProductRule.product_id == product_id)
     session.execute(delete(ProductRule).where(*mine))
     if pieces is not None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import literal_column, select, update
 
-from host_app.plugin_api import HostError, HostPort
-from plugin.connector.errors import without_reference
+from host_app.plugin_api import HostError, HostPort, speaking
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
 from plugin.sync.cancel_decisions import keep_order
 from plugin.sync.cancellations import REQUEST_MARK
 from plugin.sync.dirty import mark_product_sold
+from plugin.sync.failures import without_reference
 from plugin.sync.links import remember
 from plugin.sync.timeline import note, note_once
+from plugin.texts import gettext as _
 
 
 def want_import(host: HostPort, store_id: int) -> None:
@@ -27,7 +28,7 @@ def locked(host: HostPort, store_id: int, order_row_id: int) -> BolOrder:
         .with_for_update(key_share=True)
     )
     if row is None:
-        raise HostError("This order does not exist.")
+        raise HostError(_("This order does not exist."))
     return row
 
 
@@ -48,12 +49,23 @@ def reduced(host: HostPort, store_id: int, reference: str, order_id: int) -> boo
         return False
     read_again(host, row)
     view = host.order_views([order_id]).get(order_id)
+    lines = [line for line in (view.lines if view else ()) if line.cancelled and line.external_ref]
     pieces = ", ".join(
-        f"{line.cancelled} of {line.quantity} × item {line.external_ref}"
-        for line in (view.lines if view else ())
-        if line.cancelled and line.external_ref
+        _(
+            "%(count)s of %(all)s × item %(item)s",
+            count=line.cancelled,
+            all=line.quantity,
+            item=line.external_ref,
+        )
+        for line in lines
     )
-    note_once(host, row.id, f"Taken off here by hand, in all: {pieces}")
+    fact = ",".join(sorted(f"{line.external_ref}={line.cancelled}" for line in lines))
+    note_once(
+        host,
+        row.id,
+        f"taken off: {fact}",
+        _("Taken off here by hand, in all: %(pieces)s", pieces=pieces),
+    )
     return True
 
 
@@ -71,19 +83,23 @@ def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> Non
     """
     item = next((item for item in row.items if item.id == item_row_id), None)
     if row.state != BolOrderState.WAITING_FOR_PRODUCT or item is None:
-        raise HostError("This order does not wait for a product any more.")
+        raise HostError(_("This order does not wait for a product any more."))
     wanted = code.strip()
     product_id = host.products_by_code([wanted]).get(wanted)
     if product_id is None:
         product_id = next(iter(host.products_by_barcode([wanted]).get(wanted, ())), None)
     if product_id is None:
-        raise HostError(f"No product has the code or barcode {wanted}.")
+        raise HostError(_("No product has the code or barcode %(code)s.", code=wanted))
     item.product_id = product_id
     host.session.flush()
     remember(host, row.store_id, item.ean, product_id)
     mark_product_sold(host, product_id)
     read_again(host, row)
-    note(host, row.id, f"Item {item.order_item_id} linked to product {wanted} by hand")
+    with speaking(host.language):
+        linked = _(
+            "Item %(item)s linked to product %(product)s by hand", item=item.order_item_id, product=wanted
+        )
+    note(host, row.id, linked)
 
 
 def link_waiting(host: HostPort, store_id: int, ean: str, code: str) -> int:
@@ -105,7 +121,7 @@ def link_waiting(host: HostPort, store_id: int, ean: str, code: str) -> int:
     for order_row, item_row in waiting:
         link_item(host, locked(host, store_id, order_row), item_row, code)
     if not waiting:
-        raise HostError("No order waits for this product any more.")
+        raise HostError(_("No order waits for this product any more."))
     return len({order_row for order_row, _item in waiting})
 
 

@@ -18,6 +18,7 @@ from plugin.sync.dirty import mark_pending
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import is_ours, read_interval, start_of_day
 from plugin.sync.timeline import note
+from plugin.texts import gettext as _
 
 SANDBOX_EVERY = timedelta(seconds=10)
 #: What rests on knowing the new orders (amounts that are sent, products that are made) looks for them again when the
@@ -359,14 +360,14 @@ def note_page(
         noted.missed += missed
         if row is None:
             row = known[order.order_id] = _new_row(ctx, order)
-            told.append((row, "Found at bol"))
+            told.append((row, _("Found at bol")))
             if row.state == BolOrderState.FOUND:
                 ordered |= {item.ean for item in order.items if is_ours(item.fulfilment_method)}
         else:
             row.read_due_at, row.attempts = now, 0
         row.list_signature = signature
         if missed:
-            told.append((row, "Found by the daily sweep: the reads before it had not told of this change"))
+            told.append((row, _("Found by the daily sweep: the reads before it had not told of this change")))
     # All orders of the page at once: written one by one they would take longer than the call.
     session.flush()
     for row, text in told:

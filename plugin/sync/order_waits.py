@@ -11,20 +11,22 @@ from sqlalchemy import func, select
 from host_app.plugin_api import OrderState, OrderView
 from plugin.models import BolOrder, BolOrderEvent, CancellationEffect, EffectState, ShipmentEffect
 from plugin.sync.cancel_decisions import ACTIVE, cancelled_here, requested
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
 
 #: State of a shipment -> what the order waits for, the most pressing first.
 SHIPMENT_WAITS: Mapping[EffectState, str] = {
-    EffectState.DECISION: "Waits for you: it is not known if bol has the shipment",
-    EffectState.REFUSED: "Waits for you: bol refused the shipment",
-    EffectState.UNKNOWN: "The shipment is being checked at bol",
-    EffectState.SENT: "Waits for bol to confirm the shipment",
-    EffectState.WANTED: "The shipment waits to be sent to bol",
+    EffectState.DECISION: _l("Waits for you: it is not known if bol has the shipment"),
+    EffectState.REFUSED: _l("Waits for you: bol refused the shipment"),
+    EffectState.UNKNOWN: _l("The shipment is being checked at bol"),
+    EffectState.SENT: _l("Waits for bol to confirm the shipment"),
+    EffectState.WANTED: _l("The shipment waits to be sent to bol"),
 }
 #: State of the order here -> what it waits for, where nothing at bol keeps it.
 HERE_WAITS: Mapping[OrderState, str] = {
-    OrderState.CONCEPT: "Waits to be processed here",
-    OrderState.PROCESSING: "Waits to be picked and shipped",
-    OrderState.PAUSED: "Paused here",
+    OrderState.CONCEPT: _l("Waits to be processed here"),
+    OrderState.PROCESSING: _l("Waits to be picked and shipped"),
+    OrderState.PAUSED: _l("Paused here"),
 }
 
 
@@ -93,16 +95,16 @@ def _waits(row: BolOrder, view: OrderView | None, shipping: Iterable[str], cance
     if view is None:
         return ""
     if cancelling:
-        return "Waits for bol to cancel it"
+        return _("Waits for bol to cancel it")
     if is_dead(row) and view.state not in (OrderState.CANCELLED, OrderState.COMPLETED):
-        return "Waits for you: it is still open here. Put the goods back, then cancel it"
+        return _("Waits for you: it is still open here. Put the goods back, then cancel it")
     for state, words in SHIPMENT_WAITS.items():
         if state in shipping:
             return words
     if view.state == OrderState.CANCELLED or cancelled_here(row, view):
-        return (
-            "Waits for you: cancelled here, but bol still counts on it" if cancelled_here(row, view) else ""
-        )
+        if not cancelled_here(row, view):
+            return ""
+        return _("Waits for you: cancelled here, but bol still counts on it")
     if requested(row) and view.state != OrderState.COMPLETED:
-        return "Waits for your answer: the customer asks to cancel"
+        return _("Waits for your answer: the customer asks to cancel")
     return HERE_WAITS.get(view.state, "")

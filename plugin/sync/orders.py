@@ -28,6 +28,7 @@ from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due,
 from plugin.sync.parallel import in_flight
 from plugin.sync.products import Wanted, create_products, lock_products, wanted_for
 from plugin.sync.timeline import note
+from plugin.texts import gettext as _
 
 log = logging.getLogger(__name__)
 
@@ -202,8 +203,8 @@ def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: da
                 f"order-refused:{order.order_id}",
                 "order",
                 Level.DANGER,
-                f"order {order.order_id} could not be taken over",
-                f"{_reason(error)} It is tried again by itself.",
+                _("order %(order)s could not be taken over", order=order.order_id),
+                _("%(reason)s It is tried again by itself.", reason=_reason(error)),
             )
 
 
@@ -255,11 +256,8 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
         missing = []
     if missing:
         if row.state != BolOrderState.WAITING_FOR_PRODUCT:
-            note(
-                ctx.host,
-                row.id,
-                "Waits for a product: " + ", ".join(item.ean or item.title for item in missing),
-            )
+            names = ", ".join(item.ean or item.title for item in missing)
+            note(ctx.host, row.id, _("Waits for a product: %(names)s", names=names))
         row.state = BolOrderState.WAITING_FOR_PRODUCT
         _tell_of_missing(ctx, row, order, missing)
         return
@@ -277,7 +275,7 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
     if row.state == BolOrderState.WAITING_FOR_PRODUCT:
         ctx.settle(f"order-waits:{row.order_id}")
     row.state, row.host_order_id = BolOrderState.IMPORTED, accepted.order_id
-    note(ctx.host, row.id, f"Taken over as order {accepted.number}")
+    note(ctx.host, row.id, _("Taken over as order %(number)s", number=accepted.number))
     counters.note(ctx.host.session, ctx.store_id, ctx.now(), counters.ORDERS)
     imported = {item.order_item_id: item for item in wanted}
     for item in row.items:
@@ -387,14 +385,17 @@ def _wanted_products(items: Sequence[connector.OrderItem], offers: Sequence[conn
 def _tell_of_missing(
     ctx: Context, row: BolOrder, order: connector.Order, missing: Sequence[connector.OrderItem]
 ) -> None:
-    names = ", ".join(f"{item.ean or 'no EAN'} {item.title}".strip() for item in missing)
+    names = ", ".join(f"{item.ean or _('no EAN')} {item.title}".strip() for item in missing)
     ctx.notify(
         f"order-waits:{order.order_id}",
         "order",
         Level.WARNING,
-        f"order {order.order_id} waits for a product",
-        f"No product has this code or barcode: {names}. Add it, and the order comes in by itself; or link a product "
-        "that you have.",
+        _("order %(order)s waits for a product", order=order.order_id),
+        _(
+            "No product has this code or barcode: %(names)s. Add it, and the order comes in by itself; or link a product "
+            "that you have.",
+            names=names,
+        ),
         order_url(ctx.store_id, row.id),
     )
 
@@ -424,12 +425,10 @@ def _note_done(ctx: Context) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, BolError):
-        return error.operator_text()
-    return (
-        str(error)
-        if isinstance(error, HostError)
-        else f"An error that nobody foresaw: {type(error).__name__}."
-    )
+        return error.operator_text(_)
+    if isinstance(error, HostError):
+        return str(error)
+    return _("An error that nobody foresaw: %(name)s.", name=type(error).__name__)
 
 
 def _set_aside(ctx: Context, row_id: int, error: Exception) -> None:

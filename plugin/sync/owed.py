@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,8 +26,21 @@ from plugin.models import (
 )
 from plugin.sync.context import is_active, settings_of
 from plugin.sync.dirty import in_need
+from plugin.texts import lazy as _l
 
-#: The ledgers, by the word for what they hold.
+#: The kinds of work, as people call them.
+KINDS: Mapping[str, str] = {
+    "shipments": _l("shipments"),
+    "cancellations": _l("cancellations"),
+    "labels": _l("labels"),
+    "changed tracking codes": _l("changed tracking codes"),
+    "answers of bol": _l("answers of bol"),
+    "imports and checks": _l("imports and checks"),
+    "reading the order list": _l("reading the order list"),
+    "orders": _l("orders"),
+    "stock updates to be tried again": _l("stock updates to be tried again"),
+}
+#: The ledgers, by the kind of work that they hold.
 EFFECTS: dict[str, Any] = {
     "shipments": ShipmentEffect,
     "cancellations": CancellationEffect,

@@ -10,27 +10,29 @@ from host_app.plugin_api import HostPort, Level, Panel, PanelLink, PanelRow
 from plugin.models import BolOrder, EffectState, LabelEffect, ShipmentEffect, Store
 from plugin.sync.context import order_url, store_url
 from plugin.sync.label_options import VIA_BOL
-from plugin.sync.mapping import AMSTERDAM
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
+from plugin.texts import minute
 
 WORDS = {
-    EffectState.WANTED: ("waiting to be sent to bol", Level.INFO),
-    EffectState.SENT: ("sent, bol is working on it", Level.INFO),
-    EffectState.UNKNOWN: ("being checked at bol", Level.WARNING),
-    EffectState.CONFIRMED: ("confirmed", Level.SUCCESS),
-    EffectState.REFUSED: ("refused by bol", Level.DANGER),
-    EffectState.DECISION: ("unknown: please decide", Level.DANGER),
-    EffectState.CLOSED: ("handled elsewhere", Level.INFO),
+    EffectState.WANTED: (_l("waiting to be sent to bol"), Level.INFO),
+    EffectState.SENT: (_l("sent, bol is working on it"), Level.INFO),
+    EffectState.UNKNOWN: (_l("being checked at bol"), Level.WARNING),
+    EffectState.CONFIRMED: (_l("confirmed"), Level.SUCCESS),
+    EffectState.REFUSED: (_l("refused by bol"), Level.DANGER),
+    EffectState.DECISION: (_l("unknown: please decide"), Level.DANGER),
+    EffectState.CLOSED: (_l("handled elsewhere"), Level.INFO),
 }
 
 
 LABEL_WORDS = {
-    EffectState.WANTED: ("about to be bought", Level.INFO),
-    EffectState.SENT: ("being bought at bol", Level.INFO),
-    EffectState.UNKNOWN: ("being checked at bol", Level.WARNING),
-    EffectState.CONFIRMED: ("bought", Level.SUCCESS),
-    EffectState.REFUSED: ("not sold by bol", Level.WARNING),
-    EffectState.DECISION: ("bol may have charged this: please decide", Level.DANGER),
-    EffectState.CLOSED: ("handled elsewhere", Level.INFO),
+    EffectState.WANTED: (_l("about to be bought"), Level.INFO),
+    EffectState.SENT: (_l("being bought at bol"), Level.INFO),
+    EffectState.UNKNOWN: (_l("being checked at bol"), Level.WARNING),
+    EffectState.CONFIRMED: (_l("bought"), Level.SUCCESS),
+    EffectState.REFUSED: (_l("not sold by bol"), Level.WARNING),
+    EffectState.DECISION: (_l("bol may have charged this: please decide"), Level.DANGER),
+    EffectState.CLOSED: (_l("handled elsewhere"), Level.INFO),
 }
 
 
@@ -73,31 +75,38 @@ def _panel(
     host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect], picklist_id: int | None
 ) -> Panel:
     store = host.session.get(Store, row.store_id)
-    rows = [PanelRow("bol order", row.order_id), PanelRow("Store", store.name if store else "")]
+    rows = [PanelRow(_("bol order"), row.order_id), PanelRow(_("Store"), store.name if store else "")]
     labels = _labels(host, row, picklist_id)
     if any(item.distribution_party == VIA_BOL for item in row.items if item.imported):
         if any(label.state == EffectState.CONFIRMED for label in labels):
-            rows.append(PanelRow("Shipping", "Shipping via bol"))
+            rows.append(PanelRow(_("Shipping"), _("Shipping via bol")))
         else:
             rows.append(
-                PanelRow("Shipping", "Shipping via bol: needs a label bought from bol", Level.WARNING)
+                PanelRow(_("Shipping"), _("Shipping via bol: needs a label bought from bol"), Level.WARNING)
             )
     for bought in labels:
         word, tone = LABEL_WORDS[EffectState(bought.state)]
-        pieces = ", ".join(f"{count} × item {item_id}" for item_id, count in sorted(bought.pieces.items()))
-        rows.append(
-            PanelRow(f"Label for {pieces}", f"{word}. {bought.error}" if bought.error else word, tone)
+        pieces = ", ".join(
+            _("%(count)s × item %(item)s", count=count, item=item_id)
+            for item_id, count in sorted(bought.pieces.items())
         )
+        told = f"{word}. {bought.error}" if bought.error else str(word)
+        rows.append(PanelRow(_("Label for %(pieces)s", pieces=pieces), told, tone))
     for effect in effects:
         word, tone = WORDS[EffectState(effect.state)]
         if effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
-            word += f" since {effect.unknown_since.astimezone(AMSTERDAM):%d-%m %H:%M}"
-        label = f"Shipment {effect.host_shipment_id}, {effect.quantity} × item {effect.order_item_id}"
-        rows.append(PanelRow(label, f"{word}. {effect.error}" if effect.error else word, tone))
+            word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
+        label = _(
+            "Shipment %(shipment)s, %(count)s × item %(item)s",
+            shipment=effect.host_shipment_id,
+            count=effect.quantity,
+            item=effect.order_item_id,
+        )
+        rows.append(PanelRow(label, f"{word}. {effect.error}" if effect.error else str(word), tone))
     links = [
-        PanelLink("This order at bol.com", order_url(row.store_id, row.id)),
-        PanelLink("Shipments of this store", f"{store_url(row.store_id)}shipments"),
+        PanelLink(_("This order at bol.com"), order_url(row.store_id, row.id)),
+        PanelLink(_("Shipments of this store"), f"{store_url(row.store_id)}shipments"),
     ]
     if labels:
-        links.append(PanelLink("Labels of this store", f"{store_url(row.store_id)}labels"))
+        links.append(PanelLink(_("Labels of this store"), f"{store_url(row.store_id)}labels"))
     return Panel("bol.com", tuple(rows), tuple(links))

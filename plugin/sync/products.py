@@ -27,6 +27,7 @@ from plugin.sync.matching import Match, find_look_alikes, find_matches, find_pro
 from plugin.sync.offers import record_offers
 from plugin.sync.order_list import is_fresh, know_orders
 from plugin.sync.pending import all_pending, pending_quantities
+from plugin.texts import gettext as _
 
 KIND = "product import"
 PAGE_SIZE = 100
@@ -86,7 +87,7 @@ def create_products(
                 barcodes=(item.ean,),
                 stock=None if item.stock is None else item.stock + to_come,
                 warehouse_id=ctx.settings.warehouse_id,
-                reason=f"imported from bol ({ctx.store_name})",
+                reason=_("imported from bol (%(store)s)", store=ctx.store_name),
             )
         )
     if created:
@@ -365,5 +366,5 @@ def _postpone(ctx: Context, run: Run, error: BolError) -> None:
         session.execute(
             update(Run)
             .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
-            .values(due_at=when, error=error.operator_text(), **values)
+            .values(due_at=when, error=error.operator_text(_), **values)
         )

@@ -31,6 +31,7 @@ from plugin.sync.order_list import (
     spacing,
 )
 from plugin.sync.parallel import in_flight
+from plugin.texts import gettext as _
 
 #: Offers looked at together; more are claimed when fewer than LOW_WATER wait for their call.
 BATCH = 100
@@ -415,19 +416,19 @@ class _Pump:
         ctx = self._ctx
         if isinstance(error, OfferGone):
             gone = _done(push.row_id, push.version) | {"in_doubt": False, "state": OfferState.GONE}
-            _update(session, [gone | {"error": error.operator_text()}])
+            _update(session, [gone | {"error": error.operator_text(_)}])
             ctx.notify(
                 f"offer-gone:{push.offer_id}",
                 "stock",
                 Level.WARNING,
-                f"the offer of {push.ean} is gone at bol",
-                "Its stock is not sent any more. If it is there all the same, press “Import products”.",
+                _("the offer of %(ean)s is gone at bol", ean=push.ean),
+                _("Its stock is not sent any more. If it is there all the same, press “Import products”."),
             )
             return
         values = {
             "id": push.row_id,
             "attempts": push.attempts + 1,
-            "error": error.operator_text(),
+            "error": error.operator_text(_),
             "next_try_at": max(come_back(error, now, push.attempts), now + timedelta(seconds=1)),
         }
         if error.executed == "unknown":
@@ -438,8 +439,8 @@ class _Pump:
                 f"stock-failed:{push.offer_id}:{now:%Y-%m-%d}",
                 "stock",
                 Level.WARNING,
-                f"the stock of {push.ean} can't be sent to bol",
-                error.operator_text(),
+                _("the stock of %(ean)s can't be sent to bol", ean=push.ean),
+                error.operator_text(_),
             )
 
     def _put_off(self, error: BolError) -> None:

@@ -9,10 +9,13 @@ from sqlalchemy import Select, delete, select, update
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import Discrepancy, Run, RunState
 from plugin.sync.context import Surroundings
+from plugin.texts import gettext as _
 
 #: So many runs of a kind are kept per store, with what they found.
 KEPT = 30
 PRUNED_AT_ONCE = 1_000
+#: Who asked for a run that a command started.
+COMMAND_LINE = "command line"
 
 
 def stop(host: HostPort, store_id: int, run_id: int) -> None:
@@ -26,7 +29,7 @@ def stop(host: HostPort, store_id: int, run_id: int) -> None:
         .values(state=RunState.STOPPED, finished_at=host.now(), due_at=None, error="")
     )
     if not stopped.rowcount:
-        raise HostError("This has ended already.")
+        raise HostError(_("This has ended already."))
 
 
 def stop_all(host: HostPort, store_id: int) -> None:

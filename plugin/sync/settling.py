@@ -24,6 +24,7 @@ from plugin.sync.shipments import (
     tell_refused,
 )
 from plugin.sync.timeline import note
+from plugin.texts import gettext as _
 
 EVENT_TYPE = "CREATE_SHIPMENT"
 MAX_PAGES = 20
@@ -158,7 +159,14 @@ def _all_that_is_open(row: ShipmentEffect, found: Found) -> bool:
 def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, message: str) -> None:
     """bol says that it was not done: tell people, and if the item is cancelled that the parcel must not leave."""
     note(
-        ctx.host, row.order_id, f"bol refused shipment {row.reference} of item {row.order_item_id}: {message}"
+        ctx.host,
+        row.order_id,
+        _(
+            "bol refused shipment %(shipment)s of item %(item)s: %(reason)s",
+            shipment=row.reference,
+            item=row.order_item_id,
+            reason=message,
+        ),
     )
     item = next(
         (
@@ -171,10 +179,11 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
     cancelled = item is not None and item.quantity_cancelled > _cancelled_before(session, row)
     if found.order is not None and cancelled:
         # The parcel must not leave: told as what it is, a cancellation, and so not a second time by the import.
-        _end_refused(ctx, session, row, f"Cancelled at bol. {message}".strip())
+        _end_refused(ctx, session, row, _("Cancelled at bol. %(reason)s", reason=message).strip())
         take_changes(ctx, lock_row(ctx, row.order_id), found.order)
-    elif _end_refused(ctx, session, row, message or "bol refused it without a reason."):
-        tell_refused(ctx, session, [row.id], f"bol says: {message}." if message else "bol gave no reason.")
+    elif _end_refused(ctx, session, row, message or _("bol refused it without a reason.")):
+        said = _("bol says: %(said)s.", said=message) if message else _("bol gave no reason.")
+        tell_refused(ctx, session, [row.id], said)
 
 
 def _end_refused(ctx: Context, session: Any, row: ShipmentEffect, reason: str) -> bool:
@@ -203,10 +212,15 @@ def _shown(row: ShipmentEffect, found: Found) -> str:
     items = found.order.items if found.order is not None else ()
     item = next((item for item in items if item.order_item_id == row.order_item_id), None)
     if item is None:
-        return "bol does not show this order item any more."
-    return (
-        f"Looked for during three hours and not found. bol shows of {item.quantity} pieces: {item.quantity_shipped} "
-        f"shipped, {item.quantity_cancelled} cancelled, {item.open_quantity} open; this parcel holds {row.quantity}."
+        return _("bol does not show this order item any more.")
+    return _(
+        "Looked for during three hours and not found. bol shows of %(all)s pieces: %(shipped)s shipped, %(cancelled)s "
+        "cancelled, %(open)s open; this parcel holds %(here)s.",
+        all=item.quantity,
+        shipped=item.quantity_shipped,
+        cancelled=item.quantity_cancelled,
+        open=item.open_quantity,
+        here=row.quantity,
     )
 
 
@@ -218,8 +232,11 @@ def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect, found: Found)
         f"shipment-unknown:{row.host_shipment_id}:{row.order_item_id}:{row.attempts}",
         "shipment",
         Level.DANGER,
-        f"it is not known if bol has the shipment of order {order.order_id}",
-        f"{shown} Look in bol's seller portal, then press “Try again” or “Handled elsewhere”.",
+        _("it is not known if bol has the shipment of order %(order)s", order=order.order_id),
+        _(
+            "%(shown)s Look in bol's seller portal, then press “Try again” or “Handled elsewhere”.",
+            shown=shown,
+        ),
         ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
     )
 

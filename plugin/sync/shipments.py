@@ -16,7 +16,6 @@ from plugin.connector import (
     ShipmentItem,
     ShipmentRequest,
 )
-from plugin.connector.errors import without_reference
 from plugin.models import (
     BolOrder,
     BolOrderItem,
@@ -31,15 +30,18 @@ from plugin.settings import StoreSettings
 from plugin.sync import counters, effects
 from plugin.sync.context import CALL_SECONDS, Context, store_url
 from plugin.sync.dirty import mark_order_items
-from plugin.sync.failures import line_is_down
+from plugin.sync.failures import line_is_down, without_reference
 from plugin.sync.mapping import clean_tracking_code, shipment_reference
 from plugin.sync.names import store_of
 from plugin.sync.timeline import note
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
+from plugin.texts import ngettext
 
 #: bol takes 1 to 100 items of one order in a request (Retailer API v10, create-shipment).
 MAX_ITEMS = 100
-WITHDRAWN = "The parcel was withdrawn before it was confirmed."
-NOT_TOLD = (
+WITHDRAWN = _l("The parcel was withdrawn before it was confirmed.")
+NOT_TOLD = _l(
     "The store was disconnected before bol was told of this parcel. Report it in bol's seller portal, and press “Handled "
     "elsewhere”; or “Try again” once the store is connected again."
 )
@@ -101,7 +103,7 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
                     transporter_code="",
                     tracking_code="",
                     attempts=0,
-                    error=NOT_TOLD if gone else "",
+                    error=str(NOT_TOLD) if gone else "",
                     created_at=now,
                     unknown_since=now if gone else None,
                 )
@@ -120,8 +122,12 @@ def _tell_not_told(
             key=f"bol:{store.id}:shipment-unknown:{shipment_id}:gone",
             kind="bol.shipment",
             level=Level.DANGER,
-            title=f"{store.name}: bol is not told that order {picklist.reference} was shipped",
-            body=NOT_TOLD,
+            title=_(
+                "%(store)s: bol is not told that order %(order)s was shipped",
+                store=store.name,
+                order=picklist.reference,
+            ),
+            body=str(NOT_TOLD),
             url=host.order_url(picklist.order_id),
         )
     )
@@ -142,15 +148,20 @@ def leave_to_people(host: HostPort, store: Store) -> None:
     host.session.execute(
         update(ShipmentEffect)
         .where(*left)
-        .values(state=EffectState.DECISION, due_at=None, error=NOT_TOLD, unknown_since=now)
+        .values(state=EffectState.DECISION, due_at=None, error=str(NOT_TOLD), unknown_since=now)
     )
     host.notify(
         Notice(
             key=f"bol:{store.id}:not-told:{store.secret_version}",
             kind="bol.shipment",
             level=Level.DANGER,
-            title=f"{store.name} is disconnected, and bol was not told of {parcels} parcel{'s'[: parcels > 1]}",
-            body=NOT_TOLD,
+            title=ngettext(
+                "%(store)s is disconnected, and bol was not told of %(num)s parcel",
+                "%(store)s is disconnected, and bol was not told of %(num)s parcels",
+                parcels,
+                store=store.name,
+            ),
+            body=str(NOT_TOLD),
             url=f"{store_url(store.id)}shipments",
         )
     )
@@ -254,7 +265,7 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
         if parcel.withdrawn:
             for row in rows:
                 row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, ctx.now()
-                row.error = WITHDRAWN
+                row.error = str(WITHDRAWN)
             session.flush()
             settle_withdrawn(ctx, session, shipment_id)
             return None, []
@@ -283,13 +294,16 @@ def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str
     title = {choice.key: choice.title for choice in ctx.host.carriers()}.get(carrier, carrier)
     for row in rows:
         row.due_at = None
-        row.error = f"The carrier {title} has no transporter code of bol: set it in the store's settings."
+        row.error = _(
+            "The carrier %(carrier)s has no transporter code of bol: set it in the store's settings.",
+            carrier=title,
+        )
     ctx.notify(
         f"carrier:{carrier}",
         "shipment",
         Level.WARNING,
-        f"the carrier {title} is not known to bol yet",
-        "Set its transporter code in the store's settings; every shipment that waits for it is sent then.",
+        _("the carrier %(carrier)s is not known to bol yet", carrier=title),
+        _("Set its transporter code in the store's settings; every shipment that waits for it is sent then."),
     )
 
 
@@ -308,7 +322,11 @@ def record_accepted(ctx: Context, session: Any, row_ids: Sequence[int], status: 
 
 def after_confirmation(ctx: Context, effect: ShipmentEffect) -> None:
     """bol has the shipment: say so on the order, and send the stock where bol's open orders count. In a transaction."""
-    note(ctx.host, effect.order_id, f"bol has {effect.quantity} of item {effect.order_item_id} as shipped")
+    note(
+        ctx.host,
+        effect.order_id,
+        _("bol has %(count)s of item %(item)s as shipped", count=effect.quantity, item=effect.order_item_id),
+    )
     eans = ctx.host.session.scalars(
         select(BolOrderItem.ean).where(
             BolOrderItem.order_id == effect.order_id, BolOrderItem.order_item_id == effect.order_item_id
@@ -340,7 +358,7 @@ def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> No
     """Not done is known and tried again, or refused for good; everything else is unknown and gets checked."""
     with ctx.host.transaction() as session:
         if effects.is_final(error):
-            _refuse(ctx, session, row_ids, error.operator_text())
+            _refuse(ctx, session, row_ids, error.operator_text(_))
             return
         attempts = session.scalar(select(ShipmentEffect.attempts).where(ShipmentEffect.id == row_ids[0])) or 1
         session.execute(_claimed(ctx, row_ids).values(**effects.after_failure(error, ctx.now(), attempts)))
@@ -388,8 +406,11 @@ def tell_refused(ctx: Context, session: Any, row_ids: Sequence[int], reason: str
         f"shipment-refused:{row.host_shipment_id}:{row.attempts}",
         "shipment",
         Level.DANGER,
-        f"bol refused the shipment of order {order.order_id}",
-        f"{reason} Correct it and press “Try again”, or “Handled elsewhere” if bol has it already.",
+        _("bol refused the shipment of order %(order)s", order=order.order_id),
+        _(
+            "%(reason)s Correct it and press “Try again”, or “Handled elsewhere” if bol has it already.",
+            reason=reason,
+        ),
         ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
     )
 

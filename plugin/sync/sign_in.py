@@ -12,13 +12,15 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import OperationalError
 
-from host_app.plugin_api import HostError, HostPort, Level, Notice
+from host_app.plugin_api import HostError, HostPort, Level, Notice, speaking
 from plugin.connector import AddressBlocked, Claim, Credentials, SignInRefused
 from plugin.connector.sign_in import CONSENT_DAYS
 from plugin.models import Offer, OfferState, SignInWay, Store, StoreState
 from plugin.secrets import Secrets
 from plugin.sync.context import connection_url, note_problem
 from plugin.sync.failures import BLOCKED, SIGN_IN
+from plugin.texts import gettext as _
+from plugin.texts import ngettext
 
 #: The client id and secret of the store are asked again after this rest: bol may have been mistaken. A refresh token
 #: that was refused stays refused.
@@ -28,7 +30,6 @@ KEEP_TRIES = 6
 KEEP_PAUSE = 1.0
 #: Days before the end of the consent on which people are told.
 WARNINGS = (30, 14, 7, 1)
-SIGN_IN_AGAIN = "Sign in again on the store's connection page."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,13 @@ class StoreLedger:
     def refused(self, claim: Claim, error: SignInRefused) -> bool:
         now = self._host.now()
         changes = {"claim": None, "claim_until": None, "refused_at": now, "refused_code": error.code or "401"}
-        with self._host.transaction() as session:
+        with self._host.transaction() as session, speaking(self._host.language):
             known = session.scalar(select(Store.refused_at).where(Store.id == self._store_id))
             done = session.execute(self._update(claim, changes))
             if done.rowcount != 1:
                 return False
             store = session.get_one(Store, self._store_id)
-            text = f"{error.operator_text()} {reason(store)}"
+            text = f"{error.operator_text(_)} {reason(store)}"
             note_problem(session, store.id, text, SIGN_IN, now)
             if known is not None:
                 return True
@@ -117,8 +118,8 @@ class StoreLedger:
                     key=f"bol:{store.id}:sign-in:{claim.version}:{now.isoformat()}",
                     kind="bol.connection",
                     level=Level.DANGER,
-                    title=f"{store.name}: bol does not accept the sign-in any more",
-                    body=f"{reason(store)} Nothing is read from bol or sent to it until then.",
+                    title=_("%(store)s: bol does not accept the sign-in any more", store=store.name),
+                    body=" ".join((reason(store), _("Nothing is read from bol or sent to it until then."))),
                     url=connection_url(store.id),
                 )
             )
@@ -128,14 +129,14 @@ class StoreLedger:
         """All stores of that login rest, with an alarm."""
         now = self._host.now()
         until = now + timedelta(seconds=error.retry_after or 0)
-        with self._host.transaction() as session:
+        with self._host.transaction() as session, speaking(self._host.language):
             session.execute(self._update(claim, {"claim": None, "claim_until": None}))
             store = session.get_one(Store, self._store_id)
             session.execute(
                 update(Store)
                 .where(Store.environment.in_(_same_login(store.environment)))
                 .values(
-                    rests_until=until, problem=error.operator_text(), problem_kind=BLOCKED, problem_at=now
+                    rests_until=until, problem=error.operator_text(_), problem_kind=BLOCKED, problem_at=now
                 )
             )
             self._host.notify(
@@ -143,9 +144,16 @@ class StoreLedger:
                     key=f"bol:blocked:{now:%Y-%m-%d}",
                     kind="bol.connection",
                     level=Level.DANGER,
-                    title="bol blocks the internet address of this server",
-                    body=f"{error.operator_text()} No call to bol is made for some minutes; then it is tried again. "
-                    "Nothing is lost: what is owed to bol waits.",
+                    title=_("bol blocks the internet address of this server"),
+                    body=" ".join(
+                        (
+                            error.operator_text(_),
+                            _(
+                                "No call to bol is made for some minutes; then it is tried again. Nothing is lost: what is "
+                                "owed to bol waits."
+                            ),
+                        )
+                    ),
                     url=connection_url(store.id),
                 )
             )
@@ -200,18 +208,18 @@ class StoreLedger:
 def reason(store: Store) -> str:
     """Say why bol refuses a store's sign-in, and what to do."""
     if store.sign_in == SignInWay.CREDENTIALS:
-        return (
+        return _(
             "The client id and secret were changed or withdrawn in bol's seller portal (Settings › Services › API settings), "
-            f"or the account is closed. {SIGN_IN_AGAIN}"
+            "or the account is closed. Sign in again on the store's connection page."
         )
     if store.refused_code != "invalid_grant":
-        return (
+        return _(
             "bol does not accept the credentials of this installation (BOL_CLIENT_ID and BOL_CLIENT_SECRET): "
             "whoever runs it must correct them."
         )
-    return (
+    return _(
         "What was allowed at bol's login page was withdrawn there, is older than a year, or bol's answer with its "
-        f"successor was lost when a process or a connection broke off. {SIGN_IN_AGAIN}"
+        "successor was lost when a process or a connection broke off. Sign in again on the store's connection page."
     )
 
 
@@ -247,10 +255,14 @@ def refuse_other_account(store: Store, account: str, name: str) -> None:
     """:raises HostError: the store belongs to another account of bol than this one."""
     if store.account and account and store.account != account:
         raise HostError(
-            f"You signed in with the account {named(account, name)}, but {store.name} belongs to the account "
-            f"{named(store.account, store.account_name)}. "
-            "Nothing was changed. Log out at bol, and sign in with the store's own account; or connect the other "
-            "account as a store of its own."
+            _(
+                "You signed in with the account %(account)s, but %(store)s belongs to the account %(own)s. Nothing was "
+                "changed. Log out at bol, and sign in with the store's own account; or connect the other account as a "
+                "store of its own.",
+                account=named(account, name),
+                store=store.name,
+                own=named(store.account, store.account_name),
+            )
         )
 
 
@@ -274,13 +286,23 @@ def refuse_known_account(
     ).first()
     if other is None:
         return
-    known = f" ({named(other.account, other.account_name)})" if other.account else ""
+    account = _("This account")
+    if other.account:
+        account = _("This account (%(account)s)", account=named(other.account, other.account_name))
     if other.state == StoreState.DISCONNECTED:
         raise HostError(
-            f"This account{known} belongs to {other.name}, which was disconnected: sign in again on its connection page."
+            _(
+                "%(account)s belongs to %(store)s, which was disconnected: sign in again on its connection page.",
+                account=account,
+                store=other.name,
+            )
         )
     raise HostError(
-        f"This account{known} is connected already, as {other.name}. Connecting it twice would double its orders."
+        _(
+            "%(account)s is connected already, as %(store)s. Connecting it twice would double its orders.",
+            account=account,
+            store=other.name,
+        )
     )
 
 
@@ -309,14 +331,27 @@ def warn_of_consent(host: HostPort, store: Store) -> None:
     if due is None or (store.consent_told is not None and store.consent_told <= due):
         return
     store.consent_told = due
-    when = f"ends in {left} days" if left > 1 else "ends within a day" if left else "has ended"
+    if left > 1:
+        title = ngettext(
+            "%(store)s: the permission at bol ends in %(num)s day",
+            "%(store)s: the permission at bol ends in %(num)s days",
+            left,
+            store=store.name,
+        )
+    elif left:
+        title = _("%(store)s: the permission at bol ends within a day", store=store.name)
+    else:
+        title = _("%(store)s: the permission at bol has ended", store=store.name)
     host.notify(
         Notice(
             key=f"bol:{store.id}:consent:{store.secret_version}:{due}",
             kind="bol.connection",
             level=Level.WARNING if due > 7 else Level.DANGER,
-            title=f"{store.name}: the permission at bol {when}",
-            body=f"bol lets us act for a year after a login. {SIGN_IN_AGAIN} It takes a minute, and nothing stops meanwhile.",
+            title=title,
+            body=_(
+                "bol lets us act for a year after a login. Sign in again on the store's connection page. It takes a minute, "
+                "and nothing stops meanwhile."
+            ),
             url=connection_url(store.id),
         )
     )

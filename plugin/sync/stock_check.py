@@ -22,6 +22,8 @@ from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.findings import Action, Asked, Cause
 from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.products import lock_products
+from plugin.texts import gettext as _
+from plugin.texts import ngettext, number
 
 KIND = "stock check"
 #: Stores with more offers are not checked by night; a person may still start a check.
@@ -84,9 +86,9 @@ def start(host: HostPort, store_id: int, *, dry: bool, who: str) -> int:
     """
     store: Store | None = host.session.scalar(select(Store).where(Store.id == store_id).with_for_update())
     if store is None:
-        raise HostError("This store does not exist.")
+        raise HostError(_("This store does not exist."))
     if runs.running(host, store_id, KIND) is not None:
-        raise HostError("A stock check is under way already: wait for it, or stop it first.")
+        raise HostError(_("A stock check is under way already: wait for it, or stop it first."))
     settings = StoreSettings.load(store.settings)
     sends = is_active(store) and settings_of(store).send_stock
     return _begin(host, store_id, settings, dry=dry or not sends, who=who).id
@@ -139,9 +141,14 @@ def _begin_if_due(ctx: Context) -> Run | None:
                 "check-too-large",
                 "stock",
                 Level.WARNING,
-                f"more than {LARGEST:,} offers: the nightly stock check is left out",
-                "Stores of this size are not compared with bol by themselves. Changes of stock are sent as always; "
-                "start a check yourself, at a quiet hour.",
+                _(
+                    "more than %(most)s offers: the nightly stock check is left out",
+                    most=number(LARGEST),
+                ),
+                _(
+                    "Stores of this size are not compared with bol by themselves. Changes of stock are sent as always; "
+                    "start a check yourself, at a quiet hour."
+                ),
                 f"{store_url(ctx.store_id)}checks",
             )
             return None
@@ -320,8 +327,16 @@ def _finish(ctx: Context, step: Step) -> None:
                 f"check:{step.run_id}",
                 "stock",
                 Level.WARNING,
-                f"the stock check found {differed} {'offer' if differed == 1 else 'offers'} that differed",
-                f"{step.counts.get('corrected', 0)} are sent to bol anew. The report tells the likely cause of each.",
+                ngettext(
+                    "the stock check found %(num)s offer that differed",
+                    "the stock check found %(num)s offers that differed",
+                    differed,
+                ),
+                ngettext(
+                    "%(num)s is sent to bol anew. The report tells the likely cause of each.",
+                    "%(num)s are sent to bol anew. The report tells the likely cause of each.",
+                    step.counts.get("corrected", 0),
+                ),
                 f"{store_url(ctx.store_id)}checks/{step.run_id}",
             )
 
@@ -340,7 +355,7 @@ def _postpone(ctx: Context, run_id: int, error: BolError) -> None:
             run.cursor = ""
             counts = {name: counts[name] for name in KEPT_COUNTS if name in counts}
         run.counts = counts | {"failures": failures + 1}
-        run.error = error.operator_text()
+        run.error = error.operator_text(_)
         run.due_at = max(come_back(error, ctx.now(), failures), ctx.now() + AGAIN)
 
 

@@ -13,6 +13,7 @@ from plugin.models import BolOrder, BolOrderState, SettingChange, Store, StoreSt
 from plugin.settings import StoreSettings
 from plugin.sync import dirty, order_decisions, preview, products, runs, shipments, sign_in
 from plugin.sync.sign_in import SignedIn
+from plugin.texts import gettext as _
 
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
@@ -49,11 +50,11 @@ def add_store(host: HostPort, *, name: str, environment: str, signed_in: SignedI
 def refuse_name(host: HostPort, name: str) -> None:
     """In a transaction. :raises HostError: it is empty or too long, or another store has it."""
     if not name:
-        raise HostError("Give the store a name.")
+        raise HostError(_("Give the store a name."))
     if len(name) > LONGEST_NAME:
-        raise HostError(f"Give the store a name of at most {LONGEST_NAME} characters.")
+        raise HostError(_("Give the store a name of at most %(most)s characters.", most=LONGEST_NAME))
     if host.session.scalar(select(Store.id).where(Store.name == name)) is not None:
-        raise HostError(f"There is a store named {name} already: choose another name.")
+        raise HostError(_("There is a store named %(store)s already: choose another name.", store=name))
 
 
 def is_known(host: HostPort, environment: str, client_id: str) -> bool:
@@ -75,7 +76,7 @@ def activate(host: HostPort, store_id: int, who: str = "") -> None:
     if store.state == StoreState.ACTIVE:
         return
     if not store.secret:
-        raise HostError("This store is not connected: sign in again on its connection page first.")
+        raise HostError(_("This store is not connected: sign in again on its connection page first."))
     now = host.now()
     _note_change(host, store_id, who, STATE, store.state, StoreState.ACTIVE)
     store.leaves_at, store.next_upkeep_at = None, now
@@ -111,7 +112,7 @@ def disconnect(host: HostPort, store_id: int, *, at_once: bool, who: str = "") -
     """
     store = locked(host, store_id)
     if store.state == StoreState.DISCONNECTED:
-        raise HostError("This store is disconnected already.")
+        raise HostError(_("This store is disconnected already."))
     now = host.now()
     if at_once or store.activated_at is None:
         store.leaves_at = now
@@ -129,7 +130,7 @@ def stay(host: HostPort, store_id: int, who: str = "") -> None:
     """
     store = locked(host, store_id)
     if store.state != StoreState.DISCONNECTING:
-        raise HostError("This store is not being disconnected any more.")
+        raise HostError(_("This store is not being disconnected any more."))
     _note_change(host, store_id, who, STATE, store.state, StoreState.PAUSED)
     store.state, store.leaves_at = StoreState.PAUSED, None
     host.session.flush()
@@ -171,7 +172,7 @@ def set_carrier(host: HostPort, store_id: int, carrier: str, code: str, who: str
     """
     settings = StoreSettings.load(locked(host, store_id).settings)
     if not code.strip():
-        raise HostError("Fill in bol's code for this carrier.")
+        raise HostError(_("Fill in bol's code for this carrier."))
     carriers = dict(settings.carriers) | {carrier: code.strip()}
     save_settings(host, store_id, replace(settings, carriers=carriers), who)
 
@@ -201,9 +202,9 @@ def push_all(host: HostPort, store_id: int) -> None:
     """
     store = locked(host, store_id)
     if store.state != StoreState.ACTIVE:
-        raise HostError("This store is not active: activate it first.")
+        raise HostError(_("This store is not active: activate it first."))
     if not StoreSettings.load(store.settings).send_stock:
-        raise HostError("“Send stock updates” is off for this store: turn it on in the settings first.")
+        raise HostError(_("“Send stock updates” is off for this store: turn it on in the settings first."))
     dirty.mark_all(host, store_id)
 
 
@@ -214,9 +215,9 @@ def start_order_import(host: HostPort, store_id: int) -> None:
     """
     store = locked(host, store_id)
     if store.state != StoreState.ACTIVE:
-        raise HostError("This store is not active: activate it first.")
+        raise HostError(_("This store is not active: activate it first."))
     if not StoreSettings.load(store.settings).import_orders:
-        raise HostError("“Import orders” is off for this store: turn it on in the settings first.")
+        raise HostError(_("“Import orders” is off for this store: turn it on in the settings first."))
     order_decisions.want_import(host, store_id)
 
 
@@ -237,7 +238,7 @@ def start_product_import(host: HostPort, store_id: int) -> None:
     """
     store = locked(host, store_id)
     if not StoreSettings.load(store.settings).import_products:
-        raise HostError("“Import products” is off for this store: turn it on in the settings first.")
+        raise HostError(_("“Import products” is off for this store: turn it on in the settings first."))
     products.start_import(host, store_id)
 
 
@@ -277,5 +278,5 @@ def locked(host: HostPort, store_id: int) -> Store:
         .execution_options(populate_existing=True)
     )
     if store is None:
-        raise HostError("This store does not exist.")
+        raise HostError(_("This store does not exist."))
     return store

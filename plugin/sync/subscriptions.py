@@ -16,6 +16,7 @@ from plugin.connector import BolError, Subscription
 from plugin.connector.models.subscriptions import SignatureKey as Key
 from plugin.models import SignatureKey, Store, StoreState, Webhook
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.texts import gettext as _
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +39,13 @@ def address_of(host: HostPort, webhook: Webhook) -> str:
 def why_not(host: HostPort, store: Store) -> str:
     """Say why bol is not asked to tell events; "" where it is."""
     if not host.public_url:
-        return (
+        return _(
             "HOST_PUBLIC_URL is not set, so bol does not know where to tell: answers are asked for instead."
         )
     if store.environment == "demo":
-        return "bol's demo tells no events."
+        return _("bol's demo tells no events.")
     if store.environment == "production" and not host.public_url.startswith("https://"):
-        return "bol tells events by https only: HOST_PUBLIC_URL must begin with https://."
+        return _("bol tells events by https only: HOST_PUBLIC_URL must begin with https://.")
     return ""
 
 
@@ -68,7 +69,7 @@ def keep_subscription(ctx: Context) -> timedelta | None:
         ctx.lease.ensure(CALL_SECONDS)
         return _compare(ctx, webhook, ctx.client.subscriptions.list())
     except BolError as error:
-        _note(ctx, error=error.operator_text())
+        _note(ctx, error=error.operator_text(_))
         return AFTER_FAILURE
 
 

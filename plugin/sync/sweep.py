@@ -15,6 +15,8 @@ from plugin.sync.failures import come_back
 from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.order_list import note_page
 from plugin.sync.timeline import note
+from plugin.texts import gettext as _
+from plugin.texts import ngettext
 
 KIND = "order sweep"
 #: When shops are quiet; Europe/Amsterdam.
@@ -141,7 +143,9 @@ def _compare(ctx: Context, shipment: ShipmentSummary) -> bool:
         session.add(row)
         session.flush()
         note(
-            ctx.host, row.id, "Found by the daily sweep among bol's shipments: no read had told of this order"
+            ctx.host,
+            row.id,
+            _("Found by the daily sweep among bol's shipments: no read had told of this order"),
         )
         return True
     if row.state != BolOrderState.IMPORTED:
@@ -161,8 +165,11 @@ def _tell_shipped_elsewhere(ctx: Context, row: BolOrder, shipment: ShipmentSumma
         f"shipped-elsewhere:{shipment.shipment_id}",
         "shipment",
         Level.WARNING,
-        f"order {row.order_id} was shipped at bol, but not from here",
-        f"bol has shipment {shipment.shipment_id}, which no picklist of ours made. Check that it is not sent twice.",
+        _("order %(order)s was shipped at bol, but not from here", order=row.order_id),
+        _(
+            "bol has shipment %(shipment)s, which no picklist of ours made. Check that it is not sent twice.",
+            shipment=shipment.shipment_id,
+        ),
         ctx.host.order_url(row.host_order_id) if row.host_order_id else None,
     )
     return True
@@ -187,12 +194,16 @@ def _finish(ctx: Context, run: Run, counts: dict[str, Any]) -> None:
             f"sweep:{run.id}",
             "order",
             Level.WARNING,
-            f"the daily sweep found {counts['missed']} orders that the reads had missed",
-            "They come in now. If this happens again, ask for the log to be looked at.",
+            ngettext(
+                "the daily sweep found %(num)s order that the reads had missed",
+                "the daily sweep found %(num)s orders that the reads had missed",
+                counts["missed"],
+            ),
+            _("They come in now. If this happens again, ask for the log to be looked at."),
         )
 
 
 def _postpone(ctx: Context, run: Run, error: BolError) -> None:
     when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=30))
     with ctx.host.transaction() as session:
-        session.execute(update(Run).where(Run.id == run.id).values(due_at=when, error=error.operator_text()))
+        session.execute(update(Run).where(Run.id == run.id).values(due_at=when, error=error.operator_text(_)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from plugin.texts import lazy as _l
+
 #: The codes that bol has published, with a name where the code does not tell whose it is. bol takes others, too
 #: (Retailer API v10, ChangeTransportRequest of 2023; open text since 2024).
 TRANSPORTER_CODES: Mapping[str, str] = {
@@ -12,7 +14,7 @@ TRANSPORTER_CODES: Mapping[str, str] = {
     "BPOST_BRIEF": "",
     "BRIEFPOST": "",
     "BUDBEE": "",
-    "COURIER": "own courier",
+    "COURIER": _l("own courier"),
     "CYCLOON": "",
     "DHL": "",
     "DHL-GLOBAL-MAIL": "",
@@ -32,7 +34,7 @@ TRANSPORTER_CODES: Mapping[str, str] = {
     "TNT": "PostNL",
     "TNT-EXPRESS": "",
     "TNT-EXTRA": "PostNL extra@home",
-    "TNT_BRIEF": "PostNL mailbox parcel",
+    "TNT_BRIEF": _l("PostNL mailbox parcel"),
     "TRANSMISSION": "",
     "TRUNKRS": "",
     "TSN": "Transportservice NL",
@@ -42,4 +44,4 @@ TRANSPORTER_CODES: Mapping[str, str] = {
 
 def title(code: str) -> str:
     """Return what people call a transporter; the code where it says enough, or is not known here."""
-    return TRANSPORTER_CODES.get(code) or code
+    return str(TRANSPORTER_CODES.get(code) or code)

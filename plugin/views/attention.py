@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import flash, request, url_for
 
 from plugin.sync import attention
+from plugin.texts import gettext as _
 from plugin.views.base import URL, Answer, BolView, does, shows, telling, who
 
 ATTENTION_URL = f"{URL}/attention"
@@ -24,7 +25,7 @@ class AttentionPages(BolView):
     @does("/<int:store_id>/carriers")
     def set_carrier(self, store_id: int) -> Answer:
         """Give a carrier its code at bol; the shipments that wait for it are sent."""
-        with telling("The code is saved, and the shipments that waited for it are sent to bol."):
+        with telling(_("The code is saved, and the shipments that waited for it are sent to bol.")):
             self.actions.set_carrier(
                 store_id, request.form.get("carrier", ""), request.form.get("code", ""), who()
             )
@@ -35,21 +36,23 @@ class AttentionPages(BolView):
         """Send all shipments again that bol refused for one reason."""
         number = self.actions.try_refused_again(store_id, effect_id)
         if number:
-            flash(f"Shipments that are sent to bol again: {number}.", "success")
+            flash(_("Shipments that are sent to bol again: %(count)s.", count=number), "success")
         else:
-            flash("Nothing was changed: somebody else decided on these shipments meanwhile.", "warning")
+            flash(_("Nothing was changed: somebody else decided on these shipments meanwhile."), "warning")
         return self.back_to(url_for("bol.shipments", store_id=store_id))
 
     @does("/<int:store_id>/orders/<int:row_id>/read-all-again")
     def read_all_again(self, store_id: int, row_id: int) -> Answer:
         """Read all orders again that failed for one reason."""
         number = self.actions.read_failed_again(store_id, row_id)
-        flash(f"Orders that are being read from bol again: {number}.", "success")
+        flash(_("Orders that are being read from bol again: %(count)s.", count=number), "success")
         return self.back_to(url_for("bol.orders", store_id=store_id, state="failed"))
 
     @does("/<int:store_id>/waiting-products/link")
     def link_waiting(self, store_id: int) -> Answer:
         """Choose the product that orders wait for."""
-        with telling("The product is linked: the orders that waited for it go on, and later ones find it."):
+        with telling(
+            _("The product is linked: the orders that waited for it go on, and later ones find it.")
+        ):
             self.actions.link_waiting(store_id, request.form.get("ean", ""), request.form.get("code", ""))
         return self.back_to(url_for("bol.orders", store_id=store_id))

@@ -10,11 +10,14 @@ from typing import Any
 from flask import Response, abort, flash, redirect, request, stream_with_context, url_for
 from sqlalchemy import func, select
 
-from host_app.plugin_api import HostError
+from host_app.plugin_api import HostError, ProductView, language, speaking
 from plugin.models import Discrepancy, Run, RunState
 from plugin.sync import runs
 from plugin.sync.findings import Cause
 from plugin.sync.stock_check import KIND, LARGEST
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
+from plugin.views import words
 from plugin.views.base import Answer, BolView, does, shows, telling, who
 from plugin.views.paging import chosen, read_page
 
@@ -22,15 +25,15 @@ from plugin.views.paging import chosen, read_page
 CHUNK = 1000
 COLUMNS = (
     "EAN",
-    "Offer at bol",
-    "Product",
-    "Stock at bol",
-    "Stock by us",
-    "Cut-off at bol",
-    "Cut-off by us",
-    "Cause",
-    "What was done",
-    "Found (UTC)",
+    _l("Offer at bol"),
+    _l("Product"),
+    _l("Stock at bol"),
+    _l("Stock by us"),
+    _l("Cut-off at bol"),
+    _l("Cut-off by us"),
+    _l("Cause"),
+    _l("What was done"),
+    _l("Found (UTC)"),
 )
 #: A cell that begins so is a formula to spreadsheet programs.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -73,7 +76,7 @@ class CheckPages(BolView):
     @does("/<int:store_id>/checks/<int:run_id>/stop")
     def stop_check(self, store_id: int, run_id: int) -> Answer:
         """End a stock check where it is."""
-        with telling("The check is stopped. What it found so far stays here."):
+        with telling(_("The check is stopped. What it found so far stays here.")):
             self.actions.stop_run(store_id, run_id)
         return redirect(url_for("bol.check", store_id=store_id, run_id=run_id))
 
@@ -115,7 +118,7 @@ class CheckPages(BolView):
         run = self._run(store_id, run_id)
         name = f"stock-check-{run.started_at:%Y-%m-%d}-{run.id}.csv"
         return Response(
-            stream_with_context(self._lines(run_id)),
+            stream_with_context(self._lines(run_id, language())),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -129,9 +132,11 @@ class CheckPages(BolView):
             abort(404)
         return run
 
-    def _lines(self, run_id: int) -> Iterator[str]:
+    def _lines(self, run_id: int, spoken: str) -> Iterator[str]:
+        with speaking(spoken):
+            head = _line(COLUMNS)
         # Without this mark spreadsheet programs take the file for one of another alphabet.
-        yield "\ufeff" + _line(COLUMNS)
+        yield "\ufeff" + head
         last = 0
         while True:
             with self.host.reading() as session:
@@ -142,22 +147,10 @@ class CheckPages(BolView):
                     .limit(CHUNK)
                 ).all()
                 products = self.host.products(row.product_id for row in rows if row.product_id is not None)
-            for row in rows:
-                product = products.get(row.product_id)
-                yield _line(
-                    (
-                        row.ean,
-                        row.offer_id,
-                        product.code if product else "",
-                        row.bol_amount,
-                        row.our_amount,
-                        _cut_off(row.bol_managed),
-                        _cut_off(row.our_managed),
-                        row.cause,
-                        row.action,
-                        f"{row.found_at:%Y-%m-%d %H:%M:%S}",
-                    )
-                )
+            # The page has been made by now, and nobody is spoken to any more.
+            with speaking(spoken):
+                lines = [_line(_cells(row, products.get(row.product_id))) for row in rows]
+            yield from lines
             if len(rows) < CHUNK:
                 return
             last = rows[-1].id
@@ -183,5 +176,20 @@ def _line(cells: Any) -> str:
     return line.getvalue()
 
 
+def _cells(row: Discrepancy, product: ProductView | None) -> tuple[object, ...]:
+    return (
+        row.ean,
+        row.offer_id,
+        product.code if product else "",
+        row.bol_amount,
+        row.our_amount,
+        _cut_off(row.bol_managed),
+        _cut_off(row.our_managed),
+        words.CAUSES.get(row.cause, (row.cause,))[0],
+        words.ACTIONS.get(row.action, (row.action,))[0],
+        f"{row.found_at:%Y-%m-%d %H:%M:%S}",
+    )
+
+
 def _cut_off(managed: bool | None) -> str:
-    return "" if managed is None else ("this warehouse" if managed else "bol")
+    return "" if managed is None else (_("this warehouse") if managed else "bol")

@@ -16,6 +16,7 @@ from plugin.sync.preview import forecast
 from plugin.sync.stock_check import rules_of
 from plugin.sync.stock_plan import newest_plan
 from plugin.sync.subscriptions import why_not
+from plugin.texts import gettext as _
 from plugin.views import words
 from plugin.views.base import ADMINISTRATORS, Answer, does, form, shows, telling, who
 from plugin.views.checks import progress
@@ -63,7 +64,7 @@ class ConnectPages(ConnectionPages):
             )
         except HostError as error:
             return self._sign_in(typed, str(error))
-        flash(f"{typed.name} is connected: bol accepts the credentials.", "success")
+        flash(_("%(store)s is connected: bol accepts the credentials.", store=typed.name), "success")
         return redirect(url_for("bol.settings", store_id=store_id))
 
     @does("/connect/login")
@@ -100,7 +101,7 @@ class ConnectPages(ConnectionPages):
                     start_plan(self.host, self.actions, store_id)
                 if planned:
                     return redirect(url_for("bol.stock_plan", store_id=store_id))
-                flash("The settings are saved.", "success")
+                flash(_("The settings are saved."), "success")
                 return redirect(url_for("bol.summary", store_id=store_id))
         with self.host.reading() as session:
             changes = session.scalars(

@@ -17,6 +17,8 @@ from plugin.models import ApiCall, StoreState
 from plugin.sync.leaving import unfinished
 from plugin.sync.sign_in import days_left, reason
 from plugin.sync.subscriptions import address_of, why_not
+from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
 from plugin.views.base import ADMINISTRATORS, Answer, BolView, does, shows, telling, who
 
 #: What the browser keeps between leaving for bol's login page and coming back.
@@ -28,8 +30,8 @@ POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
     "base-uri 'none'; form-action 'self' {login}; frame-ancestors 'none'"
 )
-REFUSED = "You refused at bol, or closed its page."
-NOT_BEGUN_HERE = (
+REFUSED = _l("You refused at bol, or closed its page.")
+NOT_BEGUN_HERE = _l(
     "This return from bol does not belong to a login that was begun here, or it was begun more than a quarter of an hour "
     "ago, or in another browser."
 )
@@ -68,14 +70,14 @@ class ConnectionPages(BolView):
         of this browser asked for it, and each counts once."""
         kept = session.pop(KEPT, None)
         if not _belongs(kept, request.args.get("state", "")):
-            return self._not_connected(NOT_BEGUN_HERE, kept=None)
+            return self._not_connected(str(NOT_BEGUN_HERE), kept=None)
         error = request.args.get("error", "")
         if error:
-            text = REFUSED if error == "access_denied" else f"bol's login page reports: {error[:60]}."
-            return self._not_connected(text, kept)
+            reports = _("bol's login page reports: %(problem)s.", problem=error[:60])
+            return self._not_connected(str(REFUSED) if error == "access_denied" else reports, kept)
         code = request.args.get("code", "")
         if not code:
-            return self._not_connected("bol's login page sent nothing back.", kept)
+            return self._not_connected(_("bol's login page sent nothing back."), kept)
         store_id = kept["store_id"]
         try:
             if store_id is None:
@@ -85,12 +87,12 @@ class ConnectionPages(BolView):
                     code=code,
                     redirect_uri=kept["address"],
                 )
-                flash(f"{kept['name']} is connected: bol accepts the login.", "success")
+                flash(_("%(store)s is connected: bol accepts the login.", store=kept["name"]), "success")
                 return redirect(url_for("bol.settings", store_id=store_id))
             self.actions.login_again(store_id, code=code, redirect_uri=kept["address"])
         except HostError as problem:
             return self._not_connected(str(problem), kept)
-        return self._signed_in_again(store_id, "You are signed in again.")
+        return self._signed_in_again(store_id, _("You are signed in again."))
 
     def _not_connected(self, problem: str, kept: dict[str, Any] | None) -> Answer:
         store_id = (kept or {}).get("store_id")
@@ -100,7 +102,7 @@ class ConnectionPages(BolView):
             problem=problem,
             again=again,
             address=self.redirect_address(),
-            changed="The store is as it was." if store_id else "No store was connected.",
+            changed=_("The store is as it was.") if store_id else _("No store was connected."),
         )
         return Response(page, status=400, mimetype="text/html")
 
@@ -135,14 +137,17 @@ class ConnectionPages(BolView):
         except HostError as error:
             flash(str(error), "danger")
             return redirect(url_for("bol.connection", store_id=store_id))
-        return self._signed_in_again(store_id, "bol accepts the credentials: the store is signed in again.")
+        return self._signed_in_again(
+            store_id, _("bol accepts the credentials: the store is signed in again.")
+        )
 
     def _signed_in_again(self, store_id: int, told: str) -> Answer:
         """A paused store does nothing yet: its overview has the button for that."""
         if self.store(store_id).state != StoreState.PAUSED:
             flash(told, "success")
             return redirect(url_for("bol.connection", store_id=store_id))
-        flash(f"{told} It is paused: press “Activate” when it should work again.", "success")
+        paused = _("It is paused: press “Activate” when it should work again.")
+        flash(f"{told} {paused}", "success")
         return redirect(url_for("bol.show", store_id=store_id))
 
     @does("/<int:store_id>/connection/login")
@@ -161,9 +166,11 @@ class ConnectionPages(BolView):
         self.store(store_id)
         at_once = request.form.get("when") == "now"
         done = (
-            "The store is being disconnected: its secret is erased within seconds."
+            _("The store is being disconnected: its secret is erased within seconds.")
             if at_once
-            else "The store begins nothing new. It is disconnected, and its secret erased, when its orders are done."
+            else _(
+                "The store begins nothing new. It is disconnected, and its secret erased, when its orders are done."
+            )
         )
         with telling(done):
             self.actions.disconnect(store_id, at_once=at_once, who=who())
@@ -173,7 +180,7 @@ class ConnectionPages(BolView):
     def stay(self, store_id: int) -> Answer:
         """Keep a store that is being disconnected."""
         self.store(store_id)
-        with telling("The store stays connected. It is paused: activate it on its overview."):
+        with telling(_("The store stays connected. It is paused: activate it on its overview.")):
             self.actions.stay_connected(store_id, who())
         return redirect(url_for("bol.connection", store_id=store_id))
 

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from host_app.plugin_api import HostPort, Integration, Level, StoreSummary
 from plugin.models import Store, StoreState
 from plugin.sync.context import store_url
+from plugin.texts import gettext as _
 
 KEY = "bol"
 TITLE = "Bol.com Retailer"
@@ -20,7 +21,7 @@ def integration(host: HostPort) -> Integration:
     return Integration(
         key=KEY,
         title=TITLE,
-        description="Orders, shipments, products and stock of a seller's account at bol.com.",
+        description=_("Orders, shipments, products and stock of a seller's account at bol.com."),
         connect_url=CONNECT_URL,
         stores=tuple(StoreSummary(store.name, *state_of(store), store_url(store.id)) for store in stores),
     )
@@ -29,13 +30,13 @@ def integration(host: HostPort) -> Integration:
 def state_of(store: Store) -> tuple[str, Level]:
     """Return a store's state in words, and how to colour it."""
     if store.problem:
-        return "needs attention", Level.DANGER
+        return _("needs attention"), Level.DANGER
     if store.state == StoreState.ACTIVE:
-        return "active", Level.SUCCESS
+        return _("active"), Level.SUCCESS
     if store.state == StoreState.PAUSED:
-        return "paused", Level.WARNING
+        return _("paused"), Level.WARNING
     if store.state == StoreState.DISCONNECTING:
-        return "being disconnected", Level.WARNING
+        return _("being disconnected"), Level.WARNING
     if store.state == StoreState.DISCONNECTED:
-        return "disconnected", Level.INFO
-    return "not active yet", Level.WARNING
+        return _("disconnected"), Level.INFO
+    return _("not active yet"), Level.WARNING

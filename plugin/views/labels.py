@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from plugin.models import BolOrder, EffectState, LabelEffect
+from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows, telling
 from plugin.views.paging import chosen, read_page
 
@@ -43,14 +44,14 @@ class LabelPages(BolView):
     @does(f"{LABEL}/enter-number")
     def enter_label_number(self, store_id: int, effect_id: int) -> Answer:
         """Fetch a label whose number a person has found in the seller portal."""
-        with telling("The label is fetched from bol, and appears on the picklist within a minute."):
+        with telling(_("The label is fetched from bol, and appears on the picklist within a minute.")):
             self.actions.enter_label_number(store_id, effect_id, request.form.get("number", ""))
         return self._back_to_labels(store_id)
 
     @does(f"{LABEL}/buy-again")
     def buy_label_again(self, store_id: int, effect_id: int) -> Answer:
         """Buy a label again that bol has not sold."""
-        with telling("The label is bought again, and appears on the picklist within a minute."):
+        with telling(_("The label is bought again, and appears on the picklist within a minute.")):
             self.actions.buy_label_again(store_id, effect_id)
         return self._back_to_labels(store_id)
 

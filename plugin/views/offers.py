@@ -10,6 +10,7 @@ from plugin.settings import StoreSettings
 from plugin.sync import ean_doctor
 from plugin.sync.amounts import amounts
 from plugin.sync.offer_states import FILTERS, narrowed, offer_state
+from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows, telling
 from plugin.views.paging import chosen, read_page
 
@@ -85,42 +86,42 @@ class OfferPages(BolView):
     @does(f"{OFFER}/link")
     def link_offer(self, store_id: int, row_id: int) -> Answer:
         """Choose the product of an offer."""
-        with telling("The offer is linked. It follows this product until you change that."):
+        with telling(_("The offer is linked. It follows this product until you change that.")):
             self.actions.link_offer(store_id, row_id, request.form.get("code", ""))
         return self._back_to_offer(store_id, row_id)
 
     @does(f"{OFFER}/unlink")
     def unlink_offer(self, store_id: int, row_id: int) -> Answer:
         """Take the product of an offer away."""
-        with telling("The offer is unlinked. bol was told nothing, and keeps the amount that it has."):
+        with telling(_("The offer is unlinked. bol was told nothing, and keeps the amount that it has.")):
             self.actions.unlink_offer(store_id, row_id)
         return self._back_to_offer(store_id, row_id)
 
     @does(f"{OFFER}/match")
     def match_offer(self, store_id: int, row_id: int) -> Answer:
         """Let an offer find its product by EAN again."""
-        with telling("From now on the offer finds its product by its EAN."):
+        with telling(_("From now on the offer finds its product by its EAN.")):
             self.actions.match_offer_again(store_id, row_id)
         return self._back_to_offer(store_id, row_id)
 
     @does(f"{OFFER}/push")
     def push_offer(self, store_id: int, row_id: int) -> Answer:
         """Send an offer's stock at once."""
-        with telling("The stock is being sent to bol."):
+        with telling(_("The stock is being sent to bol.")):
             self.actions.push_offer(store_id, row_id)
         return self._back_to_offer(store_id, row_id)
 
     @does(f"{OFFER}/exclude")
     def exclude_offer(self, store_id: int, row_id: int) -> Answer:
         """Keep an offer out of stock updates."""
-        with telling("The offer is kept out: bol keeps the amount that it has."):
+        with telling(_("The offer is kept out: bol keeps the amount that it has.")):
             self.actions.exclude_offer(store_id, row_id, True)
         return self._back_to_offer(store_id, row_id)
 
     @does(f"{OFFER}/include")
     def include_offer(self, store_id: int, row_id: int) -> Answer:
         """Let an offer into stock updates again."""
-        with telling("The offer takes part in stock updates again."):
+        with telling(_("The offer takes part in stock updates again.")):
             self.actions.exclude_offer(store_id, row_id, False)
         return self._back_to_offer(store_id, row_id)
 
@@ -130,7 +131,7 @@ class OfferPages(BolView):
         typed = request.form.get("pieces", "").strip()
         # A number that can't be read is refused as one that can't be used.
         pieces = None if not typed else int(typed) if typed.isascii() and typed.isdigit() else -1
-        with telling("The safety stock is saved, for all offers of this product in this store."):
+        with telling(_("The safety stock is saved, for all offers of this product in this store.")):
             self.actions.set_safety_stock(store_id, row_id, pieces)
         return self._back_to_offer(store_id, row_id)
 

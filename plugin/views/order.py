@@ -22,6 +22,7 @@ from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.order_waits import is_dead
 from plugin.sync.overview import order_state
+from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows, telling, who
 
 ORDER = "/<int:store_id>/orders/<int:row_id>"
@@ -86,35 +87,35 @@ class OrderPage(BolView):
     @does(f"{ORDER}/read-again")
     def read_order_again(self, store_id: int, row_id: int) -> Answer:
         """Read the order from bol at once."""
-        with telling("The order is being read from bol."):
+        with telling(_("The order is being read from bol.")):
             self.actions.read_again(store_id, row_id)
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/items/<int:item_id>/link")
     def link_item(self, store_id: int, row_id: int, item_id: int) -> Answer:
         """Choose the product of an item that waits for one."""
-        with telling("The item is linked. The order goes on when no other item waits for a product."):
+        with telling(_("The item is linked. The order goes on when no other item waits for a product.")):
             self.actions.link_item(store_id, row_id, item_id, request.form.get("code", ""))
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/accept-request")
     def accept_request(self, store_id: int, row_id: int) -> Answer:
         """Cancel what the customer asks to cancel."""
-        with telling("The request is accepted: bol is asked to cancel, and the order is held meanwhile."):
+        with telling(_("The request is accepted: bol is asked to cancel, and the order is held meanwhile.")):
             self.actions.accept_request(store_id, row_id, who())
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/keep")
     def keep_order(self, store_id: int, row_id: int) -> Answer:
         """Ship the order although the customer asks to cancel."""
-        with telling("The order stays as it is: shipping it is the answer to the customer."):
+        with telling(_("The order stays as it is: shipping it is the answer to the customer.")):
             self.actions.keep_order(store_id, row_id, who())
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/cancel-at-bol")
     def cancel_at_bol(self, store_id: int, row_id: int) -> Answer:
         """Cancel at bol what was cancelled here."""
-        with telling("bol is asked to cancel the order."):
+        with telling(_("bol is asked to cancel the order.")):
             self.actions.cancel_at_bol(store_id, row_id, request.form.get("reason", ""), who())
         return self._back_to_order(store_id, row_id)
 

@@ -10,7 +10,7 @@ from plugin.sync import runs
 from plugin.sync.shipment_plan import shipment_plan
 from plugin.sync.stock_check import KIND
 from plugin.sync.stock_plan import newest_plan
-from plugin.texts import gettext
+from plugin.texts import gettext as _
 from plugin.views.actions import Actions
 from plugin.views.base import ADMINISTRATORS, Answer, BolView, does, shows, telling, who
 from plugin.views.checks import progress
@@ -51,9 +51,9 @@ class PlanPages(BolView):
         """Turn "Send stock updates" on."""
         active = self.overview(store_id).active
         done = (
-            "Stock updates are sent from now on."
+            _("Stock updates are sent from now on.")
             if active
-            else "Stock updates are sent once the store is active."
+            else _("Stock updates are sent once the store is active.")
         )
         with telling(done):
             self.actions.start_sending_stock(store_id, who())
@@ -78,9 +78,9 @@ class PlanPages(BolView):
         """Turn "Send shipments and update status" on."""
         active = self.overview(store_id).active
         done = (
-            gettext("Shipments are sent from now on.")
+            _("Shipments are sent from now on.")
             if active
-            else gettext("Shipments are sent once the store is active.")
+            else _("Shipments are sent once the store is active.")
         )
         with telling(done):
             self.actions.start_sending_shipments(store_id, who())

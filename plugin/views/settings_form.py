@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from host_app.plugin_api import Choice
 from plugin.settings import StoreSettings
 from plugin.sync.transporters import TRANSPORTER_CODES
+from plugin.texts import gettext as _
 
 SWITCHES = (
     "import_products",
@@ -102,7 +103,7 @@ class SettingsForm:
         try:
             return {name: int(self._typed[name])}
         except ValueError:
-            self.errors[name] = "Enter a whole number."
+            self.errors[name] = _("Enter a whole number.")
             return {}
 
     def _day(self, name: str) -> dict[str, date | None]:
@@ -111,7 +112,7 @@ class SettingsForm:
         try:
             return {name: date.fromisoformat(self._typed[name])}
         except ValueError:
-            self.errors[name] = "Enter a day as 2026-12-31, or leave it empty."
+            self.errors[name] = _("Enter a day as 2026-12-31, or leave it empty.")
             return {}
 
     def _time(self, name: str) -> dict[str, time | None]:
@@ -120,7 +121,7 @@ class SettingsForm:
         try:
             return {name: time.fromisoformat(self._typed[name])}
         except ValueError:
-            self.errors[name] = "Enter a time as 03:30, or leave it empty."
+            self.errors[name] = _("Enter a time as 03:30, or leave it empty.")
             return {}
 
     def _warehouses(self, typed: MultiDict[str, str]) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class SettingsForm:
             if chosen in known:
                 changes["warehouse_id"] = int(chosen)
             else:
-                self.errors["warehouse_id"] = "This warehouse is not there any more: choose another."
+                self.errors["warehouse_id"] = _("This warehouse is not there any more: choose another.")
         elif "warehouse_id" in typed:
             changes["warehouse_id"] = None
         if "stock_warehouses" in typed:
@@ -138,7 +139,7 @@ class SettingsForm:
             if set(keys) <= known:
                 changes["stock_warehouses"] = tuple(int(key) for key in keys)
             else:
-                self.errors["stock_warehouses"] = "One of these warehouses is not there any more."
+                self.errors["stock_warehouses"] = _("One of these warehouses is not there any more.")
         return changes
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import joinedload
 from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import StoreSettings
 from plugin.sync.overview import FOR_A_PERSON
+from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows
 from plugin.views.paging import chosen, read_page
 
@@ -66,28 +67,28 @@ class ShipmentPages(BolView):
     def try_again(self, store_id: int, effect_id: int) -> Answer:
         """Send a refused or undecided shipment again."""
         done = self.actions.try_shipment_again(store_id, effect_id)
-        self._tell(done, "The shipment is sent to bol again. Its outcome appears here within a minute.")
+        self._tell(done, _("The shipment is sent to bol again. Its outcome appears here within a minute."))
         return self._back_to_list(store_id)
 
     @does("/<int:store_id>/shipments/<int:effect_id>/handled")
     def handled(self, store_id: int, effect_id: int) -> Answer:
         """Close a shipment that a person has dealt with at bol."""
         done = self.actions.shipment_handled(store_id, effect_id)
-        self._tell(done, "Noted: this shipment was handled elsewhere. Nothing is sent for it any more.")
+        self._tell(done, _("Noted: this shipment was handled elsewhere. Nothing is sent for it any more."))
         return self._back_to_list(store_id)
 
     @does("/<int:store_id>/corrections/<int:effect_id>/try-again")
     def try_correction_again(self, store_id: int, effect_id: int) -> Answer:
         """Send a correction again that bol did not take."""
         done = self.actions.try_correction_again(store_id, effect_id)
-        self._tell(done, "The correction is sent to bol again. Its outcome appears here within a minute.")
+        self._tell(done, _("The correction is sent to bol again. Its outcome appears here within a minute."))
         return self._back_to_list(store_id)
 
     def _tell(self, done: bool, text: str) -> None:
         if done:
             flash(text, "success")
         else:
-            flash("Nothing was changed: somebody else decided on this shipment meanwhile.", "warning")
+            flash(_("Nothing was changed: somebody else decided on this shipment meanwhile."), "warning")
 
     def _back_to_list(self, store_id: int) -> Answer:
         return self.back_to(

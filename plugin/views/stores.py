@@ -6,6 +6,7 @@ from flask import url_for
 
 from plugin.sync import attention, charts
 from plugin.sync.overview import overviews
+from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows, telling, who
 from plugin.views.paging import chosen
 
@@ -43,49 +44,51 @@ class StorePages(BolView):
     @does("/<int:store_id>/activate")
     def activate(self, store_id: int) -> Answer:
         """Let the store's flows run."""
-        with telling("The store is active."):
+        with telling(_("The store is active.")):
             self.actions.activate(store_id, who())
         return self._back(store_id)
 
     @does("/<int:store_id>/pause")
     def pause(self, store_id: int) -> Answer:
         """Stop the store's flows."""
-        with telling("The store is paused: nothing is imported or sent until you activate it again."):
+        with telling(_("The store is paused: nothing is imported or sent until you activate it again.")):
             self.actions.pause(store_id, who())
         return self._back(store_id)
 
     @does("/<int:store_id>/import-orders")
     def import_orders(self, store_id: int) -> Answer:
         """Import orders at once."""
-        with telling("Orders are being imported. New ones appear under Orders within a minute."):
+        with telling(_("Orders are being imported. New ones appear under Orders within a minute.")):
             self.actions.import_orders(store_id)
         return self._back(store_id)
 
     @does("/<int:store_id>/import-products")
     def import_products(self, store_id: int) -> Answer:
         """Read the offers again, and create the products that are missing."""
-        with telling("Your offers at bol are being read."):
+        with telling(_("Your offers at bol are being read.")):
             self.actions.import_products(store_id)
         return self._back(store_id)
 
     @does("/<int:store_id>/import-products/<int:run_id>/stop")
     def stop_import(self, store_id: int, run_id: int) -> Answer:
         """End the walk over the offers where it is."""
-        with telling("The import is stopped. What it did so far stays."):
+        with telling(_("The import is stopped. What it did so far stays.")):
             self.actions.stop_run(store_id, run_id)
         return self._back(store_id)
 
     @does("/<int:store_id>/send-zeros")
     def send_zeros(self, store_id: int) -> Answer:
         """Send the zeros that the guard holds back."""
-        with telling("They are sent: bol stops selling these offers within seconds."):
+        with telling(_("They are sent: bol stops selling these offers within seconds.")):
             self.actions.send_zeros_anyway(store_id)
         return self._back(store_id)
 
     @does("/<int:store_id>/discard-zeros")
     def discard_zeros(self, store_id: int) -> Answer:
         """Leave bol the amounts that the guard kept from going to zero."""
-        with telling("They are not sent: bol goes on selling these offers until their stock here changes."):
+        with telling(
+            _("They are not sent: bol goes on selling these offers until their stock here changes.")
+        ):
             self.actions.discard_zeros(store_id)
         return self._back(store_id)
 

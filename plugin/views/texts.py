@@ -26,8 +26,11 @@ def gettext(context: EvalContext, message: str, **values: Any) -> str:
 
 @pass_eval_context
 def ngettext(context: EvalContext, one: str, many: str, num: int, **values: Any) -> str:
-    """Return a text that depends on a number."""
-    return _safe(context, texts.found_for(num, one, many)) % {"num": num, **values}
+    """Return a text that depends on a number, with the number written as the language does."""
+    text = texts.found_for(num, one, many)
+    if text in (one, many):
+        text = flask_babel.get_translations().ungettext(one, many, num)
+    return _safe(context, text) % {"num": flask_babel.format_decimal(num), **values}
 
 
 def _safe(context: EvalContext, text: str) -> str:

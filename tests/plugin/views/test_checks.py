@@ -146,7 +146,7 @@ def test_the_report_comes_as_a_file(
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert [(row["EAN"], row["Stock at bol"], row["Stock by us"], row["Cause"]) for row in rows] == [
         (KETTLE, "99", "20", "changed at bol"),
-        (TOASTER, "10", "10", "switched cut-off"),
+        (TOASTER, "10", "10", "cut-off switched"),
     ]
     assert (rows[1]["Cut-off at bol"], rows[1]["Cut-off by us"]) == ("bol", "this warehouse")
 

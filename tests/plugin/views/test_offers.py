@@ -120,17 +120,17 @@ def test_an_import_shows_how_far_it_is_and_can_be_stopped(site: Site, store: int
         )
     page = chief.get(f"/admin/bol/{store}/").text
     assert '<progress class="bol-progress" max="100" value="25"' in page
-    assert "1000 of about 4000, 7 products created" in text(chief, f"{store}/")
+    assert "1,000 of about 4,000, 7 products created" in text(chief, f"{store}/")
     with site.shop(), transaction() as session:
         # There were more than anybody knew of.
         session.execute(update(Run).where(Run.kind == KIND).values(expected=3))
-    assert "1000 read so far" in text(chief, f"{store}/") and "about 3" not in text(chief, f"{store}/")
+    assert "1,000 read so far" in text(chief, f"{store}/") and "about 3" not in text(chief, f"{store}/")
     with site.shop(), transaction() as session:
         session.execute(update(Run).where(Run.kind == KIND).values(expected=4000))
     with site.shop() as shop:
         run = shop.all(Run, Run.kind == KIND)[-1]
     assert "The import is stopped." in press(chief, f"{store}/import-products/{run.id}/stop")
-    assert "after 1000 offers of about 4000" in text(chief, f"{store}/")
+    assert "after 1,000 offers of about 4,000" in text(chief, f"{store}/")
     assert "has ended already" in press(chief, f"{store}/import-products/{run.id}/stop")
 
 
@@ -138,7 +138,7 @@ def test_an_import_of_which_nobody_knows_the_size_has_no_bar(site: Site, store: 
     with site.shop(), transaction() as session:
         session.execute(update(Run).values(state=RunState.RUNNING, counts={"offers": 1000}, expected=None))
     page = chief.get(f"/admin/bol/{store}/").text
-    assert "1000" in page
+    assert "1,000" in page
     assert "<progress" not in page
 
 

@@ -169,7 +169,7 @@ def changes(site: Site) -> int:
         ({}, {"import_orders": "off"}, "No orders come in any more"),
         ({}, {"accept_requests": "on"}, "accepted at bol without anybody being asked"),
         ({}, {"address_days": "7"}, "done more than 7 days ago are erased within the hour, for good"),
-        ({}, {"call_log_days": "1"}, "older than 1 days are deleted"),
+        ({}, {"call_log_days": "1"}, "older than 1 day are deleted"),
         ({"send_stock": True}, {"send_stock": "off"}, "bol goes on selling what it was told last"),
         ({"send_stock": True}, {"safety_stock": "1"}, "The stock of all 2 linked offers is worked out anew"),
         ({"send_stock": True}, {"max_stock": "0"}, "bol stops selling all of them"),

@@ -347,9 +347,9 @@ def test_what_waits_is_told_with_its_age_and_its_end(site: Site, store: int, pac
                     )
                 )
     page = text(packer, f"{store}/")
-    assert "Stock updates to send 6000 today" in page
+    assert "Stock updates to send 6,000 today" in page
     # 47 or 48 a second.
-    end = re.search(r"6000 stock updates on the way, expected done today (\d+):(\d+)", page)
+    end = re.search(r"6,000 stock updates on the way, expected done today (\d+):(\d+)", page)
     assert end
     with site.shop() as shop:
         (row,) = overviews(shop.host)
