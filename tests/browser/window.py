@@ -20,7 +20,7 @@ ARGUMENTS = (
     "--no-first-run",
     "--disable-quic",
 )
-DESK, PHONE = (1280, 900), (390, 844)
+DESK, TABLET, PHONE = (1280, 900), (1024, 768), (390, 844)
 HOME = "127.0.0.1"
 TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -46,7 +46,8 @@ def find_program() -> str | None:
 
 
 class Window:
-    """One person's window; ``look`` takes pictures of a page at both widths and checks that it fits."""
+    """One person's window; ``look`` takes pictures of a page at desk and on a phone, and checks that it fits there and
+    on a tablet."""
 
     def __init__(
         self, browser: Browser, url: str, pictures: Path, size: tuple[int, int] = DESK, locale: str = "en-GB"
@@ -82,9 +83,11 @@ class Window:
             menu.filter(has_text=title, visible=True).first.click()
 
     def look(self, name: str, page: Page | None = None) -> None:
-        """Take a picture at either width; what sticks out of the page is a trouble."""
+        """Take pictures; what sticks out of the page is a trouble."""
         page = page or self.page
         self._taken += 1
+        resize(page, *TABLET)
+        self.troubles += [f"{name} at {TABLET[0]}: {what}" for what in _sticking_out(page)]
         for width, height in (DESK, PHONE):
             resize(page, width, height)
             self.troubles += [f"{name} at {width}: {what}" for what in _sticking_out(page)]
