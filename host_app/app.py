@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Flask
 from flask_migrate import Migrate
 
-from host_app import admin, cli, config, languages, logs, migrate, monitoring
+from host_app import admin, cli, config, languages, logs, migrate, monitoring, wellformed
 from host_app.db import db
 from host_app.plugins import Plugins
 from host_app.port import Host
@@ -48,6 +48,7 @@ def create_app(
         include_object=migrate.is_host_table,
         render_as_batch=True,
     )
+    wellformed.init_app(app)
     languages.init_app(app)
     app.extensions["host_waker"] = Waker(settings.redis_url)
     app.extensions["host_questions"] = Questions()

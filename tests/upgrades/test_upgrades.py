@@ -243,7 +243,7 @@ def test_every_page_shows_what_the_old_release_made(loaded: Old) -> None:
     for rule in loaded.app.url_map.iter_rules():
         if "GET" not in (rule.methods or ()) or {"filename", "key"} & rule.arguments:
             continue
-        values = {argument: newest[kind] for kind, argument in _asked_for(rule)}
+        values = {argument: newest[kind] for kind, argument in asked_for(rule)}
         # What belongs to one store is asked for of the first, which has made all of it.
         values |= {name: 1 for name in rule.arguments & {"store_id", "label_id"}}
         path = str(rule.build(values)[1])  # type: ignore[index]
@@ -253,7 +253,7 @@ def test_every_page_shows_what_the_old_release_made(loaded: Old) -> None:
     assert shown > 35
 
 
-def _asked_for(rule: Rule) -> Iterator[tuple[str, str]]:
+def asked_for(rule: Rule) -> Iterator[tuple[str, str]]:
     """Yield the kinds of ids that an address takes, with the names of its arguments."""
     for kind in TABLES:
         folder, _slash, argument = kind.rpartition("/")

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from host_app.db import transaction
+from host_app.db import db, transaction
 from host_app.models import User
 from host_app.services import users
+from tests.conftest import AppFactory
 from tests.host_app import factories
-from tests.host_app.admin.conftest import PASSWORD, Person, logged_in
+from tests.host_app.admin.conftest import HASH, PASSWORD, Person, logged_in
 
 POLICY = "Content-Security-Policy"
 
@@ -267,3 +268,34 @@ def test_an_administrator_may_go_when_another_is_there(site: Flask, chief: Perso
     chief.post(f"/admin/users/{_user_id(site, 'chief')}", role="administrator")
 
     assert chief.get("/admin/").status_code == 302
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_session_is_kept_from_scripts_other_sites_and_where_it_can_be_from_the_open_line(
+    make_app: AppFactory, secure: bool
+) -> None:
+    app = make_app(blocked_plugins=("bol",), secure_cookies=secure)
+    answer = Person(app).get("/login", base_url="https://localhost")
+    (cookie,) = answer.headers.getlist("Set-Cookie")
+    flags = {flag.strip().lower() for flag in cookie.split(";")[1:]}
+    assert {"httponly", "samesite=lax", "path=/"} <= flags
+    assert ("secure" in flags) == secure
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63])
+def test_an_id_that_there_can_not_be_is_not_found(make_any_app: AppFactory, number: int) -> None:
+    app = make_any_app(blocked_plugins=("bol",))
+    with app.app_context():
+        with transaction() as session:
+            session.add(User(username="chief", role="administrator", active=True, password_hash=HASH))
+        db.session.remove()
+    assert logged_in(app, "chief").get(f"/admin/orders/{number}").status_code == 404
+
+
+@pytest.mark.parametrize("where", ["address", "form"])
+def test_a_character_that_no_text_has_is_refused(site: Flask, chief: Person, where: str) -> None:
+    if where == "address":
+        assert chief.get("/admin/orders/?q=a%00b").status_code == 400
+    else:
+        data = {"name": "a\0b", "csrf_token": chief.token("/admin/")}
+        assert chief.client.post("/admin/warehouses/", data=data).status_code == 400
