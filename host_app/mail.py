@@ -1,4 +1,5 @@
-"""Notifications by e-mail: one mail for all that are new, every five minutes at most, and each of them at most once.
+"""Notifications by e-mail: one mail for all that are new and for the same people, every five minutes at most, and each of
+them at most once.
 
 A row is marked before the mail is handed over, and unmarked only where the server has certainly not taken it. Whoever dies
 between the two has sent nothing or everything: the notification stands on its page all the same.
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 from flask import current_app
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, and_, or_, select, update
 
 from host_app.db import reading, transaction, utcnow
 from host_app.languages import kept_text
@@ -28,6 +29,8 @@ from host_app.plugins import HOST_QUEUE
 GATHER = timedelta(minutes=1)
 EVERY = timedelta(minutes=5)
 LONGEST_REST = timedelta(hours=1)
+#: What a plugin wants mailed is no news any more after this time, as where the mail server was set up later.
+NEWS = timedelta(days=1)
 SECONDS = 15
 MOST_SHOWN = 50
 MAIL = Wake("host:mail", HOST_QUEUE, "host_app.mail:send")
@@ -54,26 +57,54 @@ def due(now: datetime) -> bool:
         return False
     with reading() as session:
         setting = session.get(MailSetting, 1)
-        if setting is None or not setting.addresses or (setting.next_at and setting.next_at > now):
+        if setting is not None and setting.next_at and setting.next_at > now:
             return False
-        return session.scalar(_new(setting, now - GATHER).limit(1)) is not None
+        return session.scalar(_new(setting, now - GATHER, now).limit(1)) is not None
 
 
 def send(host: HostPort, lease: Lease) -> bool:
-    """Job: send one mail with all that is new."""
-    mail_server = server()
-    # The time that the server may take, for each of its few answers.
-    lease.ensure(SECONDS * 2)
-    now = utcnow()
+    """Job: send all that is new, one mail to each group of people."""
+    mail_server, now = server(), utcnow()
+    if mail_server is None:
+        return False
     with transaction() as session:
         setting = session.get(MailSetting, 1, with_for_update=True)
-        if mail_server is None or setting is None or not setting.addresses:
+        if setting is not None and setting.next_at and setting.next_at > now:
             return False
-        if setting.next_at and setting.next_at > now:
-            return False
-        ids = list(session.scalars(_new(setting, now)))
-        if not ids:
-            return False
+        if setting is None:
+            # A plugin may name addresses where the host has none of its own.
+            setting = MailSetting(id=1, addresses="", levels="", since=now, attempts=0, error="")
+            session.add(setting)
+        rows = session.scalars(select(Notification).where(Notification.id.in_(_new(setting, now, now)))).all()
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for row in sorted(rows, key=lambda row: row.id):
+            groups.setdefault(_people(setting, row), []).append(row.id)
+        if groups:
+            setting.next_at = now + EVERY
+    failures = []
+    for addresses, ids in groups.items():
+        # The time that the server may take, for each of its few answers.
+        lease.ensure(SECONDS * 2)
+        failures += _send_one(mail_server, addresses, ids, now)
+    if groups:
+        _record(now, failures)
+    return False
+
+
+def _people(setting: MailSetting, row: Notification) -> tuple[str, ...]:
+    """Return whom a notification is mailed to."""
+    own = setting.addresses.split()
+    chosen = own if row.level in setting.levels.split() and row.at >= setting.since else []
+    if row.mail_to is not None:
+        chosen = chosen + (row.mail_to.split() or own)
+    return tuple(dict.fromkeys(chosen))
+
+
+def _send_one(
+    mail_server: MailServer, addresses: Sequence[str], ids: Sequence[int], now: datetime
+) -> list[NotSent | NobodyKnows]:
+    """Mark these notifications and mail them; return what went wrong. What was certainly not sent is unmarked."""
+    with transaction() as session:
         session.execute(
             update(Notification)
             .where(Notification.id.in_(ids), Notification.mailed_at.is_(None))
@@ -83,21 +114,22 @@ def send(host: HostPort, lease: Lease) -> bool:
             select(Notification).where(Notification.id.in_(ids), Notification.mailed_at == now)
             .order_by(Notification.id)
         ).all()  # fmt: skip
-        addresses = setting.addresses.split()
+        if not rows:
+            return []
         message = compose(mail_server, addresses, rows)
-        setting.next_at = now + EVERY
-    error, again = "", False
     try:
         hand_over(mail_server, message, addresses)
     except NotSent as failure:
-        error, again = (
-            kept_text("Nothing was sent, and it is tried again by itself: %(why)s", why=failure),
-            True,
-        )
+        with transaction() as session:
+            session.execute(
+                update(Notification)
+                .where(Notification.id.in_(ids), Notification.mailed_at == now)
+                .values(mailed_at=None)
+            )
+        return [failure]
     except NobodyKnows as failure:
-        error = kept_text("The mail may have been sent or not, and is not sent again: %(why)s", why=failure)
-    _record(ids, now, error, again=again)
-    return False
+        return [failure]
+    return []
 
 
 def compose(mail_server: MailServer, addresses: Sequence[str], rows: Sequence[Notification]) -> EmailMessage:
@@ -152,13 +184,15 @@ def hand_over(mail_server: MailServer, message: EmailMessage, addresses: Sequenc
         log.warning("the mail server refused %s of %s addresses", len(refused), len(addresses))
 
 
-def _new(setting: MailSetting, until: datetime) -> Select[tuple[int]]:
+def _new(setting: MailSetting | None, until: datetime, now: datetime) -> Select[tuple[int]]:
+    addressed = and_(Notification.mail_to.is_not(None), Notification.at >= now - NEWS)
+    if setting is None or not setting.addresses:
+        chosen = and_(addressed, Notification.mail_to != "")
+    else:
+        urgent = and_(Notification.at >= setting.since, Notification.level.in_(setting.levels.split()))
+        chosen = or_(addressed, urgent)
     return select(Notification.id).where(
-        Notification.mailed_at.is_(None),
-        Notification.read_at.is_(None),
-        Notification.at >= setting.since,
-        Notification.at <= until,
-        Notification.level.in_(setting.levels.split()),
+        Notification.mailed_at.is_(None), Notification.read_at.is_(None), Notification.at <= until, chosen
     )
 
 
@@ -186,23 +220,26 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}{f' {code}' if code else ''}"
 
 
-def _record(ids: Sequence[int], marked: datetime, error: str, *, again: bool) -> None:
+def _record(now: datetime, failures: Sequence[NotSent | NobodyKnows]) -> None:
+    """Keep how it went: what is tried again counts most, as people can mend its cause."""
+    again = next((failure for failure in failures if isinstance(failure, NotSent)), None)
+    error = ""
+    if again is not None:
+        error = kept_text("Nothing was sent, and it is tried again by itself: %(why)s", why=again)
+    elif failures:
+        error = kept_text(
+            "The mail may have been sent or not, and is not sent again: %(why)s", why=failures[0]
+        )
     with transaction() as session:
         setting = session.get(MailSetting, 1, with_for_update=True)
-        if again:
-            session.execute(
-                update(Notification)
-                .where(Notification.id.in_(ids), Notification.mailed_at == marked)
-                .values(mailed_at=None)
-            )
         if setting is None:
             return
         setting.attempts = setting.attempts + 1 if again else 0
         if again:
-            setting.next_at = marked + min(EVERY * 2 ** min(setting.attempts - 1, 10), LONGEST_REST)
+            setting.next_at = now + min(EVERY * 2 ** min(setting.attempts - 1, 10), LONGEST_REST)
         setting.error = error
         if error:
-            setting.failed_at = marked
+            setting.failed_at = now
             log.warning("notifications by e-mail: %s", error)
         else:
-            setting.sent_at = marked
+            setting.sent_at = now

@@ -817,6 +817,13 @@ class HookSpecs:
         return []
 
     @hookspec
+    def mail_addresses(self, host: HostPort, notice: Notice) -> list[str] | None:
+        """Return whom to tell of a new notification by e-mail, beside those that the host's own choice of urgency names:
+        addresses, or none for those of the host; None where it is not mailed for this. Called once, in the transaction
+        that writes the notification. The host gathers what is for the same people into one mail.
+        """
+
+    @hookspec
     def demo(self, host: HostPort) -> None:
         """Set up what a demonstration needs; repeating it changes nothing. Called by ``make run`` outside of any
         transaction, after the migrations and with the demonstration shop of ``BOL_SANDBOX_URL`` running."""

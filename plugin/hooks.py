@@ -13,6 +13,7 @@ from host_app.plugin_api import (
     HostPort,
     Integration,
     Metric,
+    Notice,
     OrderCancelled,
     OrderImport,
     OrderReduced,
@@ -39,6 +40,7 @@ from plugin.sync import (
     corrections,
     label_options,
     links,
+    mailing,
     order_decisions,
     orders,
     panels,
@@ -179,6 +181,11 @@ def commands(host: HostPort) -> list[Any]:
 @hookimpl
 def metrics(host: HostPort) -> list[Metric]:
     return measure(host)
+
+
+@hookimpl
+def mail_addresses(host: HostPort, notice: Notice) -> list[str] | None:
+    return mailing.addresses(host, notice)
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, time
@@ -40,6 +41,13 @@ MAX_GUARD_LEAST = 1_000_000
 MAX_AMOUNT = 999
 
 
+#: Kinds of notifications about a store.
+MAIL_KINDS = ("connection", "order", "cancellation", "deadline", "shipment", "label", "stock")
+#: As much as tells a slip of the pen from an address.
+ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+", re.ASCII)
+MOST_ADDRESSES = 20
+
+
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     """What an administrator decides per store. The defaults write nothing to bol.
@@ -63,6 +71,8 @@ class StoreSettings:
     :param guard_share: and stops further zeros beyond this share of the active offers, in percent.
     :param check_time: when the stock check runs each night, Europe/Amsterdam; None turns it off.
     :param managed_by_retailer: see bol's Offers API v11, UpdateStock.
+    :param mail_kinds: kinds of notifications, of ``MAIL_KINDS``, that are told by e-mail.
+    :param mail_to: to these addresses, separated by spaces; "" means those of the host.
     :param carriers: host carrier -> transporterCode; a carrier without a code waits for one.
     """
 
@@ -92,6 +102,8 @@ class StoreSettings:
     guard_share: int = 25
     check_time: time | None = time(3, 30)
     managed_by_retailer: bool = True
+    mail_kinds: tuple[str, ...] = ()
+    mail_to: str = ""
     carriers: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_CARRIERS))
 
     @classmethod
@@ -105,6 +117,8 @@ class StoreSettings:
             values["check_time"] = time.fromisoformat(values["check_time"])
         if "stock_warehouses" in values:
             values["stock_warehouses"] = tuple(values["stock_warehouses"])
+        if "mail_kinds" in values:
+            values["mail_kinds"] = tuple(values["mail_kinds"])
         return cls(**values)
 
     def dump(self) -> dict[str, Any]:
@@ -113,6 +127,7 @@ class StoreSettings:
         values["orders_from"] = self.orders_from.isoformat() if self.orders_from else None
         values["check_time"] = f"{self.check_time:%H:%M}" if self.check_time else None
         values["stock_warehouses"] = list(self.stock_warehouses)
+        values["mail_kinds"] = list(self.mail_kinds)
         return values
 
     def transporter_code(self, carrier: str, tracking_code: str) -> str:
@@ -159,4 +174,11 @@ class StoreSettings:
             found["tracking_patterns"] = _("Give each pattern a transporter code.")
         if any(len(code) > 60 for code in self.carriers.values()):
             found["carriers"] = _("A transporter code has at most 60 characters.")
+        wrong = [address for address in self.mail_to.split() if not ADDRESS.fullmatch(address)]
+        if wrong:
+            found["mail_to"] = _("%(text)s is no e-mail address.", text=wrong[0])
+        elif len(self.mail_to.split()) > MOST_ADDRESSES:
+            found["mail_to"] = _("Enter at most %(most)s addresses.", most=MOST_ADDRESSES)
+        if not set(self.mail_kinds) <= set(MAIL_KINDS):
+            found["mail_kinds"] = _("One of these kinds is not known.")
         return found

@@ -171,7 +171,7 @@ def test_each_setting_of_a_store_is_in_the_table_with_its_default() -> None:
         value = getattr(defaults, name)
         if isinstance(value, bool):
             assert shown == ("on" if value else "off"), name
-        elif value in (None, (), {}):
+        elif value in (None, (), {}, ""):
             assert shown == "empty", name
         elif isinstance(value, int | str):
             assert shown == str(value), name

@@ -74,6 +74,8 @@ class Notification(Base):
     at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     read_at: Mapped[datetime | None] = mapped_column(index=True)
     read_by: Mapped[str] = mapped_column(String(80), default="")
+    #: Addresses that a plugin wants told by e-mail, "" for those of the host; None: only by the host's own choice.
+    mail_to: Mapped[str | None] = mapped_column(Text)
     #: Marked before the mail is handed over.
     mailed_at: Mapped[datetime | None]
 

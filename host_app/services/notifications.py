@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from flask import current_app
 from sqlalchemy import func, or_, select, update
 
 from host_app.db import current_session, insert_if_absent, utcnow
 from host_app.models import Notification
 from host_app.plugin_api import Notice
+from host_app.plugins import plugins
 
 
 def notify(notice: Notice) -> bool:
     """Write a notification unless the same fact was told before; tell if it was written."""
+    session = current_session()
+    if session.scalar(select(Notification.id).where(Notification.key == notice.key)) is not None:
+        return False
     values = {
         "key": notice.key,
         "kind": notice.kind,
@@ -20,8 +25,22 @@ def notify(notice: Notice) -> bool:
         "url": notice.url,
         "at": utcnow(),
         "read_by": "",
+        "mail_to": _mail_to(notice),
     }
-    return insert_if_absent(current_session(), Notification, values, ["key"])
+    return insert_if_absent(session, Notification, values, ["key"])
+
+
+def _mail_to(notice: Notice) -> str | None:
+    """Ask plugins whom they want told by e-mail; the host port is what they are asked with."""
+    host = current_app.extensions["host_port"]
+    wanted = [
+        addresses
+        for _name, addresses in plugins().call_each("mail_addresses", host=host, notice=notice)
+        if addresses is not None
+    ]
+    return (
+        " ".join(dict.fromkeys(address for addresses in wanted for address in addresses)) if wanted else None
+    )
 
 
 def unread() -> int:

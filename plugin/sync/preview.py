@@ -20,6 +20,7 @@ from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
 from plugin.sync.mapping import AMSTERDAM, FBR, is_ours
 from plugin.sync.matching import find_products
+from plugin.texts import gettext as _
 
 KIND = "preview"
 #: The cursor once the orders are counted: the offers must be read before they can be compared.
@@ -157,13 +158,13 @@ def forecast(host: HostPort, store_id: int, settings: StoreSettings) -> Forecast
     days: dict[str, list[int]] = {} if run is None else run.counts.get("days", {})
     first = settings.orders_from.isoformat() if settings.orders_from else NO_DAY
     coming = [number for day, number in days.items() if day == NO_DAY or day >= first]
-    orders = sum(number for number, _unknown in coming)
+    orders = sum(number for number, _without in coming)
     look_alikes = min(int((walked or {}).get("similar", 0)), missing)
     return Forecast(
         run=run,
         orders=orders,
-        too_old=sum(number for number, _unknown in days.values()) - orders,
-        without_product=sum(unknown for _number, unknown in coming),
+        too_old=sum(number for number, _without in days.values()) - orders,
+        without_product=sum(unknown for _count, unknown in coming),
         earliest=min((date.fromisoformat(day) for day in days if day != NO_DAY), default=None),
         to_create=missing - look_alikes,
         look_alikes=look_alikes,
@@ -223,7 +224,7 @@ def _postpone(ctx: Context, run: Run, error: BolError) -> None:
     values: dict[str, Any] = {
         "due_at": max(come_back(error, ctx.now(), failures), ctx.now() + AGAIN),
         "counts": {**run.counts, "failures": failures + 1},
-        "error": error.operator_text(),
+        "error": error.operator_text(_),
     }
     with ctx.host.transaction() as session:
         session.execute(

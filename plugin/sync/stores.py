@@ -227,7 +227,7 @@ def preview_again(host: HostPort, store_id: int) -> None:
     :raises HostError: it is active already, or does not exist.
     """
     if locked(host, store_id).state != StoreState.CONNECTED:
-        raise HostError("This store has been activated already.")
+        raise HostError(_("This store has been activated already."))
     preview.again(host, store_id)
 
 

@@ -159,7 +159,7 @@ class ConnectPages(ConnectionPages):
     @does("/<int:store_id>/summary/read-again")
     def preview_again(self, store_id: int) -> Answer:
         """Find out anew what activating the store will do."""
-        with telling("Your offers and open orders at bol are being read again."):
+        with telling(_("Your offers and open orders at bol are being read again.")):
             self.actions.preview_again(store_id)
         return redirect(url_for("bol.summary", store_id=store_id))
 

@@ -69,6 +69,10 @@ class SettingsForm:
             changes |= self._time("check_time")
         if "tracking_patterns" in typed:
             changes["tracking_patterns"] = _patterns(self._typed["tracking_patterns"])
+        if "mail_kinds" in typed:
+            changes["mail_kinds"] = tuple(kind for kind in typed.getlist("mail_kinds") if kind)
+        if "mail_to" in typed:
+            changes["mail_to"] = " ".join(self._typed["mail_to"].replace(",", " ").split())
         changes |= self._warehouses(typed)
         changes["carriers"] = dict(self.settings.carriers) | {
             carrier.key: self._typed[f"carrier:{carrier.key}"]

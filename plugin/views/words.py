@@ -153,6 +153,18 @@ SETTINGS: Mapping[str, str] = {
     "overrule_at_closing": _l("Packers may ship all the same"),
     "address_days": _l("Keep names and addresses for ... days"),
     "call_log_days": _l("Keep the log of calls for ... days"),
+    "mail_kinds": _l("Told by e-mail"),
+    "mail_to": _l("To these addresses"),
+}
+#: Kinds of notifications, as the settings call them.
+MAIL_KINDS: Mapping[str, str] = {
+    "connection": _l("Connection: bol does not accept the sign-in, or will stop to"),
+    "order": _l("Orders: one waits for a product, or can't be taken over"),
+    "cancellation": _l("Cancellations: bol or a customer cancels, and a person must look"),
+    "deadline": _l("Deadlines: bol will cancel an order because it is not shipped"),
+    "shipment": _l("Shipments: bol refuses one, or nobody can tell what became of it"),
+    "label": _l("Labels: buying one failed, or bol may have charged it"),
+    "stock": _l("Stock: the guard has stopped, or a check found differences"),
 }
 
 #: Cause of a difference -> how people call it, and what it means.

@@ -65,12 +65,13 @@ def choose(levels: str = "danger warning") -> None:
         )
 
 
-def tell(key: str, level: str = "danger", ago: float = 2) -> None:
+def tell(key: str, level: str = "danger", ago: float = 2, mail_to: str | None = None) -> None:
     at = utcnow() - timedelta(minutes=ago)
     with transaction() as session:
         session.add(
             Notification(
-                key=key, kind="test", level=level, title=f"Title {key}", body="Body", url="/admin/x", at=at, read_by=""
+                key=key, kind="test", level=level, title=f"Title {key}", body="Body", url="/admin/x", at=at, read_by="",
+                mail_to=mail_to,
             )
         )  # fmt: skip
 
@@ -188,3 +189,76 @@ def test_nothing_is_due_where_no_server_or_no_address_is_set(
         choose()
         tell("a")
         assert not work(utcnow(), monkeypatch)
+
+
+def recipients(box: Postbox) -> list[str]:
+    return [
+        line.removeprefix("To: ")
+        for mail_ in box.mails
+        for line in mail_.splitlines()
+        if line.startswith("To: ")
+    ]
+
+
+def test_what_plugins_want_mailed_goes_to_whom_they_name_one_mail_each(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    with house().app_context():
+        choose("danger")
+        tell("urgent")
+        for number in range(3):
+            tell(f"named{number}", "info", mail_to="ann@example.com bob@example.com")
+        tell("ours", "info", mail_to="")
+        tell("both", "danger", mail_to="ann@example.com")
+        tell("neither", "info")
+        tell("no news", "info", ago=60 * 25, mail_to="ann@example.com")
+        work(utcnow(), monkeypatch)
+        assert sorted(recipients(box)) == [
+            "ann@example.com, bob@example.com",
+            "chief@example.com",
+            "chief@example.com, ann@example.com",
+        ]
+        named = next(mail_ for mail_ in box.mails if "bob@" in mail_)
+        assert named.count("Title named") == 3
+        assert not any("Title neither" in mail_ or "Title no news" in mail_ for mail_ in box.mails)
+        work(utcnow() + timedelta(minutes=10), monkeypatch)
+        assert len(box.mails) == 3
+
+
+def test_a_plugins_addresses_are_mailed_where_the_host_has_none(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    with house().app_context():
+        tell("ours", "info", mail_to="")
+        assert not work(utcnow(), monkeypatch)
+        tell("named", "info", mail_to="ann@example.com")
+        assert work(utcnow(), monkeypatch)
+        assert recipients(box) == ["ann@example.com"]
+
+
+def test_one_address_that_fails_keeps_no_other_from_its_mail(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    real = mail.hand_over
+
+    def fail_for_ann(server: MailServer, message: Any, addresses: Any) -> None:
+        if "ann@example.com" in addresses:
+            raise mail.NotSent("refused")
+        real(server, message, addresses)
+
+    with house().app_context():
+        choose()
+        tell("named", mail_to="ann@example.com")
+        tell("urgent")
+        now = utcnow()
+        monkeypatch.setattr(mail, "hand_over", fail_for_ann)
+        work(now, monkeypatch)
+        assert recipients(box) == ["chief@example.com"]
+        assert "tried again" in setting().error
+        monkeypatch.setattr(mail, "hand_over", real)
+        work(now + timedelta(minutes=6), monkeypatch)
+        assert recipients(box) == ["chief@example.com", "chief@example.com, ann@example.com"]
+        assert setting().error == ""

@@ -60,6 +60,8 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
         safety_stock="2",
         max_stock="50",
         managed_by_retailer="off",
+        mail_kinds=["", "order", "stock"],
+        mail_to="ann@example.com, bob@example.com",
         **{"carrier:postnl": "TNT-EXTRA", "carrier:gls": ""},
     )
     assert "The settings are saved." in answer
@@ -84,6 +86,8 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
         safety_stock=2,
         max_stock=50,
         managed_by_retailer=False,
+        mail_kinds=("order", "stock"),
+        mail_to="ann@example.com bob@example.com",
         carriers=dict(DEFAULT_CARRIERS) | {"postnl": "TNT-EXTRA", "gls": ""},
     )
 
@@ -106,6 +110,7 @@ def test_fields_can_be_emptied(site: Site, store: int, chief: Person) -> None:
         ("import_minutes", "often", "Enter a whole number."),
         ("address_days", "0", "Choose 1 to"),
         ("safety_stock", "-1", "Choose 0 to 999 pieces."),
+        ("mail_to", "ann", "ann is no e-mail address."),
         ("max_stock", "1000", "bol takes 0 to 999 pieces."),
         ("confirm_after_minutes", "1441", "Choose 0 to 1440 minutes."),
         ("tracking_patterns", "3S*", "Give each pattern a transporter code."),
