@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -110,43 +113,91 @@ def read_due_orders(ctx: Context) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What bol is asked for: an order, or the offers that one which was read needs."""
+
+    row_id: int
+    order_id: str
+    began: datetime
+    order: connector.Order | None = None
+    #: By offer id: if the order needs it to be taken over.
+    offers: Mapping[str, bool] = field(default_factory=dict)
+
+
+class _Questions:
+    """What to ask bol for, one after the other: offers of orders that were read, then the orders that are due."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.found = 0
+        self.down: BolError | None = None
+        self._ctx = ctx
+        self._reading: set[int] = set()
+        self._rows: deque[Any] = deque()
+        self._offers: deque[_Question] = deque()
+
+    def __iter__(self) -> _Questions:
+        return self
+
+    def __next__(self) -> _Question:
+        if self.down is not None:
+            raise StopIteration
+        if self._offers:
+            return self._offers.popleft()
+        ctx = self._ctx
+        if ctx.lease.slice_over():
+            raise StopIteration
+        self._rows = self._rows or deque(_next_due(ctx, self._reading))
+        if not self._rows:
+            raise StopIteration
+        row = self._rows.popleft()
+        self.found += 1
+        self._reading.add(row.id)
+        return _Question(row.id, row.order_id, ctx.now())
+
+    def follow(self, question: _Question, order: connector.Order, offers: Mapping[str, bool]) -> None:
+        """The order can be taken over when these offers are here."""
+        self._offers.append(replace(question, order=order, offers=offers))
+
+    def over(self, question: _Question) -> None:
+        """The order is taken over, or was set aside; what is due of it from now on is asked for again."""
+        self._reading.discard(question.row_id)
+
+
 def _read_all(ctx: Context) -> tuple[BolError | None, int]:
     """Read what is due and take each order over as it comes; return how many there were.
 
     An error that every further call would meet ends it and is returned, too.
     """
-    down: BolError | None = None
-    #: Order -> when its read began.
-    reading: dict[int, datetime] = {}
-    found = 0
-
-    def while_up() -> Iterator[Any]:
-        nonlocal found
-        while rows := _next_due(ctx, reading):
-            for row in rows:
-                if down is not None or ctx.lease.slice_over():
-                    return
-                found += 1
-                reading[row.id] = ctx.now()
-                yield row
-
+    questions = _Questions(ctx)
     answers = in_flight(
         DETAILS_AT_ONCE,
-        while_up(),
-        lambda row: _read(ctx, row.order_id),
+        questions,
+        lambda question: _ask(ctx, question),
         lambda: ctx.lease.ensure(CALL_SECONDS),
     )
     for done in answers:
-        for row, answer in done:
-            began = reading.pop(row.id)
-            if not isinstance(answer, BolError):
-                with logging_about(order=row.order_id):
-                    _take_over(ctx, row.id, answer, began)
-            elif line_is_down(answer):
-                down = answer
+        for question, answer in done:
+            if isinstance(answer, BolError):
+                if line_is_down(answer):
+                    questions.down = answer
+                else:
+                    _set_aside(ctx, question.row_id, answer)
+                questions.over(question)
+                continue
+            order = answer if isinstance(answer, connector.Order) else question.order
+            offers = [] if isinstance(answer, connector.Order) else answer
+            assert order is not None
+            needed: dict[str, bool] = {}
+            with logging_about(order=question.order_id), _holding_up_no_other(ctx, question):
+                needed = _missing_offers(ctx, order) if question.order is None else {}
+                if not needed:
+                    _take_over(ctx, question, order, offers)
+            if needed:
+                questions.follow(question, order, needed)
             else:
-                _set_aside(ctx, row.id, answer)
-    return down, found
+                questions.over(question)
+    return questions.down, questions.found
 
 
 def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
@@ -164,48 +215,65 @@ def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
     return found
 
 
-def _read(ctx: Context, order_id: str) -> connector.Order | BolError:
-    try:
-        return ctx.client.orders.get(order_id)
-    except BolError as error:
-        return error
+def _ask(ctx: Context, question: _Question) -> connector.Order | list[connector.Offer] | BolError:
+    """In a thread without a database session: return the order, or the offers that it waits for."""
+    if question.order is None:
+        try:
+            return ctx.client.orders.get(question.order_id)
+        except BolError as error:
+            return error
+    found = []
+    for offer_id, needed in question.offers.items():
+        try:
+            found.append(ctx.client.offers.get(offer_id))
+        except BolError as error:
+            # An order that needs nothing of its offer does not wait for it; the stock check finds it later.
+            if line_is_down(error) and needed:
+                return error
+    return found
 
 
-def _take_over(ctx: Context, row_id: int, order: connector.Order, claimed_at: datetime) -> None:
-    """Make the host agree with one order of bol, in one transaction. An order that can't be is set aside."""
+@contextmanager
+def _holding_up_no_other(ctx: Context, question: _Question) -> Iterator[None]:
+    """Set an order aside that can't be taken over: it is told where nobody foresaw why, and tried again."""
     try:
-        offers = _missing_offers(ctx, order)
-        with ctx.host.transaction():
-            if ctx.settings.import_products or offers:
-                lock_products(ctx)
-            row = lock_row(ctx, row_id)
-            _check_complete(row, order)
-            _done_reading(row, claimed_at, ctx.now())
-            if offers:
-                record_offers(ctx, offers, claimed_at)
-                link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, [offer.ean for offer in offers]))
-            was_here = row.host_order_id is not None
-            _apply(ctx, row, order, offers)
-            if not was_here:
-                # What the host reserves now marks its offers itself. The rest was counted as sold, and may not be any more.
-                mark_pending(ctx, {item.ean for item in row.items if not item.imported}, found=False)
+        yield
     except LeaseLost:
         raise
     except BolError as error:
-        _set_aside(ctx, row_id, error)
+        _set_aside(ctx, question.row_id, error)
     except Exception as error:
-        # An order that nobody foresaw must not hold up the others; it is told, and tried again.
         if not isinstance(error, HostError):
-            log.exception("order %s could not be taken over", order.order_id)
-        _set_aside(ctx, row_id, error)
+            log.exception("order %s could not be taken over", question.order_id)
+        _set_aside(ctx, question.row_id, error)
         with ctx.host.transaction():
             ctx.notify(
-                f"order-refused:{order.order_id}",
+                f"order-refused:{question.order_id}",
                 "order",
                 Level.DANGER,
-                _("order %(order)s could not be taken over", order=order.order_id),
+                _("order %(order)s could not be taken over", order=question.order_id),
                 _("%(reason)s It is tried again by itself.", reason=_reason(error)),
             )
+
+
+def _take_over(
+    ctx: Context, question: _Question, order: connector.Order, offers: Sequence[connector.Offer]
+) -> None:
+    """Make the host agree with one order of bol, in one transaction."""
+    with ctx.host.transaction():
+        if ctx.settings.import_products or offers:
+            lock_products(ctx)
+        row = lock_row(ctx, question.row_id)
+        _check_complete(row, order)
+        _done_reading(row, question.began, ctx.now())
+        if offers:
+            record_offers(ctx, offers, question.began)
+            link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, [offer.ean for offer in offers]))
+        was_here = row.host_order_id is not None
+        _apply(ctx, row, order, offers)
+        if not was_here:
+            # What the host reserves now marks its offers itself. The rest was counted as sold, and may not be any more.
+            mark_pending(ctx, {item.ean for item in row.items if not item.imported}, found=False)
 
 
 def _check_complete(row: BolOrder, order: connector.Order) -> None:
@@ -338,10 +406,11 @@ def _first_day(order: connector.Order, name: str) -> date | None:
     )
 
 
-def _missing_offers(ctx: Context, order: connector.Order) -> list[connector.Offer]:
-    """Read the offers that are new here, and those of items whose product is to be made. Outside of transactions.
+def _missing_offers(ctx: Context, order: connector.Order) -> dict[str, bool]:
+    """Return the offers to be read: those that are new here, and those of items whose product is to be made.
 
     An offer that is made at bol after the last import is first heard of by an order: its stock must follow, too.
+    Each with whether the order can't be taken over without it.
     """
     items = {item.offer_id: item for item in items_to_pick(order) if item.offer_id}
     with ctx.host.reading() as session:
@@ -357,18 +426,7 @@ def _missing_offers(ctx: Context, order: connector.Order) -> list[connector.Offe
             new = items.keys() - set(session.scalars(here))
         else:
             new = set()
-    found = []
-    for offer_id in items:
-        if offer_id not in wanted and offer_id not in new:
-            continue
-        ctx.lease.ensure(CALL_SECONDS)
-        try:
-            found.append(ctx.client.offers.get(offer_id))
-        except BolError as error:
-            # An order that needs nothing of its offer does not wait for it; the stock check finds it later.
-            if line_is_down(error) and offer_id in wanted:
-                raise
-    return found
+    return {offer_id: offer_id in wanted for offer_id in items if offer_id in wanted or offer_id in new}
 
 
 def _wanted_products(items: Sequence[connector.OrderItem], offers: Sequence[connector.Offer]) -> list[Wanted]:
