@@ -11,7 +11,7 @@ from werkzeug.routing import IntegerConverter, Map
 #: PostgreSQL's integer.
 LARGEST_ID = 2**31 - 1
 #: Pages that read forms. A webhook reads its own body, and no more of it than it wants.
-WITH_FORMS = ("/admin", "/login", "/logout")
+WITH_FORMS = ("/admin", "/login", "/logout", "/language")
 
 
 class Id(IntegerConverter):
