@@ -492,6 +492,26 @@ class NewLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelView:
+    """A label that lies with a picklist: ``url`` prints it, ``used`` tells if a parcel travels on it."""
+
+    ref: str
+    carrier: str
+    tracking_code: str
+    url: str
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicklist:
+    """A picklist as people know it, and the labels that lie with it."""
+
+    number: str
+    url: str
+    labels: tuple[LabelView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PanelRow:
     """One line on a panel; ``tone`` colours it."""
 
@@ -740,6 +760,9 @@ class HostPort(Protocol):
 
     def attach_label(self, label: NewLabel) -> None:
         """Keep a bought label with its picklist, to be printed and to make a parcel of."""
+
+    def labelled_picklists(self, picklist_ids: Iterable[int]) -> Mapping[int, LabelledPicklist]:
+        """Return these picklists with their labels, by id; those that are not there are left out."""
 
     # people
 

@@ -19,6 +19,7 @@ from host_app.plugin_api import (
     Choice,
     FreeStock,
     HostPort,
+    LabelledPicklist,
     NewLabel,
     NewOrder,
     NewProduct,
@@ -150,6 +151,9 @@ class Host:
 
     def attach_label(self, label: NewLabel) -> None:
         labels.attach(label)
+
+    def labelled_picklists(self, picklist_ids: Iterable[int]) -> Mapping[int, LabelledPicklist]:
+        return labels.labelled_picklists(picklist_ids)
 
     def notify(self, notice: Notice) -> bool:
         return notifications.notify(notice)

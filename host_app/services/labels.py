@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flask_babel import gettext as _
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from host_app.db import current_session, insert_if_absent, utcnow
-from host_app.models import Label, PicklistLine
-from host_app.plugin_api import HostError, NewLabel
+from host_app.models import Label, Picklist, PicklistLine
+from host_app.plugin_api import HostError, LabelledPicklist, LabelView, NewLabel
 
 
 def attach(label: NewLabel) -> None:
@@ -24,6 +25,30 @@ def attach(label: NewLabel) -> None:
         "created_at": utcnow(),
     }
     insert_if_absent(current_session(), Label, values, ["picklist_id", "ref"])
+
+
+def labelled_picklists(picklist_ids: Iterable[int]) -> Mapping[int, LabelledPicklist]:
+    """Return these picklists with their labels as plugins see them."""
+    picklists = current_session().scalars(
+        select(Picklist).where(Picklist.id.in_(set(picklist_ids))).options(selectinload(Picklist.labels))
+    )
+    return {
+        picklist.id: LabelledPicklist(
+            number=picklist.number,
+            url=f"/admin/picklists/{picklist.id}",
+            labels=tuple(
+                LabelView(
+                    ref=label.ref,
+                    carrier=label.carrier,
+                    tracking_code=label.tracking_code,
+                    url=f"/admin/picklists/{picklist.id}/labels/{label.id}.pdf",
+                    used=label.shipment_id is not None,
+                )
+                for label in picklist.labels
+            ),
+        )
+        for picklist in picklists
+    }
 
 
 def unused(picklist_id: int) -> Sequence[Label]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, Numeric, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from plugin.models.base import Base
@@ -17,6 +18,7 @@ class LabelEffect(Base):
 
     pieces: bol's order item id -> pieces. lines: the host's order line id -> pieces, the same goods.
     option_id: bol's shippingLabelOfferId; "" takes what bol recommends when it is bought.
+    option and price: what it is called at bol and costs without VAT, as bol offered it.
     hand_over_by: until when bol takes the parcel, as the option said.
     label_id: bol's number of the label, once it is known; confirmed: the label lies with the picklist.
     A purchase whose number is not known is never repeated by itself: it waits in ``decision`` for a person.
@@ -36,6 +38,8 @@ class LabelEffect(Base):
     pieces: Mapped[dict[str, int]] = mapped_column(JSON)
     lines: Mapped[dict[str, int]] = mapped_column(JSON)
     option_id: Mapped[str] = mapped_column(String(60))
+    option: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    price: Mapped[Decimal | None] = mapped_column(Numeric(12, 2))
     hand_over_by: Mapped[datetime | None]
     who: Mapped[str] = mapped_column(String(80), default="")
     label_id: Mapped[str | None] = mapped_column(String(60))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 
 from sqlalchemy import select
 
@@ -26,6 +28,7 @@ VIA_BOL = "BOL"
 #: Left of the host's time limit for everything but the call itself.
 MARGIN = 0.3
 RECOMMENDED = "recommended"
+LONGEST_OPTION = 200
 
 #: States of a purchase that may still cost money, or has.
 COUNTED = (EffectState.WANTED, *UNSETTLED, EffectState.CONFIRMED)
@@ -153,7 +156,7 @@ def _shown(option: LabelOption) -> ShippingOption:
         details.append(_("does not reach the customer as promised"))
     return ShippingOption(
         key=_key(option),
-        title=option.name or option.label_type,
+        title=option_name(option),
         carrier=title(option.transporter_code),
         price=option.price,
         details=tuple(details),
@@ -162,21 +165,41 @@ def _shown(option: LabelOption) -> ShippingOption:
 
 
 def _key(option: LabelOption) -> str:
-    """Name an option together with until when its parcel must be handed over: bol tells it here and nowhere else."""
-    if option.latest_handover is None:
-        return option.offer_id
-    return f"{option.offer_id}@{option.latest_handover.astimezone(UTC).isoformat()}"
+    """Name an option together with what bol tells here and nowhere else: until when its parcel must be handed over, what
+    it costs, and what it is called."""
+    moment = "" if option.latest_handover is None else option.latest_handover.astimezone(UTC).isoformat()
+    price = "" if option.price is None else option.price
+    return f"{option.offer_id}@{moment}@{price}@{option_name(option)}"
 
 
-def _chosen(key: str) -> tuple[str, datetime | None]:
-    """Return bol's id of an option that was chosen, "" for what bol recommends, and until when to hand over."""
+def option_name(option: LabelOption) -> str:
+    """Return what people call an option."""
+    return (option.name or option.label_type)[:LONGEST_OPTION]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """An option that was chosen; ``offer_id`` "" stands for what bol recommends when it is bought."""
+
+    offer_id: str
+    hand_over_by: datetime | None = None
+    price: Decimal | None = None
+    name: str = ""
+
+
+def _chosen(key: str) -> _Chosen:
+    """Read the key of an option; what of it can't be read is not known."""
     if key == RECOMMENDED:
-        return "", None
-    offer_id, _sign, moment = key.partition("@")
-    try:
-        return offer_id, datetime.fromisoformat(moment).astimezone(UTC) if moment else None
-    except ValueError:
-        return offer_id, None
+        return _Chosen("")
+    offer_id, moment, price, name = (*key.split("@", 3), "", "", "")[:4]
+    hand_over_by = cost = None
+    with suppress(ValueError):
+        hand_over_by = datetime.fromisoformat(moment).astimezone(UTC) if moment else None
+    with suppress(InvalidOperation):
+        cost = Decimal(price) if price else None
+    return _Chosen(
+        offer_id, hand_over_by, cost if cost is not None and cost.is_finite() else None, name[:LONGEST_OPTION]
+    )
 
 
 def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: str, who: str) -> int:
@@ -197,7 +220,7 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
         raise HostError(_("That is more than there is on the picklist."))
     if reason := covered(host, picklist_id, pieces):
         raise HostError(reason)
-    option_id, hand_over_by = _chosen(key)
+    chosen = _chosen(key)
     session.add(
         LabelEffect(
             store_id=goods.store_id,
@@ -205,8 +228,10 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
             host_picklist_id=picklist_id,
             pieces=goods.pieces,
             lines={str(line_id): count for line_id, count in pieces.items() if count > 0},
-            option_id=option_id,
-            hand_over_by=hand_over_by,
+            option_id=chosen.offer_id,
+            option=chosen.name,
+            price=chosen.price,
+            hand_over_by=chosen.hand_over_by,
             who=who,
             state=EffectState.WANTED,
             due_at=host.now(),

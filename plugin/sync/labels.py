@@ -15,7 +15,7 @@ from plugin.models.effects import UNSETTLED
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.label_options import NO_OPTIONS
+from plugin.sync.label_options import NO_OPTIONS, option_name
 from plugin.sync.timeline import note
 from plugin.sync.transporters import title
 from plugin.texts import gettext as _
@@ -67,7 +67,8 @@ def buy_due(ctx: Context) -> bool:
 def _buy(ctx: Context, effect: LabelEffect) -> bool:
     """Buy one label. False where the line to bol is down."""
     items = tuple(ShipmentItem(item_id, count) for item_id, count in sorted(effect.pieces.items()))
-    option_id, hand_over_by = effect.option_id, effect.hand_over_by
+    option_id = effect.option_id
+    told: dict[str, Any] = {}
     if not option_id:
         try:
             best = _recommended(ctx, items)
@@ -77,7 +78,8 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
         if best is None:
             _refuse(ctx, effect, NO_OPTIONS)
             return True
-        option_id, hand_over_by = best.offer_id, best.latest_handover
+        option_id = best.offer_id
+        told = {"hand_over_by": best.latest_handover, "option": option_name(best), "price": best.price}
     ctx.lease.ensure(CALL_SECONDS)
     with ctx.host.transaction() as session:
         if not _still_packed(ctx, effect):
@@ -91,7 +93,7 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
                 sent_at=ctx.now(),
                 due_at=None,
                 error="",
-                hand_over_by=hand_over_by,
+                **told,
                 attempts=LabelEffect.attempts + 1,
             )
         )

@@ -31,8 +31,11 @@ class LabelPages(BolView):
             statement = statement.where(LabelEffect.state == state)
         with self.host.reading() as session:
             page = read_page(session, statement)
+            picklists = self.host.labelled_picklists({row.host_picklist_id for (row,) in page.rows})
         return self.page(
             "labels",
+            picklists=picklists,
+            printed={(id_, label.ref): label for id_, known in picklists.items() for label in known.labels},
             store=store,
             page=page,
             state=state,

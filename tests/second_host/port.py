@@ -23,6 +23,8 @@ from host_app.plugin_api import (
     Event,
     FreeStock,
     HostError,
+    LabelledPicklist,
+    LabelView,
     LeaseLost,
     NewLabel,
     NewOrder,
@@ -443,6 +445,16 @@ class Port:
     def attach_label(self, label: NewLabel) -> None:
         if self.session.get(BoughtLabel, label.ref) is None:
             self.session.add(BoughtLabel(ref=label.ref, sale_id=label.picklist_id, pdf=label.pdf))
+
+    def labelled_picklists(self, picklist_ids: Iterable[int]) -> Mapping[int, LabelledPicklist]:
+        bought = self.session.scalars(select(BoughtLabel).where(BoughtLabel.sale_id.in_(set(picklist_ids))))
+        found: dict[int, list[LabelView]] = {sale_id: [] for sale_id in picklist_ids}
+        for label in bought:
+            found[label.sale_id].append(LabelView(label.ref, "", "", f"/labels/{label.ref}", used=False))
+        return {
+            sale_id: LabelledPicklist(str(sale_id), f"/sales/{sale_id}", tuple(labels))
+            for sale_id, labels in found.items()
+        }
 
     # people
 

@@ -114,6 +114,26 @@ def test_a_label_tells_until_when_its_parcel_must_be_handed_over(via_bol: Shop, 
     assert after.astimezone(AMSTERDAM).hour == 19
 
 
+@pytest.mark.parametrize("automatic", [False, True])
+def test_a_label_keeps_what_it_is_called_and_costs(via_bol: Shop, automatic: bool) -> None:
+    via_bol.settings(send_shipments=True, label_automatic=False)
+    shown = ask(via_bol).options[0]
+    via_bol.settings(send_shipments=True, label_automatic=automatic)
+    buy(via_bol, ask(via_bol).options[0].key)
+    via_bol.pass_time(20, steps=5)
+    (effect,) = via_bol.all(LabelEffect)
+    assert (effect.option, effect.price) == (shown.title, shown.price)
+    assert effect.price > 0
+
+
+@pytest.mark.parametrize("key", ["offer", "offer@soon@cheap@Nice", "offer@@NaN", "offer@@Infinity@x", "@@@@"])
+def test_a_key_that_can_not_be_read_in_full_is_read_as_far_as_it_can(via_bol: Shop, key: str) -> None:
+    via_bol.sandbox.faults([{"path": "/retailer/shipping-labels", "status": 503}])
+    buy(via_bol, key)
+    (effect,) = via_bol.all(LabelEffect)
+    assert (effect.option_id, effect.price) == (key.partition("@")[0], None)
+
+
 def test_what_does_not_fit_one_label_goes_with_two(shop: Shop) -> None:
     shop.connect(send_shipments=True)
     items = [{"ean": ean, "quantity": 1, "distributionParty": "BOL"} for ean in (KETTLE, TOASTER)]

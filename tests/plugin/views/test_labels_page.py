@@ -67,6 +67,18 @@ def test_a_bought_label_is_listed_with_its_goods_and_number(site: Site, store: i
     assert str(effect(site).label_id) in page
     assert "ann" in page
     assert "Label for picklist" in text(packer, f"{store}/orders/{row_id}")
+    # With what a packer calls the picklist, what was bought, and a way to print it once more.
+    row = effect(site)
+    assert row.option
+    assert row.price > 0
+    assert f"P-{row.host_picklist_id:05d}" in page
+    assert row.option in page
+    assert f"€{row.price}" in page.replace(" ", "")
+    with site.shop() as shop, shop.host.reading():
+        (label,) = shop.host.labelled_picklists([row.host_picklist_id, 99])[row.host_picklist_id].labels
+    assert label.tracking_code in page
+    assert label.url in packer.get(f"/admin/bol/{store}/labels").text
+    assert packer.get(label.url).data.startswith(b"%PDF")
 
 
 def test_no_label_was_asked_for_yet(store: int, packer: Person) -> None:
