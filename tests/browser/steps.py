@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tests.browser.needs import playwright
@@ -16,6 +17,7 @@ expect = playwright().expect
 
 #: An import every ten seconds, and a machine that may be busy.
 COMES_IN = 40
+MOST_PAGES = 120
 
 
 def buy(window: Window, house: House, seller: str, product: str, quantity: int) -> str:
@@ -103,3 +105,19 @@ def confirmed(window: Window, order_id: str) -> None:
         return window.page.get_by_text(re.compile(r"\bconfirmed", re.IGNORECASE)).count() > 0
 
     eventually(there, COMES_IN, every=0.5)
+
+
+def each_page(window: Window) -> Iterator[str]:
+    """Open a page of each kind that links lead to, and say its address as it stands open."""
+    seen, ahead = {"/admin/"}, ["/admin/", "/admin/bol/connect", "/admin/products/new"]
+    while ahead and len(seen) < MOST_PAGES:
+        path = ahead.pop(0)
+        window.open(path)
+        links = window.page.eval_on_selector_all("a[href]", "found => found.map(one => one.href)")
+        yield path
+        for link in links:
+            target = re.sub(r"[?#].*", "", link.removeprefix(window.url))
+            kind = re.sub(r"\d+", "0", target)
+            if target.startswith("/admin/") and kind not in seen and not target.endswith((".pdf", ".csv")):
+                seen.add(kind)
+                ahead.append(target)
