@@ -32,13 +32,11 @@ from plugin.sync import (
     stock_check,
     stores,
 )
-from plugin.sync.call_log import CallLog, LoggingLease
+from plugin.sync.call_log import PACKING, CallLog, LoggingLease
 from plugin.sync.context import Context, Surroundings, is_active, note_problem, settings_of
 from plugin.sync.due import CHECK, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 from plugin.sync.failures import KEY, SETUP
 
-#: What calls are logged as made for where a packer waits for the answer.
-PACKING = "packing"
 #: How long a store rests whose secret can't be read.
 UNREADABLE_REST = timedelta(minutes=1)
 

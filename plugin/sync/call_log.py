@@ -28,6 +28,9 @@ MOST_KEPT = 10_000
 PRUNED_AT_ONCE = 5_000
 log = logging.getLogger(__name__)
 
+#: What calls are logged as made for where a packer waits for the answer.
+PACKING = "packing"
+
 
 class CallLog:
     """The calls of one slice of a job. ``note`` may be called by many threads; only the one that made the log writes.

@@ -76,7 +76,7 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
             _not_bought(ctx, effect, error)
             return False
         if best is None:
-            _refuse(ctx, effect, NO_OPTIONS)
+            _refuse(ctx, effect, str(NO_OPTIONS))
             return True
         option_id = best.offer_id
         told = {"hand_over_by": best.latest_handover, "option": option_name(best), "price": best.price}

@@ -383,7 +383,7 @@ def end_of_refused(ctx: Context, parcel_id: int, reason: str) -> tuple[EffectSta
     nobody has to do anything about it. In a transaction."""
     parcel = ctx.host.parcel(parcel_id)
     if parcel is not None and parcel.withdrawn:
-        return EffectState.CLOSED, WITHDRAWN
+        return EffectState.CLOSED, str(WITHDRAWN)
     return EffectState.REFUSED, reason
 
 

@@ -18,8 +18,10 @@ from flask_babel import (  # type: ignore[import-untyped]
 )
 
 from host_app.plugin_api import Level
-from plugin.models import BolOrderState, EffectState, OfferLink, Run, RunState, SettingChange
-from plugin.sync import eans, offer_states, overview, panels
+from plugin.models import BolOrderState, EffectState, OfferLink, Run, RunState, SettingChange, StoreState
+from plugin.settings import BARCODE_FIRST, CODE_FIRST
+from plugin.sync import due, eans, offer_states, overview, panels
+from plugin.sync.call_log import PACKING
 from plugin.sync.charts import DAY
 from plugin.sync.findings import Action, Cause, Skipped
 from plugin.sync.runs import COMMAND_LINE
@@ -209,6 +211,45 @@ CHECKS: Mapping[str, str] = {
     "token": _l("sign-in"),
 }
 
+#: A state of a store, in the list of what was changed.
+STORES: Mapping[str, str] = {
+    StoreState.CONNECTED: _l("not active yet"),
+    StoreState.ACTIVE: _l("active"),
+    StoreState.PAUSED: _l("paused"),
+    StoreState.DISCONNECTING: _l("being disconnected"),
+    StoreState.DISCONNECTED: _l("disconnected"),
+}
+
+LOOKUPS: Mapping[str, str] = {
+    CODE_FIRST: _l("Product code first, then barcode"),
+    BARCODE_FIRST: _l("Barcode first, then product code"),
+}
+
+#: Background work that calls of bol are made for.
+JOBS: Mapping[str, str] = {
+    due.ORDERS: _l("orders"),
+    due.STOCK: _l("stock"),
+    due.SHIPMENTS: _l("shipments"),
+    due.PRODUCTS: _l("products"),
+    due.CHECK: _l("stock check"),
+    due.NAMES: _l("names of products"),
+    due.UPKEEP: _l("upkeep"),
+    PACKING: _l("packing table"),
+}
+
+#: What a call of bol was about, before its number.
+SUBJECTS: Mapping[str, str] = {
+    "order": _l("order"),
+    "order item": _l("order item"),
+    "offer": _l("offer"),
+    "ean": "EAN",
+    "shipment": _l("shipment"),
+    "shipping label": _l("label"),
+    "transport": _l("transport"),
+    "process status": _l("process status"),
+    "subscription": _l("subscription"),
+}
+
 #: The tone of states without words.
 UNKNOWN = Level.INFO
 
@@ -216,6 +257,12 @@ UNKNOWN = Level.INFO
 def environment(name: str) -> str:
     """Return what people call an environment."""
     return ENVIRONMENTS.get(name, (name, ""))[0]
+
+
+def subject(told: str) -> str:
+    """Write what a call was about: "order A000X, order item 1"."""
+    parts = (part.strip().rpartition(" ") for part in told.split(","))
+    return ", ".join(f"{SUBJECTS.get(kind, kind)} {number}".strip() for kind, _space, number in parts)
 
 
 def asked_by(run: Run) -> str:
@@ -265,6 +312,10 @@ def day(value: date) -> str:
 def changed(change: SettingChange) -> tuple[str, str]:
     """Write what a setting was before and after a change; of lists with names, only what differs."""
     before, after = json.loads(change.before), json.loads(change.after)
+    if change.name == "state":
+        return str(STORES.get(before, before)), str(STORES.get(after, after))
+    if change.name == "lookup":
+        return str(LOOKUPS.get(before, before)), str(LOOKUPS.get(after, after))
     if isinstance(before, dict) and isinstance(after, dict):
         names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         before, after = ({name: given.get(name, "") for name in names} for given in (before, after))
@@ -305,5 +356,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_lasting": lasting,
     "bol_environment": environment,
     "bol_money": money,
+    "bol_subject": subject,
     "bol_number": number,
 }
