@@ -139,6 +139,29 @@ def refuse(ctx: Context, session: Any, effect: CancellationEffect, reason: str) 
     )
 
 
+def _leave_to_people(ctx: Context, session: Any, effect: CancellationEffect) -> None:
+    """bol does not show the item any more, so what became of the cancellation can't be found out. In a transaction."""
+    _end(ctx, session, effect, EffectState.REFUSED, _("Not known: bol does not show the item any more."))
+    row = session.get(BolOrder, effect.order_id)
+    release_if_decided(ctx, row)
+    note(
+        ctx.host,
+        effect.order_id,
+        _("It is not known if bol cancelled item %(item)s", item=effect.order_item_id),
+    )
+    ctx.notify(
+        f"cancellation-not-known:{effect.order_item_id}:{effect.attempts}",
+        "cancellation",
+        Level.DANGER,
+        _("it is not known if bol cancelled order %(order)s", order=row.order_id),
+        _(
+            "bol does not show the order any more. Look it up in bol's seller portal: if it is cancelled there, cancel it "
+            "here, too; here it goes on as before."
+        ),
+        ctx.host.order_url(row.host_order_id) if row.host_order_id else None,
+    )
+
+
 def release_if_decided(ctx: Context, row: BolOrder) -> None:
     """Let an order go on once bol has decided on every cancellation of it. In a transaction."""
     if row.host_order_id is None:
@@ -245,6 +268,9 @@ def _settle(
             "process_status_id": None,
             "unknown_since": None,
         }
+    elif item is None and now - since >= effects.DECIDE_AFTER:
+        _leave_to_people(ctx, session, effect)
+        return
     else:
         values = {"due_at": effects.next_check(since, now)}
     session.execute(

@@ -112,6 +112,24 @@ def test_a_cancellation_that_never_arrived_is_asked_again_later(asked: Shop) -> 
     assert states(asked) == [EffectState.CONFIRMED]
 
 
+def test_a_cancellation_whose_order_bol_does_not_show_any_more_is_left_to_people(asked: Shop) -> None:
+    asked.sandbox.faults(
+        [
+            {"method": "PUT", "path": CANCELLATION, "when": "before", "status": 500, "times": 1},
+            {"method": "GET", "path": f"/retailer/orders/{asked.order_id}", "when": "before", "status": 404},
+        ]
+    )
+    accept(asked)
+    asked.pass_time(2 * 3600, steps=8)
+    assert states(asked) == [EffectState.UNKNOWN]
+    asked.pass_time(2 * 3600, steps=8)
+    assert states(asked) == [EffectState.REFUSED]
+    (told,) = [title for title in asked.notices() if "not known" in title]
+    assert asked.order_id in told
+    asked.pass_time(3600, steps=3)
+    assert len(asked.writes(CANCELLATION)) == 1
+
+
 def test_what_somebody_decided_to_keep_can_be_closed_and_shipped(asked: Shop) -> None:
     """The packer is stopped by the request until somebody has decided to ship all the same."""
     picklist_id = asked.picklist_id(asked.order_id)
