@@ -1,7 +1,8 @@
 """bol is away for three hours, while 2,000 shipments, 20,000 changes of stock and 1,000 new orders pile up; then it returns.
 
-Away: every call gets a 503, the login too. The floor is the time that bol's limits take for the slowest of the three,
-50 stock updates a second. Orders and shipments, 25 a second each, must be done before.
+Away: every call gets a 503, the login too. Orders are taken over before stock is sent, so the floor is the time that
+bol's limits take for both: 25 orders and 50 stock updates a second. Shipments, 25 a second, go beside them, and must be
+done before the stock is.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Pile:
     def floor(self) -> float:
         """The seconds that bol's limits take."""
         return max(
-            self.changes / STOCK_A_SECOND, self.shipments / SHIPMENTS_A_SECOND, self.orders / ORDERS_A_SECOND
+            self.orders / ORDERS_A_SECOND + self.changes / STOCK_A_SECOND, self.shipments / SHIPMENTS_A_SECOND
         )
 
 
