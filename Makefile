@@ -17,7 +17,7 @@ install_locked = $(if $(LOCKED),$(PIP) install --quiet --require-hashes -r requi
 lock = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" setup.cfg --extra $(1) --output-file requirements/$(2).txt
 
-.PHONY: help run doctor status test long check translations bench chaos lock clean
+.PHONY: help run doctor status test long check translations manual bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -46,6 +46,9 @@ check: $(TEST_STAMP) ## Look for style, type and structure errors
 
 translations: $(TEST_STAMP) ## Collect the texts of the sources into the catalogues, compile them, and list what is to be translated
 	@$(BIN)/python -m tests.catalogues
+
+manual: $(TEST_STAMP) ## Follow the manual in a browser, with a stopwatch, and take its pictures anew
+	MANUAL_PICTURES=1 $(BIN)/python -m pytest -n 0 -q tests/browser/test_manual.py
 
 bench: $(TEST_STAMP) ## Measure; BENCH=name for one benchmark only
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -8,13 +8,23 @@ from decimal import Decimal
 from typing import Any
 
 from flask import Flask
-from flask_babel import format_currency, format_datetime, format_decimal, get_locale, pgettext
+from flask_babel import (
+    format_currency,
+    format_date,
+    format_datetime,
+    format_decimal,
+    get_locale,
+    pgettext,
+    to_user_timezone,
+)
 from flask_babel import gettext as _
 
 from host_app.carriers import CARRIERS, carrier_title
 from host_app.db import utcnow
 from host_app.models.people import Role
 
+#: A deadline at this time of the warehouse's clock is about the day.
+END_OF_DAY = "23:59"
 TONES = {
     "concept": "info",
     "processing": "primary",
@@ -30,6 +40,7 @@ def init_app(app: Flask) -> None:
     """Give templates the filters."""
     app.jinja_env.filters.update(
         moment=moment,
+        due=due,
         money=money,
         number=number,
         change=change,
@@ -53,6 +64,15 @@ def page_language() -> str:
 def moment(value: datetime | None) -> str:
     """Write day and time without doubt about which number is the month."""
     return format_datetime(value, "d MMM yyyy HH:mm") if value else ""
+
+
+def due(value: datetime | None) -> str:
+    """Write until when something must be done; the end of a day is that day, and no time that somebody has named."""
+    if value is None:
+        return ""
+    if to_user_timezone(value).strftime("%H:%M") == END_OF_DAY:
+        return str(format_date(to_user_timezone(value).date(), "d MMM yyyy"))
+    return moment(value)
 
 
 def money(value: Decimal | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from flask import Flask
 from sqlalchemy import event, select
 
 from host_app import create_app
+from host_app.admin import filters
 from host_app.db import db, reading, transaction, utcnow
 from host_app.mail_server import MailServer
 from host_app.models import EventDelivery, MailSetting, Order, Product, Stock
@@ -418,3 +419,19 @@ def test_what_is_told_by_mail_is_chosen_where_there_is_a_mail_server(
     chosen = chief.post(page, addresses="a@example.com, b@example.com", levels=["danger", "warning", "loud"])
     assert "Saved." in chosen.text and 'value="a@example.com b@example.com"' in chosen.text
     assert do(lambda: db.session.get(MailSetting, 1).levels) == "warning danger"
+
+
+@pytest.mark.parametrize(
+    ("deadline", "shown"),
+    [
+        (datetime(2026, 11, 27, 22, 59, tzinfo=UTC), "27 Nov 2026"),
+        (datetime(2026, 7, 27, 21, 59, tzinfo=UTC), "27 Jul 2026"),
+        (datetime(2026, 11, 27, 18, 0, tzinfo=UTC), "27 Nov 2026 19:00"),
+        (None, ""),
+    ],
+)
+def test_a_deadline_that_is_a_day_is_shown_as_that_day(
+    make_app: AppFactory, deadline: datetime | None, shown: str
+) -> None:
+    with make_app().test_request_context():
+        assert filters.due(deadline) == shown
