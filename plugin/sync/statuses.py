@@ -65,6 +65,8 @@ def poll_due(ctx: Context) -> bool:
                     .values(next_poll_at=when)
                 )
             return False
+        # Of a store that sends no stock and imports nothing, or is leaving, nothing else tells that bol answers again.
+        ctx.clear_problem()
         with ctx.host.transaction():
             for row in rows:
                 _note(ctx, row, statuses.get(row.process_status_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -297,6 +298,19 @@ def test_a_paused_store_still_follows_what_it_has_sent(packed: Shop) -> None:
     packed.runtime.pause(packed.store_id)
     packed.pass_time(20, steps=5)
     assert states(packed) == [EffectState.CONFIRMED]
+
+
+def test_a_store_that_imports_and_sends_nothing_more_is_told_that_bol_answers_again(packed: Shop) -> None:
+    packed.close(packed.order_id)
+    packed.sandbox.faults([{"path": "/shared/process-status", "when": "before", "status": 503}])
+    packed.work()
+    packed.clock.ahead += timedelta(seconds=5)
+    packed.work()
+    packed.settings(send_shipments=True, import_orders=False)
+    assert packed.store().problem
+    packed.sandbox.faults([])
+    packed.pass_time(60)
+    assert packed.store().problem == ""
 
 
 def test_the_order_shows_what_bol_has_confirmed(packed: Shop) -> None:
