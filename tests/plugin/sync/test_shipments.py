@@ -301,12 +301,12 @@ def test_a_paused_store_still_follows_what_it_has_sent(packed: Shop) -> None:
 
 
 def test_a_store_that_imports_and_sends_nothing_more_is_told_that_bol_answers_again(packed: Shop) -> None:
+    packed.settings(send_shipments=True, import_orders=False)
     packed.close(packed.order_id)
     packed.sandbox.faults([{"path": "/shared/process-status", "when": "before", "status": 503}])
     packed.work()
     packed.clock.ahead += timedelta(seconds=5)
     packed.work()
-    packed.settings(send_shipments=True, import_orders=False)
     assert packed.store().problem
     packed.sandbox.faults([])
     packed.pass_time(60)
