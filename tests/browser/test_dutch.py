@@ -7,7 +7,7 @@ import pytest
 from tests.browser.accessibility import UNFOLD, findings
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
-from tests.browser.steps import comes_in, each_page, row_of
+from tests.browser.steps import choose_sandbox, comes_in, each_page, row_of
 from tests.browser.window import Window
 from tests.e2e.house import House
 
@@ -16,6 +16,8 @@ expect = playwright().expect
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 SELLER = "demo-seller"
 LAMP = "8712345000066"
+EAN = "8710398500045"
+SOON = 60_000
 
 
 @pytest.fixture
@@ -58,6 +60,51 @@ def test_somebody_dutch_picks_and_sends_an_order(house: House, chief: Window) ->
     row_of(page, order_id).get_by_role("link").first.click()
     page.locator("summary").click()
     chief.look("verzending")
+
+
+def test_somebody_dutch_connects_a_store(house: House, chief: Window) -> None:
+    page = chief.page
+    house.sandbox.add_seller(
+        "dutch-seller",
+        "dutch-secret",
+        [{"ean": EAN, "title": "Fluitketel", "price": 24.95, "stock": 1200}],
+    )
+    chief.open("/admin/bol/connect")
+    chief.look("koppelen")
+    page.get_by_label("Naam van de winkel").fill("Ketelwinkel")
+    choose_sandbox(page)
+    page.get_by_text("Liever een client id en client secret gebruiken").click()
+    page.get_by_label("Client id").fill("dutch-seller")
+    page.get_by_label("Client secret").fill("wrong")
+    page.get_by_role("button", name="Winkel koppelen").click()
+    expect(page.get_by_role("alert")).to_contain_text("De winkel is niet gekoppeld.")
+    chief.look("geweigerd")
+    page.get_by_label("Client secret").fill("dutch-secret")
+    page.get_by_role("button", name="Winkel koppelen").click()
+    expect(page.get_by_text("Ketelwinkel is gekoppeld: bol accepteert de gegevens.")).to_be_visible()
+    page.get_by_label("Naar nieuwe bestellingen kijken, elke").fill("1")
+    page.get_by_role("button", name="Opslaan").first.click()
+    expect(page.get_by_text("Kies 5 tot 60 minuten.")).to_be_visible()
+    chief.look("instelling-geweigerd")
+    page.get_by_label("Naar nieuwe bestellingen kijken, elke").fill("5")
+    page.get_by_role("button", name="Opslaan").first.click()
+    expect(page.get_by_text("Wat er gebeurt als je deze winkel activeert")).to_be_visible()
+    chief.look("samenvatting")
+    page.get_by_role("button", name="Winkel activeren").click()
+    expect(page.get_by_text("De winkel is actief.")).to_be_visible()
+    store = page.url.removeprefix(chief.url).split("?")[0]
+    expect(page.get_by_text("Je aanbod bij bol is")).to_be_visible(timeout=SOON)
+    chief.look("winkel")
+    chief.open(f"{store}offers")
+    expect(page.get_by_role("link", name=EAN).first).to_be_visible()
+    chief.look("aanbod")
+    page.get_by_role("link", name=EAN).first.click()
+    # An amount of money as the Dutch write it.
+    expect(page.get_by_text("€\N{NO-BREAK SPACE}24,95")).to_be_visible()
+    chief.look("artikel")
+    chief.open(f"{store}stock-plan")
+    expect(page.get_by_role("heading", name="Wat er gebeurt als voorraad wordt doorgegeven")).to_be_visible()
+    chief.look("plan")
 
 
 @pytest.mark.long
