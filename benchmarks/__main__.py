@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import (
     event_delivery,
+    growth,
     host_overhead,
     order_import,
     outage,
@@ -15,11 +16,13 @@ from benchmarks import (
     stock_check,
     stock_latency,
     stock_throughput,
+    workers,
 )
 from benchmarks.result import HEADER, Benchmark, write
 
 BENCHMARKS: dict[str, Benchmark] = {
     "event-delivery": event_delivery.measure,
+    "growth": growth.measure,
     "host-overhead": host_overhead.measure,
     "order-import": order_import.measure,
     "outage": outage.measure,
@@ -29,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stock-throughput": stock_throughput.measure,
     "product-import": product_import.measure,
     "stock-check": stock_check.measure,
+    "workers": workers.measure,
 }
 
 

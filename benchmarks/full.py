@@ -55,12 +55,12 @@ def ean(number: int) -> str:
     return f"{digits}{-total % 10}"
 
 
-def fill(*, offers: int = OFFERS, orders: int = ORDERS) -> int:
-    """Write a store with so many offers and orders into empty tables; return its id."""
+def fill(*, offers: int = OFFERS, orders: int = ORDERS, store_id: int | None = None) -> int:
+    """Write so many offers and orders into empty tables, of this store or of one that is made; return its id."""
     now = utcnow()
     with transaction() as session:
         session.add(Warehouse(id=WAREHOUSE, name="Main", active=True))
-        store = Store(
+        store = (session.get(Store, store_id) if store_id else None) or Store(
             name="Full store",
             environment="sandbox",
             client_id="full-seller",
@@ -75,12 +75,13 @@ def fill(*, offers: int = OFFERS, orders: int = ORDERS) -> int:
         )
         session.add(store)
         session.flush()
+        store_id = store.id
         _products(session, offers, now)
-        _offers(session, store.id, offers, now)
-        _orders(session, store.id, orders, offers, now)
-        _calls(session, store.id, now)
-        _runs(session, store.id, now)
-        return store.id
+        _offers(session, store_id, offers, now)
+        _orders(session, store_id, orders, offers, now)
+        _calls(session, store_id, now)
+        _runs(session, store_id, now)
+        return store_id
 
 
 def _products(session: Session, count: int, now: datetime) -> None:
@@ -130,15 +131,16 @@ def _offers(session: Session, store_id: int, count: int, now: datetime) -> None:
 
 def _orders(session: Session, store_id: int, count: int, offers: int, now: datetime) -> None:
     source, step = f"bol:{store_id}", timedelta(days=DAYS) / count
+    last_days, trouble = min(OPEN, count // 2), min(TROUBLED, count // 20)
 
     def placed(n: int) -> datetime:
         return now - step * (count - n)
 
     def is_open(n: int) -> bool:
-        return n > count - OPEN
+        return n > count - last_days
 
     def troubled(n: int) -> bool:
-        return n > count - TROUBLED
+        return n > count - trouble
 
     ids = range(1, count + 1)
     _insert(session, Order, (
@@ -190,7 +192,7 @@ def _orders(session: Session, store_id: int, count: int, offers: int, now: datet
     )
 
     def effect(n: int) -> dict[str, Any]:
-        left = count - OPEN - n
+        left = count - last_days - n
         waits, refused, undecided = left < 300, 300 <= left < 320, 320 <= left < 325
         return {
             "store_id": store_id, "order_id": n, "order_item_id": f"I{n}", "quantity": 1, "host_shipment_id": n,

@@ -159,7 +159,7 @@ def shop(*, offers: int) -> Iterator[Shop]:
     with (
         tempfile.TemporaryDirectory() as folder,
         redis_server(Path(folder)) as redis_url,
-        _sandbox() as sandbox,
+        sandbox_process() as sandbox,
     ):
         os.environ[SANDBOX_VARIABLE] = sandbox.url
         environment = {"HOST_INSTANCE": folder, "REDIS_URL": redis_url}
@@ -248,7 +248,7 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _sandbox() -> Iterator[SandboxControls]:
+def sandbox_process() -> Iterator[SandboxControls]:
     process = subprocess.Popen(
         [sys.executable, "-m", "bol_sandbox", "--port", str(port := free_port())], stdout=subprocess.DEVNULL
     )

@@ -36,6 +36,8 @@ class BolOrder(Base):
     __table_args__ = (
         UniqueConstraint("store_id", "order_id"),
         Index("ix_bol_order_due", "store_id", "read_due_at"),
+        # Pages list them by id: without it all of a store would be sorted for fifty.
+        Index("ix_bol_order_store", "store_id", "id"),
         Index("ix_bol_order_state", "store_id", "state"),
         Index("ix_bol_order_warn", "store_id", "warn_at"),
         # Few of all orders: every page counts them.

@@ -23,6 +23,8 @@ class ShipmentEffect(Base):
     __table_args__ = (
         UniqueConstraint("host_shipment_id", "order_item_id"),
         Index("ix_bol_shipment_effect_due", "store_id", "state", "due_at"),
+        # Pages list them by id: without it all of a store would be sorted for fifty.
+        Index("ix_bol_shipment_effect_store", "store_id", "id"),
         Index("ix_bol_shipment_effect_settled", "store_id", "settled_at"),
         Index("ix_bol_shipment_effect_item", "order_item_id"),
         Index("ix_bol_shipment_effect_status", "process_status_id"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import redis
@@ -29,6 +33,8 @@ from plugin.connector import (
 from plugin.connector.budget import NO_ANSWER, rule_for
 from plugin.connector.redis_budget import RedisBudget
 from tests.plugin.connector.conftest import CREDENTIALS
+
+PROJECT = Path(__file__).parents[3]
 
 ORDERS, ORDER, OFFER = "/retailer/orders", "/retailer/orders/1", "/retailer/offers/1"
 SOON = 0.05
@@ -313,6 +319,37 @@ def test_pushing_from_many_threads_comes_near_the_limit_and_never_over_it(
     assert {call.status for call in calls} == {204}
     seen = [call["at"] for call in sandbox.calls() if call["method"] == "PATCH"]
     assert len(seen) > 200
+
+
+def test_three_machines_share_one_budget(sandbox: SandboxControls, redis_url: str, tmp_path: Path) -> None:
+    """Processes that share nothing but Redis, each with a home of its own."""
+    offers = [{"ean": "8712626055143", "title": "A kettle", "price": 12.99, "stock": 20}]
+    made = sandbox.add_seller(CREDENTIALS.client_id, CREDENTIALS.client_secret, offers)
+    sandbox.limits()
+    begins, seconds = time.time() + 2.5, 3
+    arguments = [sandbox.url, redis_url, made["offers"][0]["offerId"], str(begins), str(begins + seconds)]
+    machines = []
+    for name in ("one", "two", "three"):
+        home = tmp_path / name
+        home.mkdir()
+        machines.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.plugin.connector.machine", *arguments],
+                cwd=home,
+                env={"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(PROJECT)},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+    told = [machine.communicate(timeout=60)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0, 0], told
+    seen = [call for call in sandbox.calls() if call["method"] == "PATCH"]
+    assert {call["status"] for call in seen} == {204}
+    moments = sorted(call["at"] for call in seen)
+    assert all(later - first > 1 for first, later in zip(moments, moments[50:], strict=False))
+    # Most of what bol allows was used, and by all of them.
+    assert len(seen) > 25 * seconds
+    assert all("204" in statuses for statuses in told)
 
 
 def test_a_429_of_bol_is_told_and_then_respected(sandbox: SandboxControls, redis_client: redis.Redis) -> None:
