@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 
 import pytest
@@ -13,6 +14,11 @@ from tests.catalogues import PARTS, ROOT, Part, name, translated
 
 of_each_part = pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.package}-{part.language}")
 CALLS = {"_", "_l", "N_", "gettext", "ngettext", "lazy_gettext", "lazy", "kept_text"}
+
+EXPRESSION = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+ATTRIBUTE = re.compile(r'\b(aria-label|placeholder|title|alt|data-label|data-confirm|data-text)="([^"]*)"')
+#: Names that are the same in each language.
+WORD = re.compile(r"(?!bol\b|bol\.com|EAN\b)[^\W\d_]{2}")
 
 
 @of_each_part
@@ -85,3 +91,28 @@ def is_plural(message: Message) -> bool:
 def places(text: str) -> Counter[str]:
     """Return the names of the places for values, as often as they stand there."""
     return Counter(part.split(")")[0] for part in text.split("%(")[1:])
+
+
+@pytest.mark.parametrize("package", sorted({part.package for part in PARTS}))
+def test_no_word_of_a_template_stands_beside_what_is_looked_up(package: str) -> None:
+    """Also in branches that no test shows: what is left of a template without its expressions and tags has no words."""
+    found = [
+        (str(path.relative_to(ROOT)), words)
+        for path in sorted((ROOT / package / "templates").rglob("*.html"))
+        for words in words_beside(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def words_beside(template: str) -> list[str]:
+    """Return the words that a template has in its own text, and in attributes that people read."""
+    bare = EXPRESSION.sub(lambda found: "" if found[0].startswith("{#") else "\0", template)
+    texts = [found[2] for found in ATTRIBUTE.finditer(bare)]
+    texts += re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", "\n", bare, flags=re.DOTALL).split("\n")
+    return [text.replace("\0", " ").strip() for text in texts if WORD.search(re.sub(r"&\w+;", " ", text))]
+
+
+def test_words_beside_what_is_looked_up_are_found() -> None:
+    assert words_beside('<p class="text-muted">{{ _("Good") }} {# why #}: {{ number }} ×</p>') == []
+    assert words_beside("<p>{% if bad %}Bad{% else %}{{ _('Good') }}{% endif %}</p>") == ["Bad"]
+    assert words_beside('<input aria-label="Bad" placeholder="{{ _("Good") }}">') == ["Bad"]
