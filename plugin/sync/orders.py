@@ -16,6 +16,7 @@ from host_app.plugin_api import HostError, HostPort, LeaseLost, Level, logging_a
 from plugin import connector
 from plugin.connector import BolError, MalformedAnswer
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer, Store, StoreState
+from plugin.models.orders import NOT_IN_HOST
 from plugin.sync import counters
 from plugin.sync.cancel_decisions import requested
 from plugin.sync.cancellations import apply_changes
@@ -24,11 +25,12 @@ from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.links import hand_links, link_offers, remembered
-from plugin.sync.mapping import host_order, items_to_pick
+from plugin.sync.mapping import FBR, host_order, items_to_pick
 from plugin.sync.matching import find_matches, find_products
 from plugin.sync.offers import record_offers
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due, too_old
 from plugin.sync.parallel import in_flight
+from plugin.sync.pending import pending_quantities
 from plugin.sync.products import Wanted, create_products, lock_products, wanted_for
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
@@ -121,8 +123,11 @@ class _Question:
     order_id: str
     began: datetime
     order: connector.Order | None = None
-    #: By offer id: if the order needs it to be taken over.
+    #: By offer id: if the order needs it to be taken over. One is asked for after the other.
     offers: Mapping[str, bool] = field(default_factory=dict)
+    #: The offers that are here, and the pieces of orders still to come, by EAN, as they were known before.
+    here: tuple[connector.Offer, ...] = ()
+    pending: Mapping[str, int] = field(default_factory=dict)
 
 
 class _Questions:
@@ -155,9 +160,9 @@ class _Questions:
         self._reading.add(row.id)
         return _Question(row.id, row.order_id, ctx.now())
 
-    def follow(self, question: _Question, order: connector.Order, offers: Mapping[str, bool]) -> None:
-        """The order can be taken over when these offers are here."""
-        self._offers.append(replace(question, order=order, offers=offers))
+    def follow(self, question: _Question) -> None:
+        """The order can be taken over when the offers of this question are here."""
+        self._offers.append(question)
 
     def over(self, question: _Question) -> None:
         """The order is taken over, or was set aside; what is due of it from now on is asked for again."""
@@ -185,16 +190,15 @@ def _read_all(ctx: Context) -> tuple[BolError | None, int]:
                     _set_aside(ctx, question.row_id, answer)
                 questions.over(question)
                 continue
-            order = answer if isinstance(answer, connector.Order) else question.order
-            offers = [] if isinstance(answer, connector.Order) else answer
-            assert order is not None
-            needed: dict[str, bool] = {}
+            further = None
             with logging_about(order=question.order_id), _holding_up_no_other(ctx, question):
-                needed = _missing_offers(ctx, order) if question.order is None else {}
-                if not needed:
-                    _take_over(ctx, question, order, offers)
-            if needed:
-                questions.follow(question, order, needed)
+                known = _with_answer(ctx, question, answer)
+                if known.offers:
+                    further = known
+                else:
+                    _take_over(ctx, known)
+            if further is not None:
+                questions.follow(further)
             else:
                 questions.over(question)
     return questions.down, questions.found
@@ -215,21 +219,51 @@ def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
     return found
 
 
-def _ask(ctx: Context, question: _Question) -> connector.Order | list[connector.Offer] | BolError:
-    """In a thread without a database session: return the order, or the offers that it waits for."""
+def _ask(ctx: Context, question: _Question) -> connector.Order | connector.Offer | BolError | None:
+    """In a thread without a database session: return the order, or the next offer that it waits for.
+
+    One call, as the lease was made to last for one. None: the offer can't be read.
+    """
     if question.order is None:
         try:
             return ctx.client.orders.get(question.order_id)
         except BolError as error:
             return error
-    found = []
-    for offer_id, needed in question.offers.items():
-        try:
-            found.append(ctx.client.offers.get(offer_id))
-        except BolError as error:
-            # An order that needs nothing of its offer does not wait for it; the stock check finds it later.
-            if line_is_down(error) and needed:
-                return error
+    offer_id, needed = next(iter(question.offers.items()))
+    try:
+        return ctx.client.offers.get(offer_id)
+    except BolError as error:
+        # An order that needs nothing of its offer does not wait for it; the stock check finds it later.
+        return error if line_is_down(error) and needed else None
+
+
+def _with_answer(
+    ctx: Context, question: _Question, answer: connector.Order | connector.Offer | None
+) -> _Question:
+    """Return what is known with this answer, and which offers are still to be asked for."""
+    if isinstance(answer, connector.Order):
+        needed = _missing_offers(ctx, answer)
+        pending = _pending_before(ctx, question.row_id, answer) if needed else {}
+        return replace(question, order=answer, offers=needed, pending=pending)
+    _asked, *others = question.offers.items()
+    return replace(question, offers=dict(others), here=(*question.here, *([answer] if answer else [])))
+
+
+def _pending_before(ctx: Context, row_id: int, order: connector.Order) -> dict[str, int]:
+    """Return the pieces, by EAN, of this order and of others that the host does not have yet.
+
+    bol is asked for its offers after this: it has subtracted all of them.
+    """
+    items = items_to_pick(order)
+    with ctx.host.reading() as session:
+        found = pending_quantities(session, ctx.store_id, [item.ean for item in items])
+        row = session.get_one(BolOrder, row_id)
+        # What the list told of this very order may be old, or lack items.
+        listed = [item for item in row.items if row.state in NOT_IN_HOST and item.method in (FBR, "")]
+        for item in listed:
+            found[item.ean] = found.get(item.ean, 0) - item.open
+    for wanted in items:
+        found[wanted.ean] = found.get(wanted.ean, 0) + wanted.open_quantity
     return found
 
 
@@ -256,10 +290,10 @@ def _holding_up_no_other(ctx: Context, question: _Question) -> Iterator[None]:
             )
 
 
-def _take_over(
-    ctx: Context, question: _Question, order: connector.Order, offers: Sequence[connector.Offer]
-) -> None:
+def _take_over(ctx: Context, question: _Question) -> None:
     """Make the host agree with one order of bol, in one transaction."""
+    order, offers = question.order, question.here
+    assert order is not None
     with ctx.host.transaction():
         if ctx.settings.import_products or offers:
             lock_products(ctx)
@@ -270,7 +304,7 @@ def _take_over(
             record_offers(ctx, offers, question.began)
             link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, [offer.ean for offer in offers]))
         was_here = row.host_order_id is not None
-        _apply(ctx, row, order, offers)
+        _apply(ctx, row, question, order)
         if not was_here:
             # What the host reserves now marks its offers itself. The rest was counted as sold, and may not be any more.
             mark_pending(ctx, {item.ean for item in row.items if not item.imported}, found=False)
@@ -297,7 +331,7 @@ def _done_reading(row: BolOrder, claimed_at: datetime, now: datetime) -> None:
         row.read_due_at = None
 
 
-def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence[connector.Offer]) -> None:
+def _apply(ctx: Context, row: BolOrder, question: _Question, order: connector.Order) -> None:
     row.placed_at = order.placed_at or row.placed_at
     if row.latest_delivery is None and row.expires is None:
         row.latest_delivery = _first_day(order, "latest_delivery_date")
@@ -320,7 +354,7 @@ def _apply(ctx: Context, row: BolOrder, order: connector.Order, offers: Sequence
     products = _known_products(ctx, wanted) | _linked_by_hand(row)
     missing = [item for item in wanted if item.ean not in products]
     if missing and ctx.settings.import_products and all(item.ean for item in missing):
-        products |= create_products(ctx, _wanted_products(missing, offers))
+        products |= create_products(ctx, _wanted_products(missing, question.here), question.pending)
         missing = []
     if missing:
         if row.state != BolOrderState.WAITING_FOR_PRODUCT:

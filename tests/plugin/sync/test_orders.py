@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from host_app.db import reading, transaction
-from host_app.leases import acquire
+from host_app.leases import HeldLease, acquire
 from host_app.models import OrderLine
 from host_app.plugin_api import HostError, NewProduct
 from host_app.services import catalog
-from plugin.models import BolOrder, Store
+from plugin.connector.resources.offers import Offers
+from plugin.models import BolOrder, Offer, Store
 from plugin.settings import StoreSettings
-from plugin.sync.order_list import every
+from plugin.sync.order_list import every, note_page
 from tests.host_app.factories import add_product, add_warehouse
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
 
@@ -262,3 +265,65 @@ def test_a_change_between_two_reads_longer_than_an_hour_apart_is_found(shop: Sho
     shop.runtime.activate(shop.store_id)
     shop.work()
     assert shop.host_order(order_id)
+
+
+def test_a_product_made_for_an_order_has_no_pieces_of_one_that_is_found_after_its_offer_was_read(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[str] = []
+    real = Offers.get
+
+    def get(offers: Offers, offer_id: str, **more: Any) -> object:
+        answer = real(offers, offer_id, **more)
+        if not late:
+            late.append(shop.order((KETTLE, 2)))
+            # The stock pump finds it, beside the import.
+            with shop.app.app_context():
+                lease = acquire("pump")
+                assert lease is not None
+                with shop.runtime.context(shop.store_id, lease) as ctx:
+                    assert ctx is not None
+                    page = ctx.client.orders.page(1)
+                    with shop.host.transaction():
+                        note_page(ctx, page.orders)
+        return answer
+
+    shop.connect(import_products=False)
+    shop.work()
+    shop.order((KETTLE, 3))
+    shop.settings()
+    monkeypatch.setattr(Offers, "get", get)
+    shop.import_orders()
+    assert late
+    assert {order.reference for order in shop.host_orders()} >= set(late)
+    # bol had 20, sold 3 of them, and then 2.
+    assert shop.free(KETTLE) <= 15
+
+
+def test_the_lease_is_renewed_before_each_offer_of_an_order(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    renew, get = HeldLease.ensure, Offers.get
+
+    def ensure(lease: HeldLease, *seconds: float) -> None:
+        happened.append("renewed")
+        renew(lease, *seconds)
+
+    def asked(offers: Offers, offer_id: str, **more: Any) -> object:
+        happened.append("asked")
+        return get(offers, offer_id, **more)
+
+    shop.connect(import_products=False)
+    shop.work()
+    with transaction() as session:
+        session.execute(delete(Offer))
+    order_id = shop.order((KETTLE, 3), (TOASTER, 1))
+    shop.settings()
+    monkeypatch.setattr(HeldLease, "ensure", ensure)
+    monkeypatch.setattr(Offers, "get", asked)
+    shop.import_orders()
+    assert happened.count("asked") == 2
+    assert ("asked", "asked") not in set(pairwise(happened))
+    assert len(lines(shop.host_order(order_id).id)) == 2
+    assert (shop.free(KETTLE), shop.offer(TOASTER).link) == (17, "created")
