@@ -130,13 +130,17 @@ def shipment_reference(store_id: int, shipment_id: int) -> str:
     return f"WMS-{store_id}-{shipment_id}"
 
 
+#: Clocks of machines differ by less. A moment that is further ahead was noted by a clock that was set right since.
+CLOCKS = timedelta(minutes=1)
+
+
 def read_interval(last: datetime | None, now: datetime) -> int | None:
     """Return ``change-interval-minute`` for a list read, or None for a full one.
 
     bol takes at most 60 minutes and asks to look back further than the gap (Retailer API v10, get-orders); two
-    minutes more than the gap cover clocks that differ.
+    minutes more than the gap cover clocks that differ. A last read that is still to come tells nothing.
     """
-    if last is None:
+    if last is None or last > now + CLOCKS:
         return None
     minutes = -(-(now - last) // timedelta(minutes=1)) + 2
     return minutes if minutes <= 60 else None

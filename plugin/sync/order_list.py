@@ -16,7 +16,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.dirty import mark_pending
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.mapping import is_ours, read_interval, start_of_day
+from plugin.sync.mapping import CLOCKS, is_ours, read_interval, start_of_day
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 
@@ -168,7 +168,8 @@ def spacing(store: Store) -> timedelta:
 
 def is_fresh(store: Store, now: datetime) -> bool:
     """Tell if what is known of new orders is so young that there is no need to look again."""
-    return store.orders_known_at is not None and store.orders_known_at + spacing(store) > now
+    known_at = store.orders_known_at
+    return known_at is not None and known_at - CLOCKS <= now < known_at + spacing(store)
 
 
 def known_lately(store: Store, now: datetime) -> bool:
@@ -190,9 +191,13 @@ def know_orders(ctx: Context, newest: datetime) -> bool:
     while not ctx.lease.slice_over():
         with ctx.host.reading() as session:
             store = session.scalars(select(Store).where(Store.id == ctx.store_id)).one()
+        known_at = store.orders_known_at
+        if known_at is not None and known_at > ctx.now() + CLOCKS:
+            # By a clock that was wrong: what is known since when can't be told.
+            _update(ctx, orders_known_at=None)
+            continue
         if _knows(store, newest):
             return True
-        known_at = store.orders_known_at
         if known_at is None or known_at + GAP <= ctx.now() or not _look(ctx, store):
             _read_pass(ctx, until_known=True)
     return False
@@ -201,7 +206,9 @@ def know_orders(ctx: Context, newest: datetime) -> bool:
 def _look(ctx: Context, store: Store) -> bool:
     """Look for the orders that are new since the last look; False where there are too many for that."""
     began = ctx.now()
-    interval = read_interval(store.orders_known_at, began)
+    known_at = store.orders_known_at
+    # As far back as pages are turned: bol leaves out what did not change in this time.
+    interval = read_interval(None if known_at is None else known_at - LISTED_LATE, began)
     for number in range(1, LOOK_PAGES + 1):
         ctx.lease.ensure(CALL_SECONDS)
         page = ctx.client.orders.page(

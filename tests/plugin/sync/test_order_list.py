@@ -233,6 +233,36 @@ def test_an_order_that_arrives_between_two_pages_of_a_look_is_on_neither_but_the
     assert set(late) <= found(shop)
 
 
+def test_a_clock_that_was_ahead_and_is_set_right_hides_no_order(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
+) -> None:
+    shop.clock.ahead += shop.hours(1)
+    shop.connect(send_stock=True)
+    shop.work()
+    shop.clock.ahead = timedelta(0)
+    shop.forget_leases()
+    new = place(shop, 1)
+    send_stock_once(shop)
+    assert set(new) <= found(shop)
+    assert shop.store().orders_known_at <= shop.clock.now()
+    new += place(shop, 1)
+    send_stock_once(shop)
+    assert set(new) <= found(shop)
+    new += place(shop, 1)
+    shop.import_orders()
+    assert {order.reference for order in shop.host_orders()} == set(new)
+
+
+def test_a_look_asks_as_far_back_as_an_order_may_be_listed_late(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
+) -> None:
+    selling(shop, monkeypatch, asked, 3)
+    send_stock_once(shop)
+    look = [call for call in shop.sandbox.calls() if call["path"] == "/retailer/orders"][-1]
+    minutes = int(look["query"].rpartition("change-interval-minute=")[2])
+    assert timedelta(minutes=minutes) > order_list.SELDOMEST + order_list.LISTED_LATE
+
+
 def test_a_read_that_had_not_begun_to_read_when_bol_went_away_begins_anew(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
