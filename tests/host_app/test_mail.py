@@ -11,7 +11,7 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 from sqlalchemy import select
 
-from host_app import jobs, mail, schedule
+from host_app import jobs, leases, mail, schedule
 from host_app.db import reading, transaction, utcnow
 from host_app.mail_server import MailServer
 from host_app.models import MailSetting, Notification
@@ -262,3 +262,20 @@ def test_one_address_that_fails_keeps_no_other_from_its_mail(
         work(now + timedelta(minutes=6), monkeypatch)
         assert recipients(box) == ["chief@example.com", "chief@example.com, ann@example.com"]
         assert setting().error == ""
+
+
+def test_where_the_server_is_slow_what_is_for_others_goes_next_time(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    monkeypatch.setattr(leases, "SLICE_SECONDS", 0)
+    with house().app_context():
+        choose()
+        tell("first", "info", mail_to="ann@example.com")
+        tell("second", "info", mail_to="bob@example.com")
+        now = utcnow()
+        assert work(now, monkeypatch)
+        assert [title in sent for sent in box.mails for title in ("first", "second")] == [True, False]
+        assert work(now + timedelta(minutes=6), monkeypatch)
+        assert not work(now + timedelta(minutes=12), monkeypatch)
+    assert "Title second" in box.mails[1] and len(box.mails) == 2
