@@ -56,6 +56,23 @@ def test_programs_read_what_people_wrote(part: Part) -> None:
     assert in_use == written, "run make translations"
 
 
+@of_each_part
+def test_a_button_or_setting_has_one_name(part: Part) -> None:
+    """What a text calls by its name has the name that stands on the page."""
+    catalogue = part.written()
+    named = re.compile("“([^”]+)”")
+    found = [
+        (quoted, one)
+        for message in catalogue
+        if message.id
+        for quoted in named.findall(name(message))
+        if (title := catalogue.get(quoted)) is not None
+        for one in strings(message)
+        if f"“{title.string}”" not in one
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("package", sorted({part.package for part in PARTS}))
 def test_no_text_is_put_together_before_it_is_looked_up(package: str) -> None:
     """A text with values in it already is in no catalogue."""
