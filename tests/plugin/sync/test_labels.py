@@ -269,3 +269,14 @@ def test_the_packer_is_told_where_the_label_is_missing(via_bol: Shop) -> None:
     buy(via_bol)
     via_bol.pass_time(20, steps=5)
     assert via_bol.runtime.closing_answer(via_bol.picklist_id(via_bol.order_id), 2.0).objections == ()  # type: ignore[union-attr]
+
+
+def test_goods_that_bol_has_no_label_for_are_told_and_nothing_is_bought(via_bol: Shop) -> None:
+    none = {"status": 200, "body": {"deliveryOptions": []}}
+    via_bol.sandbox.faults([{"method": "POST", "path": f"{PURCHASE}/delivery-options", **none}])
+    buy(via_bol)
+    via_bol.work()
+    (effect,) = via_bol.all(LabelEffect)
+    assert (effect.state, sold(via_bol)) == (EffectState.REFUSED, 0)
+    assert effect.error.startswith("bol offers no label for these goods together.")
+    assert any("bol did not sell a label for order" in title for title in via_bol.notices())
