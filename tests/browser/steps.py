@@ -109,7 +109,16 @@ def confirmed(window: Window, order_id: str) -> None:
 
 def each_page(window: Window) -> Iterator[str]:
     """Open a page of each kind that links lead to, and say its address as it stands open."""
-    seen, ahead = {"/admin/"}, ["/admin/", "/admin/bol/connect", "/admin/products/new"]
+    seen, ahead = (
+        {"/admin/"},
+        [
+            "/admin/",
+            "/admin/bol/connect",
+            "/admin/products/new",
+            "/admin/bol/1/summary",
+            "/admin/bol/1/shipment-plan",
+        ],
+    )
     while ahead and len(seen) < MOST_PAGES:
         path = ahead.pop(0)
         window.open(path)

@@ -19,6 +19,8 @@ expect = playwright().expect
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 SOON = 60_000
 SELLER = ("seventh-seller", "seventh-secret")
+#: Of a store that is only being connected.
+NEW_SELLER = ("eighth-seller", "eighth-secret")
 #: The first is a product of the demonstration, the second of nobody.
 LAMP, UNKNOWN = "8712345000066", "8719999000084"
 
@@ -116,6 +118,19 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
     page.get_by_role("button", name="Save").first.click()
     expect(page.get_by_role("heading", name="What happens if stock updates are sent")).to_be_visible()
     yield "plan of stock"
+
+    house.sandbox.add_seller(
+        *NEW_SELLER, [{"ean": "8710000002011", "title": "Artikel", "price": 9.95, "stock": 5}]
+    )
+    house.sandbox.place_order(NEW_SELLER[0], [{"ean": "8710000002011", "quantity": 1}])
+    connect_with_secret(window, "Nieuwe winkel", NEW_SELLER)
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.locator(".bol-number")).to_contain_text("1 order is imported", timeout=SOON)
+    yield "summary before a store is activated"
+    page.get_by_role("button", name="Activate store").click()
+    page.get_by_role("link", name="See what would be sent").click()
+    expect(page.get_by_role("heading", name="What happens if shipments are sent")).to_be_visible()
+    yield "plan of shipments"
 
 
 BAD_PAGE = """<!doctype html><html lang="en"><title>Bad</title><style>
