@@ -85,6 +85,7 @@ class Guide:
     def picture(self, name: str) -> None:
         """Take a picture that this section shows, and read what stands on the page."""
         assert f"(pictures/{name}.png)" in self._text, name
+        self.page.wait_for_load_state()
         words = [re.sub(r"\d+", "0", text) for text in self.page.evaluate(READ_WORDS) if text]
         self.words[name] = list(dict.fromkeys(words))
         if TAKING:
@@ -157,8 +158,10 @@ def test_the_manual_is_followed_to_the_first_confirmed_shipment(
         guide.picture("stock-plan")
         guide.press("Send stock updates")
         expect(page.get_by_text("Stock updates are sent from now on.")).to_be_visible()
+        page.wait_for_load_state()
     with guide.section("7. Send shipments"):
         guide.press("See what would be sent", "link")
+        expect(page.get_by_role("heading", name="What happens if shipments are sent")).to_be_visible()
         guide.picture("shipment-plan")
         guide.press("Send shipments and update status")
         expect(page.get_by_text("Shipments are sent from now on.")).to_be_visible()
