@@ -87,6 +87,7 @@ class Guide:
         assert f"(pictures/{name}.png)" in self._text, name
         self.page.wait_for_load_state()
         words = [re.sub(r"\d+", "0", text) for text in self.page.evaluate(READ_WORDS) if text]
+        assert words, "nothing stands on this page"
         self.words[name] = list(dict.fromkeys(words))
         if TAKING:
             PICTURES.mkdir(exist_ok=True)
