@@ -1,4 +1,4 @@
-"""What is due, in one indexed look per kind of work."""
+"""What is due: one look finds the stores that may have something to do, an indexed one per kind of work tells what."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, or_, select
 
 from host_app.plugin_api import HostPort
 from plugin.models import (
@@ -44,6 +44,7 @@ ORDERS, STOCK, SHIPMENTS, PRODUCTS = "orders", "stock", "shipments", "products"
 CHECK, NAMES, UPKEEP, TIDY = "check", "names", "upkeep", "tidy"
 #: A row that was sent under a lease which must be over by now, without an answer: its job died.
 ABANDONED = timedelta(seconds=60)
+EFFECTS = (ShipmentEffect, CancellationEffect, TransportEffect, LabelEffect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,60 @@ def due(host: HostPort, now: datetime) -> list[Due]:
     with host.reading() as session:
         return [
             Due(kind, store.id)
-            for store in session.scalars(select(Store).order_by(Store.id))
+            for store in session.scalars(_with_something(now))
             for kind in _kinds(session, store, now)
         ]
+
+
+def _with_something(now: datetime) -> Select[Store]:
+    """Select the stores that may have something to do: every one that has, and few others.
+
+    Of a thousand stores most have nothing in this second. What :func:`_kinds` yields must be found by something here.
+    """
+
+    def of_store(model: Any, *conditions: Any) -> Any:
+        return exists().where(model.store_id == Store.id, *conditions)
+
+    def come(column: Any) -> Any:
+        return or_(column.is_(None), column <= now)
+
+    asked = (EffectState.WANTED, EffectState.UNKNOWN, EffectState.SENT)
+    abandoned = now - ABANDONED
+    importing = or_(come(Store.next_import_at), Store.import_wanted_at <= now, Store.next_sweep_at <= now)
+    sending = Store.settings["send_stock"].as_boolean() & or_(
+        come(Store.next_check_at),
+        # Stock was sent after the last look for new orders.
+        Store.stock_sent_at.is_not(None)
+        & or_(Store.orders_known_at.is_(None), Store.orders_known_at <= Store.stock_sent_at),
+    )
+    return (
+        select(Store)
+        .where(
+            or_(
+                come(Store.next_erase_at),
+                come(Store.next_upkeep_at),
+                Store.state.in_((StoreState.ACTIVE, StoreState.DISCONNECTING)) & or_(importing, sending),
+                of_store(ProcessStatusRow, ProcessStatusRow.next_poll_at <= now),
+                *(of_store(model, model.state.in_(asked), model.due_at <= now) for model in EFFECTS),
+                *(
+                    of_store(
+                        model,
+                        model.state == EffectState.SENT,
+                        model.process_status_id.is_(None),
+                        model.sent_at <= abandoned,
+                    )
+                    for model in EFFECTS
+                ),
+                of_store(BolOrder, BolOrder.read_due_at <= now),
+                of_store(BolOrder, BolOrder.warn_at <= now, BolOrder.state.in_(WARNED)),
+                of_store(Offer, in_need(Offer), ready(now)),
+                of_store(Offer, Offer.read_back_at <= now),
+                of_store(Offer, Offer.title_due_at <= now),
+                of_store(Run, Run.state == RunState.RUNNING, Run.due_at <= now),
+            )
+        )
+        .order_by(Store.id)
+    )
 
 
 def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
