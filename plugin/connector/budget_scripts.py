@@ -11,8 +11,9 @@ the limit. Rules over one second are also paced: calls get evenly spaced moments
 without a burst) at 98 % of the limit, 90 % for limits below 10. Rules over a longer time allow bursts, with one call
 of reserve.
 
-Bulk work leaves room: half of rules over a longer time, and while urgent calls wait for a moment (`urgent`: until
-when that is believed) it may use no more than two fifths of any limit.
+Bulk work leaves room: half of rules over a longer time, of which a third is its own however many urgent calls there
+are, and while urgent calls wait for a moment (`urgent`: until when that is believed) it may use no more than two fifths
+of any limit.
 """
 
 COMMON = """
@@ -44,7 +45,9 @@ if paced then
   slot = math.max(slot, field('tat') or 0)
 else
   room = room - 1
-  if not urgent then room = room - math.floor(capacity / 2) end
+  if not urgent and redis.call('ZCARD', bulk) >= math.floor(capacity / 3) then
+    room = room - math.floor(capacity / 2)
+  end
 end
 local over = redis.call('ZCARD', flying) + redis.call('ZCOUNT', landed, '(' .. text(slot), '+inf')
   - (math.max(room, 1) - 1)

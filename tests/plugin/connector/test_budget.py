@@ -147,6 +147,13 @@ def test_calls_that_are_not_urgent_leave_room(budget: RedisBudget) -> None:
     assert room(budget, "GET", ORDERS) == 12
 
 
+def test_however_many_urgent_calls_there_are_a_third_is_left_to_others(budget: RedisBudget) -> None:
+    for _ in range(15):
+        budget.acquire("a", "GET", ORDERS, Deadline.after(SOON))
+    assert room(budget, "GET", ORDERS, urgent=False) == 25 // 3
+    assert room(budget, "GET", ORDERS) == 1
+
+
 def test_accounts_and_rules_have_budgets_of_their_own(budget: RedisBudget) -> None:
     assert room(budget, "GET", ORDERS, account="a") == 24
     assert room(budget, "GET", ORDERS, account="b") == 24
