@@ -29,7 +29,7 @@ def find_abandoned(ctx: Context) -> bool:
         session.execute(
             update(TransportEffect)
             .where(*_abandoned(ctx, TransportEffect))
-            .values(state=EffectState.WANTED, due_at=now)
+            .values(state=EffectState.WANTED, due_at=now, unknown_since=now)
         )
         # A label may have cost money.
         bought = _abandoned(ctx, LabelEffect)

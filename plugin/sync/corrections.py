@@ -23,6 +23,8 @@ from plugin.texts import gettext as _
 MAX_PAGES = 20
 #: How often a correction looks if its shipment is confirmed by now.
 WAIT = timedelta(seconds=30)
+#: A call that was not answered is carried out by then, or never: calls end after 20 s on our side.
+LATE = timedelta(minutes=1)
 
 
 def change(host: HostPort, event: ShipmentChanged) -> int | None:
@@ -94,7 +96,8 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
         host.session.add(effect)
     effect.transporter_code, effect.tracking_code = code, tracking
     effect.state, effect.due_at, effect.error = EffectState.WANTED, host.now(), ""
-    effect.process_status_id, effect.unknown_since, effect.settled_at = None, None, None
+    # An earlier call that was not answered may still be carried out: `unknown_since` stays.
+    effect.process_status_id, effect.settled_at = None, None
     note(
         host,
         row.order_id,
@@ -189,7 +192,10 @@ def correct_due(ctx: Context) -> bool:
 
 def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) -> None:
     """Record how bol ended it. In a transaction."""
-    if outcome == "SUCCESS":
+    if outcome == "SUCCESS" and _may_be_overtaken(effect):
+        effect.state, effect.due_at = EffectState.WANTED, ctx.now() + LATE
+        effect.process_status_id, effect.unknown_since = None, None
+    elif outcome == "SUCCESS":
         effect.state, effect.settled_at, effect.error = EffectState.CONFIRMED, ctx.now(), ""
         told = _("bol has the new tracking code of shipment %(shipment)s", shipment=effect.reference)
         note(ctx.host, effect.order_id, told)
@@ -198,6 +204,18 @@ def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) ->
         effect.state, effect.settled_at, effect.error = EffectState.REFUSED, ctx.now(), message
     else:
         effect.state, effect.due_at, effect.process_status_id = EffectState.WANTED, ctx.now() + WAIT, None
+
+
+def _may_be_overtaken(effect: TransportEffect) -> bool:
+    """Tell if a call that nobody answered may be carried out after the one that bol has answered now.
+
+    Then it is sent once more when that one must be over: a correction is absolute.
+    """
+    return (
+        effect.unknown_since is not None
+        and effect.sent_at is not None
+        and effect.sent_at < effect.unknown_since + LATE
+    )
 
 
 def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
@@ -265,7 +283,7 @@ def _claimed(ctx: Context, effect: TransportEffect) -> Any:
 
 def _put_off(ctx: Context, effect: TransportEffect, error: BolError) -> None:
     values = effects.after_failure(error, ctx.now(), effect.attempts + 1)
-    values |= {"state": EffectState.WANTED, "unknown_since": None}
+    values["state"] = EffectState.WANTED
     with ctx.host.transaction() as session:
         session.execute(
             update(TransportEffect)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from host_app.db import transaction
 from host_app.models import Notification
 from host_app.services import picking
+from plugin.connector import (
+    BolClient,
+    ClientCredentialsTokens,
+    Credentials,
+    MemoryTokenStore,
+    UnlimitedBudget,
+    sandbox_environment,
+)
 from plugin.models import EffectState, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -76,6 +86,31 @@ def test_a_lost_answer_of_a_correction_is_sent_again(packed: Shop) -> None:
     correct(packed, "postnl", "B")
     packed.pass_time(120, steps=6)
     assert transport(packed) == ("TNT", "B")
+
+
+def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Shop) -> None:
+    """Found by chaos: a call hung until we gave it up, and bol carried it out after the next one."""
+    packed.close(packed.order_id)
+    packed.pass_time(20, steps=4)
+    shipment_id = packed.effects()[0].host_shipment_id
+    packed.sandbox.faults([{"method": "PUT", "path": f"{TRANSPORTS}/*", "drop": True, "times": 1}])
+    for code in ("LATE", "NEWEST"):
+        with transaction():
+            picking.correct_shipment(shipment_id, carrier="postnl", tracking_code=code)
+        packed.work()
+    packed.pass_time(20, steps=4)
+    assert transport(packed) == ("TNT", "NEWEST")
+    # Now bol carries the first one out.
+    environment = sandbox_environment(packed.sandbox.url)
+    tokens = ClientCredentialsTokens(environment, Credentials("seller", "secret"), MemoryTokenStore(), "late")
+    with closing(BolClient(environment, tokens, UnlimitedBudget())) as client:
+        (shown,) = packed.shipments_at_bol()
+        client.transports.change(shown["transport"]["transportId"], "TNT", "LATE")
+    packed.pass_time(2, steps=1)
+    assert transport(packed) == ("TNT", "LATE")
+    packed.pass_time(180, steps=6)
+    assert transport(packed) == ("TNT", "NEWEST")
+    assert [effect.state for effect in packed.all(TransportEffect)] == [EffectState.CONFIRMED]
 
 
 def test_a_parcel_withdrawn_in_time_is_not_confirmed_and_its_goods_are_back(packed: Shop) -> None:
