@@ -198,7 +198,9 @@ def know_orders(ctx: Context, newest: datetime) -> bool:
             continue
         if _knows(store, newest):
             return True
-        if known_at is None or known_at + GAP <= ctx.now() or not _look(ctx, store):
+        # One that is under way and has passed the new orders must go on to its end before another can begin.
+        gap = known_at is None or (known_at + GAP <= ctx.now() and not _knows(store, store.list_began_at))
+        if gap or not _look(ctx, store):
             _read_pass(ctx, until_known=True)
     return False
 

@@ -233,6 +233,21 @@ def test_an_order_that_arrives_between_two_pages_of_a_look_is_on_neither_but_the
     assert set(late) <= found(shop)
 
 
+def test_new_orders_are_known_after_a_gap_without_waiting_for_the_end_of_a_read_that_has_passed_them(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
+) -> None:
+    selling(shop, monkeypatch, asked, 120)
+    with transaction() as session:
+        session.execute(update(Store).values(list_began_at=Store.orders_known_at, list_page=3))
+    shop.clock.ahead += 2 * order_list.GAP
+    shop.sandbox.advance(2 * order_list.GAP.total_seconds())
+    new = place(shop, 1)
+    send_stock_once(shop)
+    assert asked[0] == (1, True)
+    assert set(new) <= found(shop)
+    assert shop.store().list_page == 3, "the read goes on where it was"
+
+
 def test_a_clock_that_was_ahead_and_is_set_right_hides_no_order(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
 ) -> None:
