@@ -52,8 +52,15 @@ class Offer(Base):
         UniqueConstraint("store_id", "offer_id"),
         # With the store: else a look for some EANs of one store would go through all of its offers.
         Index("ix_bol_offer_ean", "ean", "store_id"),
-        # Pages list them by id: without it all of a store would be sorted for fifty.
-        Index("ix_bol_offer_store", "store_id", "id"),
+        # Pages list them by id: without it all of a store would be sorted for fifty. The condition is always true, and
+        # named by those lists only: else SQLite takes this index for better than those of the few rows that are due.
+        Index(
+            "ix_bol_offer_store",
+            "store_id",
+            "id",
+            sqlite_where=text("id > 0"),
+            postgresql_where=text("id > 0"),
+        ),
         Index("ix_bol_offer_product", "product_id"),
         Index(
             "ix_bol_offer_due",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from plugin.models.base import Base
@@ -23,8 +23,15 @@ class ShipmentEffect(Base):
     __table_args__ = (
         UniqueConstraint("host_shipment_id", "order_item_id"),
         Index("ix_bol_shipment_effect_due", "store_id", "state", "due_at"),
-        # Pages list them by id: without it all of a store would be sorted for fifty.
-        Index("ix_bol_shipment_effect_store", "store_id", "id"),
+        # Pages list them by id: without it all of a store would be sorted for fifty. The condition is always true, and
+        # named by those lists only: else SQLite takes this index for better than those of the few rows that are due.
+        Index(
+            "ix_bol_shipment_effect_store",
+            "store_id",
+            "id",
+            sqlite_where=text("id > 0"),
+            postgresql_where=text("id > 0"),
+        ),
         Index("ix_bol_shipment_effect_settled", "store_id", "settled_at"),
         Index("ix_bol_shipment_effect_item", "order_item_id"),
         Index("ix_bol_shipment_effect_status", "process_status_id"),

@@ -12,7 +12,7 @@ from plugin.sync.amounts import amounts
 from plugin.sync.offer_states import FILTERS, narrowed, offer_state
 from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows, telling
-from plugin.views.paging import chosen, read_page
+from plugin.views.paging import chosen, listed, read_page
 
 OFFER = "/<int:store_id>/offers/<int:row_id>"
 
@@ -29,6 +29,8 @@ class OfferPages(BolView):
         statement = select(Offer, offer_state()).where(Offer.store_id == store_id).order_by(Offer.id)
         if state:
             statement = narrowed(statement, state)
+        if not state and not text:
+            statement = statement.where(listed(Offer))
         if text:
             statement = statement.where(Offer.ean.startswith(text, autoescape=True))
         with self.host.reading() as session:

@@ -13,7 +13,7 @@ from plugin.sync.matching import find_products
 from plugin.sync.order_waits import standings
 from plugin.sync.overview import ORDER_STATES, order_state
 from plugin.views.base import Answer, BolView, shows
-from plugin.views.paging import chosen, read_page
+from plugin.views.paging import chosen, listed, read_page
 
 #: The filter for orders that bol cancels within two days.
 CANCELLED_SOON = "cancelled soon"
@@ -39,6 +39,8 @@ class OrderPages(BolView):
             statement = statement.order_by(BolOrder.cancels_on, BolOrder.id)
         else:
             statement = statement.order_by(BolOrder.id.desc())
+        if not state or state in ORDER_STATES:
+            statement = statement.where(listed(BolOrder))
         if state == ASKED:
             statement = statement.where(unanswered())
         if state == UNDONE:

@@ -11,7 +11,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.overview import FOR_A_PERSON
 from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows
-from plugin.views.paging import chosen, read_page
+from plugin.views.paging import chosen, listed, read_page
 
 #: The filter for all that a person must look at.
 NEEDS_YOU = "needs you"
@@ -33,6 +33,8 @@ class ShipmentPages(BolView):
             .options(joinedload(ShipmentEffect.order))
             .order_by(ShipmentEffect.id.desc())
         )
+        if not state:
+            statement = statement.where(listed(ShipmentEffect))
         if state == NOT_CORRECTED:
             refused = select(TransportEffect.host_shipment_id).where(
                 TransportEffect.store_id == store_id, TransportEffect.state == EffectState.REFUSED

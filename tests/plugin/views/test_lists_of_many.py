@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
 from host_app.db import db
+from plugin.models import BolOrder, Offer, ShipmentEffect
+from plugin.sync.dirty import in_need
 from tests.host_app.admin.conftest import Person
 from tests.plugin.views.conftest import Site
 
@@ -42,3 +44,26 @@ def test_no_list_is_sorted_for_a_page(site: Site, store: int, chief: Person, pag
         for text, values in lists:
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
             assert not any("B-TREE FOR ORDER BY" in step for step in plan), (text, plan)
+
+
+@pytest.mark.parametrize(
+    ("condition", "table", "index"),
+    [
+        (in_need(Offer), "bol_offer", "ix_bol_offer_due"),
+        (Offer.held_at.is_not(None), "bol_offer", "ix_bol_offer_held_at"),
+        (BolOrder.read_due_at <= func.current_timestamp(), "bol_order", "ix_bol_order_due"),
+        (ShipmentEffect.state == "decision", "bol_shipment_effect", "ix_bol_shipment_effect_due"),
+    ],
+)
+def test_few_rows_are_found_by_the_index_that_knows_them(
+    site: Site, store: int, condition: Any, table: str, index: str
+) -> None:
+    """And not by that of the lists, which goes through all of a store."""
+    model = {model.__tablename__: model for model in (Offer, BolOrder, ShipmentEffect)}[table]
+    with site.app.app_context():
+        engine = db.engine
+    statement = select(func.count()).select_from(model).where(model.store_id == store, condition)
+    text = str(statement.compile(engine, compile_kwargs={"literal_binds": True}))
+    with engine.connect() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    assert any(f"INDEX {index} " in step for step in plan), (text, plan)
