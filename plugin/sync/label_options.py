@@ -49,6 +49,8 @@ NOBODY_KNOWS = _l(
 )
 #: States of a purchase of which nobody can tell if bol sold a label.
 NOT_KNOWN = (EffectState.UNKNOWN, EffectState.DECISION)
+#: In euros: no label costs as much, and the column holds it.
+DEAREST = Decimal(100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +195,13 @@ def _chosen(key: str) -> _Chosen:
         return _Chosen("")
     offer_id, moment, price, name = (*key.split("@", 3), "", "", "")[:4]
     hand_over_by = cost = None
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         hand_over_by = datetime.fromisoformat(moment).astimezone(UTC) if moment else None
     with suppress(InvalidOperation):
         cost = Decimal(price) if price else None
-    return _Chosen(
-        offer_id, hand_over_by, cost if cost is not None and cost.is_finite() else None, name[:LONGEST_OPTION]
-    )
+    if cost is not None and not (cost.is_finite() and 0 <= cost <= DEAREST):
+        cost = None
+    return _Chosen(offer_id, hand_over_by, cost, name[:LONGEST_OPTION])
 
 
 def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: str, who: str) -> int:

@@ -298,6 +298,10 @@ def _take_over(ctx: Context, question: _Question) -> None:
         if ctx.settings.import_products or offers:
             lock_products(ctx)
         row = lock_row(ctx, question.row_id)
+        if row.read_at is not None and row.read_at > question.began:
+            # Somebody who began later was faster, as this job hung: which answer is newer can't be told.
+            row.read_due_at = ctx.now()
+            return
         _check_complete(row, order)
         _done_reading(row, question.began, ctx.now())
         if offers:

@@ -126,7 +126,13 @@ def test_a_label_keeps_what_it_is_called_and_costs(via_bol: Shop, automatic: boo
     assert effect.price > 0
 
 
-@pytest.mark.parametrize("key", ["offer", "offer@soon@cheap@Nice", "offer@@NaN", "offer@@Infinity@x", "@@@@"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("offer", "offer@soon@cheap@Nice", "offer@@NaN", "offer@@Infinity@x", "@@@@"),
+        *("offer@@1E+30@x", "offer@@-1@x", "offer@0001-01-01T00:00:00+14:00@@x"),
+    ],
+)
 def test_a_key_that_can_not_be_read_in_full_is_read_as_far_as_it_can(via_bol: Shop, key: str) -> None:
     via_bol.sandbox.faults([{"path": "/retailer/shipping-labels", "status": 503}])
     buy(via_bol, key)

@@ -17,6 +17,7 @@ from host_app.models import OrderLine
 from host_app.plugin_api import HostError, NewProduct
 from host_app.services import catalog
 from plugin.connector.resources.offers import Offers
+from plugin.connector.resources.orders import Orders
 from plugin.models import BolOrder, Offer, Store
 from plugin.settings import StoreSettings
 from plugin.sync.order_list import every, note_page
@@ -327,3 +328,30 @@ def test_the_lease_is_renewed_before_each_offer_of_an_order(
     assert ("asked", "asked") not in set(pairwise(happened))
     assert len(lines(shop.host_order(order_id).id)) == 2
     assert (shop.free(KETTLE), shop.offer(TOASTER).link) == (17, "created")
+
+
+def test_an_answer_that_somebody_who_began_later_overtook_is_not_taken_over_but_asked_for_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.connect()
+    shop.work()
+    order_id = shop.order((KETTLE, 2))
+    shop.import_orders()
+    real, hung = Orders.get, []
+
+    def get(orders: Orders, asked: str, **more: Any) -> Any:
+        answer = real(orders, asked, **more)
+        if not hung:
+            hung.append(asked)
+            # Meanwhile another worker, which took the lease of this one for lost, has read the order.
+            shop.sandbox.cancel(order_id)
+            with shop.app.app_context(), transaction() as session:
+                session.execute(update(BolOrder).values(read_at=shop.clock.now() + timedelta(seconds=1)))
+        return answer
+
+    monkeypatch.setattr(Orders, "get", get)
+    with transaction() as session:
+        session.execute(update(BolOrder).values(read_due_at=shop.clock.now()))
+    shop.pass_time(20, steps=4)
+    assert hung == [order_id]
+    assert shop.host_order(order_id).state == "cancelled"
