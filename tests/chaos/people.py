@@ -302,4 +302,5 @@ class Shop:
     def _one(among: Sequence[Chosen], what: Mapping[str, Any]) -> Chosen:
         if not among:
             raise Refused("there is none")
-        return among[int(what["which"] * len(among))]
+        # A share of all; the dice may have been rounded up to 1.
+        return among[min(int(what["which"] * len(among)), len(among) - 1)]

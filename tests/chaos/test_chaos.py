@@ -68,6 +68,11 @@ def test_every_kind_of_work_and_harm_comes_up_and_can_be_carried_out() -> None:
         assert hasattr(doer, f"_{kind.replace('-', '_')}"), kind
 
 
+@pytest.mark.parametrize(("which", "chosen"), [(0.0, "a"), (0.5, "b"), (0.999, "c"), (1.0, "c")])
+def test_a_share_chooses_one_of_those_there_are(which: float, chosen: str) -> None:
+    assert Shop._one(["a", "b", "c"], {"which": which}) == chosen
+
+
 Truth = dict[str, Any]
 
 
