@@ -71,7 +71,7 @@ def test_it_changes_nothing_at_bol(house: Shop) -> None:
 
 def test_a_database_that_was_not_upgraded(house: Shop) -> None:
     with transaction() as session:
-        session.execute(text("UPDATE bol_alembic_version SET version_num = '0000'"))
+        session.execute(text("UPDATE bol_alembic_version SET version_num = '0001'"))
     assert troubles(house) == ["database"]
     assert "flask --app host_app upgrade" in ask(house).output
 

@@ -50,7 +50,7 @@ KNOWN = ("chief", "packer", "seller", "secret", "Bol.com Retailer", "Shop", "CSV
 #: Numbers of bol, routes of its API, codes and names of carriers, and times, which Babel writes.
 DATA = re.compile(
     r"\bC0\w{8}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(?:[A-Z]{3,6}(?:, )?)+ /[\w/{}*-]+"
-    r"|\bTNT\b|\b3S\w+|KETTLE-1|dhl: |DHLFORYOU|Dynalogic|Transportservice NL|extra@home|\d+ (?:minuut|minuten|uur|dag|dagen) geleden"
+    r"|\bTNT\b|\b3S\w+|KETTLE-1|dhl: |DHLFORYOU|Dynalogic|Transportservice NL|Brievenbus\+|Pakket\b|extra@home|\d+ (?:minuut|minuten|uur|dag|dagen) geleden"
 )
 #: The innermost marked text, with tags of its own.
 TAGGED = re.compile(r"⟦([^⟦⟧]*)⟧")
