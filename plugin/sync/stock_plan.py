@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from host_app.plugin_api import HostPort
 from plugin.models import Discrepancy, Offer, OfferState, Run, RunState
 from plugin.settings import StoreSettings
 from plugin.sync.findings import Skipped
 from plugin.sync.mapping import FBR
+from plugin.sync.products import KIND as PRODUCTS
 from plugin.sync.stock_check import KIND, rules_of
 
 #: So many changes are shown; the report has all of them.
 FIRST_ROWS = 20
+#: Changes of stock do not overtake a plan that is younger: what changed since is counted in when it is sent.
+NEW = timedelta(minutes=5)
 #: What bol shows and what it would be sent differ.
 CHANGES = and_(
     Discrepancy.our_amount.is_not(None),
@@ -34,7 +39,8 @@ class Plan:
     :param skipped: offers that would not be sent, by reason.
     :param active: offers of which the guard counts its share.
     :param guarded: the guard would stop the zeros.
-    :param outdated: a setting that the amounts follow from was changed since.
+    :param settings_changed: a setting that the amounts follow from was changed since.
+    :param overtaken: products were imported or stock was compared since; or stock changed, and the plan is not new.
     """
 
     run: Run
@@ -45,7 +51,13 @@ class Plan:
     skipped: Mapping[str, int]
     active: int
     guarded: bool
-    outdated: bool
+    settings_changed: bool
+    overtaken: bool
+
+    @property
+    def outdated(self) -> bool:
+        """Tell if it must be worked out again before it can be decided on."""
+        return self.settings_changed or self.overtaken
 
     @property
     def is_ready(self) -> bool:
@@ -84,6 +96,7 @@ def newest_plan(host: HostPort, store_id: int, settings: StoreSettings) -> Plan 
                 Offer.excluded.is_(False),
             )
         )
+        overtaken = _is_overtaken(session, run, host.now())
     return Plan(
         run=run,
         changes=changes,
@@ -93,5 +106,19 @@ def newest_plan(host: HostPort, store_id: int, settings: StoreSettings) -> Plan 
         skipped={reason: run.counts[reason] for reason in Skipped if run.counts.get(reason)},
         active=active,
         guarded=empties >= settings.guard_least and empties * 100 > settings.guard_share * active,
-        outdated=run.counts.get("rules") != rules_of(settings),
+        settings_changed=run.counts.get("rules") != rules_of(settings),
+        overtaken=overtaken,
     )
+
+
+def _is_overtaken(session: Any, run: Run, now: datetime) -> bool:
+    """Tell if what the plan was made from is not so any more. In a shop that is busy, some stock changes all the time."""
+    later = exists().where(
+        Run.store_id == run.store_id, Run.kind.in_((KIND, PRODUCTS)), Run.started_at > run.started_at
+    )
+    if session.scalar(select(later)):
+        return True
+    if run.finished_at is None or run.finished_at > now - NEW:
+        return False
+    changed = exists().where(Offer.store_id == run.store_id, Offer.changed_at > run.started_at)
+    return bool(session.scalar(select(changed)))

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from host_app.db import transaction
+from host_app.services.stock import adjust_stock
 from plugin.models import Discrepancy, Run, RunState
 from plugin.settings import StoreSettings
 from plugin.sync.stock_check import KIND
@@ -249,6 +250,31 @@ def test_a_plan_by_other_settings_is_worked_out_again(site: Site, store: int, ch
     press(chief, f"{store}/stock-plan/work-out")
     work(site)
     assert "stock-plan/send" in chief.get(f"/admin/bol/{store}/stock-plan").text
+
+
+def test_a_plan_that_stock_or_an_import_overtook_is_worked_out_again(
+    site: Site, store: int, chief: Person
+) -> None:
+    turn_on(chief, store)
+    work(site)
+    with site.shop() as shop:
+        product_id = shop.offer(KETTLE).product_id
+        with transaction():
+            adjust_stock(product_id, shop.warehouse, set_to=3, reason="counted", who="ann")
+    work(site)
+    address = f"/admin/bol/{store}/stock-plan"
+    assert "stock-plan/send" in chief.get(address).text, "in a busy shop some stock changes all the time"
+    with site.shop() as shop:
+        shop.pass_time(400)
+    page = chief.get(address).text
+    assert "Stock or products changed since this plan was made" in page
+    assert "stock-plan/send" not in page
+    press(chief, f"{store}/stock-plan/work-out")
+    work(site)
+    assert f"{KETTLE} KETTLE-1 20 1" in text(chief, f"{store}/stock-plan")
+    with site.shop() as shop:
+        shop.runtime.import_products(store)
+    assert "stock-plan/send" not in chief.get(address).text
 
 
 def test_a_plan_that_was_stopped_is_not_offered(site: Site, store: int, chief: Person) -> None:
