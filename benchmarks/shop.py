@@ -138,8 +138,11 @@ class Shop:
         :raises RuntimeError: bol refused a call for being one too many.
         """
         calls = self.sandbox.calls(since)
-        if any(call["status"] == 429 for call in calls):
-            raise RuntimeError("calls were over bol's limits")
+        if refused := [call for call in calls if call["status"] == 429]:
+            first = f"{refused[0]['method']} {refused[0]['path']}"
+            raise RuntimeError(
+                f"{len(refused)} of {len(calls)} calls were over bol's limits, the first: {first}"
+            )
         return [call for call in calls if call["method"] == "PATCH"]
 
     def check_amounts(self, expected: Mapping[str, int]) -> None:
