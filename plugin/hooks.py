@@ -52,6 +52,7 @@ from plugin.sync.names import store_of
 from plugin.texts import gettext as _
 from plugin.views import pages, webhooks
 from plugin.views.attention import ATTENTION_URL
+from plugin.views.base import may_decide
 from plugin.views.integration import integration
 
 
@@ -148,12 +149,12 @@ def attention(host: HostPort) -> Attention:
 
 @hookimpl
 def order_panels(host: HostPort, order_id: int) -> list[Panel]:
-    return panels.order_panels(host, order_id)
+    return panels.order_panels(host, order_id, may_decide=may_decide())
 
 
 @hookimpl
 def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
-    return panels.picklist_panels(host, picklist_id)
+    return panels.picklist_panels(host, picklist_id, may_decide=may_decide())
 
 
 @hookimpl

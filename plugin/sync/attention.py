@@ -31,7 +31,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
-from plugin.sync.cancel_decisions import ACTIVE, OPEN_AT_BOL, OPEN_HERE, unanswered
+from plugin.sync.cancel_decisions import ACTIVE, OPEN_AT_BOL, OPEN_HERE, in_the_way, unanswered
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
 from plugin.sync.failures import SIGN_IN, without_reference
@@ -149,6 +149,19 @@ def carriers_of(host: HostPort, found: Iterable[Task]) -> dict[int, Choice]:
         if parcel is not None:
             carriers[row_id] = titles.get(parcel.carrier, Choice(parcel.carrier, parcel.carrier))
     return carriers
+
+
+def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, str]:
+    """Return what must be done before a request can be accepted, by the order's row. In a transaction."""
+    rows = [task.order_id for task in found if task.kind == REQUEST and task.order_id]
+    if not rows:
+        return {}
+    here = dict(
+        host.session.execute(select(BolOrder.id, BolOrder.host_order_id).where(BolOrder.id.in_(rows))).all()
+    )
+    views = host.order_views(number for number in here.values() if number is not None)
+    told = {row: in_the_way(views[number]) for row, number in here.items() if number in views}
+    return {row: text for row, text in told.items() if text}
 
 
 # finders

@@ -13,6 +13,7 @@ from plugin.sync.context import order_url
 from plugin.sync.timeline import is_noted, note, note_once
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
+from plugin.texts import ngettext
 
 REQUESTED = "REQUESTED_BY_CUSTOMER"
 #: bol's reasons (Retailer API v10, cancel-order-item), in words for people.
@@ -127,6 +128,45 @@ def note_undone(host: HostPort, row: BolOrder) -> None:
     view = host.order(row.host_order_id) if row.host_order_id is not None else None
     row.undone = "" if view is None else _undone(row, view)
     host.session.flush()
+
+
+def in_the_way(view: OrderView) -> str:
+    """Tell what must be done in the warehouse before a customer's request can be accepted; "" where nothing."""
+    everything, shipped, picked = (
+        sum(getattr(line, what) for line in view.lines) for what in ("quantity", "shipped", "picked")
+    )
+    if shipped:
+        return ngettext(
+            "%(num)s of %(all)s pieces is shipped, so the request can't be accepted here any more: keep the order.",
+            "%(num)s of %(all)s pieces are shipped, so the request can't be accepted here any more: keep the order.",
+            shipped,
+            all=everything,
+        )
+    if picked:
+        return ngettext(
+            "%(num)s of %(all)s pieces is picked: put it back first (−1 on the picklist), then accept.",
+            "%(num)s of %(all)s pieces are picked: put them back first (−1 on the picklist), then accept.",
+            picked,
+            all=everything,
+        )
+    return ""
+
+
+def being_cancelled(host: HostPort, row: BolOrder) -> bool:
+    """Tell if bol is being asked to cancel something of the order. In a transaction."""
+    return (
+        host.session.scalar(
+            select(CancellationEffect.id)
+            .where(CancellationEffect.order_id == row.id, CancellationEffect.state.in_(ACTIVE))
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def is_open_here(row: BolOrder, view: OrderView) -> bool:
+    """Tell if something that bol cancelled is still to be shipped here."""
+    return _undone(row, view) == OPEN_HERE
 
 
 def _undone(row: BolOrder, view: OrderView) -> str:

@@ -9,7 +9,13 @@ from sqlalchemy import select
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
 from plugin import connector
 from plugin.models import BolOrder, CancellationEffect, EffectState
-from plugin.sync.cancel_decisions import ACTIVE, CANCELLED_FOR_BOL, accept_request, note_undone, requested
+from plugin.sync.cancel_decisions import (
+    CANCELLED_FOR_BOL,
+    accept_request,
+    being_cancelled,
+    note_undone,
+    requested,
+)
 from plugin.sync.cancelling import release_if_decided
 from plugin.sync.context import Context, order_url
 from plugin.sync.timeline import note, note_once
@@ -78,7 +84,11 @@ def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mappi
     ctx.host.mark_order(
         view.order_id,
         CANCELLED_MARK,
-        _("bol cancelled a part: %(pieces)s. Do not ship it.", pieces=pieces),
+        _(
+            "bol cancelled a part: %(pieces)s. Do not ship it. Put it back (−1 on the picklist), then take it off the "
+            "order here.",
+            pieces=pieces,
+        ),
     )
     left = any(
         line is not None and line.shipped + count > line.quantity
@@ -167,8 +177,8 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
             number=view.number,
         ),
     )
-    ctx.host.mark_order(view.order_id, CANCELLED_MARK, _("Cancelled at bol. Do not ship it."))
     if any(line.shipped for line in view.lines):
+        ctx.host.mark_order(view.order_id, CANCELLED_MARK, _("Cancelled at bol. Do not ship it."))
         # Another fact than a cancellation of what is still on the picklist: the parcel may be leaving.
         ctx.notify(
             f"cancelled:{row.order_id}:shipped",
@@ -183,6 +193,13 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
             ctx.host.order_url(view.order_id),
         )
         return
+    ctx.host.mark_order(
+        view.order_id,
+        CANCELLED_MARK,
+        _(
+            "Cancelled at bol. Do not ship it. Put back what was picked (−1 on the picklist), then cancel the order here."
+        ),
+    )
     todo = _(
         "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."
     )
@@ -203,7 +220,11 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
 def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
     """Show that the customer asks to cancel: the item is still open at bol, so a person decides."""
     asked = requested(row)
-    if not asked or view.state in (OrderState.CANCELLED, OrderState.COMPLETED) or _being_cancelled(ctx, row):
+    if (
+        not asked
+        or view.state in (OrderState.CANCELLED, OrderState.COMPLETED)
+        or being_cancelled(ctx.host, row)
+    ):
         ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
         ctx.settle(f"cancellation-request:{row.order_id}")
         return
@@ -217,7 +238,12 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
             return
     pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in asked)
     ctx.host.mark_order(
-        view.order_id, REQUEST_MARK, _("The customer asks bol to cancel: %(pieces)s.", pieces=pieces)
+        view.order_id,
+        REQUEST_MARK,
+        _(
+            "The customer asks bol to cancel: %(pieces)s. An administrator decides: accept it at bol, or keep the order.",
+            pieces=pieces,
+        ),
     )
     note_once(
         ctx.host,
@@ -244,18 +270,6 @@ def _was_refused(ctx: Context, row: BolOrder) -> bool:
         ctx.host.session.scalar(
             select(CancellationEffect.id)
             .where(CancellationEffect.order_id == row.id, CancellationEffect.state == EffectState.REFUSED)
-            .limit(1)
-        )
-        is not None
-    )
-
-
-def _being_cancelled(ctx: Context, row: BolOrder) -> bool:
-    """Tell if bol is being asked to cancel something of the order."""
-    return (
-        ctx.host.session.scalar(
-            select(CancellationEffect.id)
-            .where(CancellationEffect.order_id == row.id, CancellationEffect.state.in_(ACTIVE))
             .limit(1)
         )
         is not None

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from host_app.plugin_api import HostPort, Level, Panel, PanelLink, PanelRow
+from host_app.plugin_api import HostPort, Level, OrderState, Panel, PanelLink, PanelRow
 from plugin.models import BolOrder, EffectState, LabelEffect, ShipmentEffect, Store
+from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
 from plugin.sync.context import order_url, store_url
 from plugin.sync.label_options import VIA_BOL
+from plugin.sync.order_waits import is_dead
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
 from plugin.texts import minute
@@ -36,19 +38,25 @@ LABEL_WORDS = {
 }
 
 
-def order_panels(host: HostPort, order_id: int) -> list[Panel]:
-    """Return the panel of a host order that came from bol. In a transaction."""
+def order_panels(host: HostPort, order_id: int, *, may_decide: bool = True) -> list[Panel]:
+    """Return the panels of a host order that came from bol. In a transaction.
+
+    :param may_decide: who looks is an administrator.
+    """
     row = host.session.scalar(select(BolOrder).where(BolOrder.host_order_id == order_id))
     if row is None:
         return []
     effects = host.session.scalars(
         select(ShipmentEffect).where(ShipmentEffect.order_id == row.id).order_by(ShipmentEffect.id)
     ).all()
-    return [_panel(host, row, effects, None)]
+    return [*_to_do(host, row, may_decide, on_order=True), _panel(host, row, effects, None)]
 
 
-def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
-    """Return the panel of a picklist of an order that came from bol. In a transaction."""
+def picklist_panels(host: HostPort, picklist_id: int, *, may_decide: bool = True) -> list[Panel]:
+    """Return the panels of a picklist of an order that came from bol. In a transaction.
+
+    :param may_decide: who looks is an administrator.
+    """
     picklist = host.picklist(picklist_id)
     if picklist is None:
         return []
@@ -60,7 +68,56 @@ def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
         .where(ShipmentEffect.host_picklist_id == picklist_id)
         .order_by(ShipmentEffect.id)
     ).all()
-    return [_panel(host, row, effects, picklist_id)]
+    return [*_to_do(host, row, may_decide, on_order=False), _panel(host, row, effects, picklist_id)]
+
+
+def _to_do(host: HostPort, row: BolOrder, may_decide: bool, *, on_order: bool) -> list[Panel]:
+    """Return the next step of an order that bol cancelled, or its customer asks to cancel, with the way there."""
+    view = host.order_views([row.host_order_id]).get(row.host_order_id) if row.host_order_id else None
+    if view is None or view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
+        return []
+    steps, links = [], []
+    if is_open_here(row, view):
+        whole = is_dead(row) and not any(line.shipped for line in view.lines)
+        steps.append(_put_back(whole, may_decide))
+        if may_decide and not on_order:
+            links.append(PanelLink(_("Go to the order here"), host.order_url(view.order_id)))
+    if requested(row) and not being_cancelled(host, row):
+        if may_decide:
+            ask = _("The customer asks to cancel: accept it at bol, or keep the order and ship it.")
+            steps.append(f"{ask} {in_the_way(view)}".strip())
+            links.append(
+                PanelLink(
+                    _("Decide: accept at bol or keep the order"),
+                    order_url(row.store_id, row.id),
+                )
+            )
+        else:
+            steps.append(
+                _("The customer asks to cancel. Ask an administrator to decide; do not send it before.")
+            )
+    rows = tuple(PanelRow(_("Next step"), step, Level.DANGER) for step in steps)
+    return [Panel(_("bol.com: what to do now"), rows, tuple(links))] if rows else []
+
+
+def _put_back(whole: bool, may_decide: bool) -> str:
+    if whole and may_decide:
+        return _(
+            "bol cancelled this order: put back what was picked (−1 on the picklist), then cancel the order here."
+        )
+    if whole:
+        return _(
+            "bol cancelled this order: put back what was picked (−1 on the picklist), then ask an administrator to "
+            "cancel the order here."
+        )
+    if may_decide:
+        return _(
+            "bol cancelled a part of it: put those pieces back (−1 on the picklist), then take them off the order here."
+        )
+    return _(
+        "bol cancelled a part of it: put those pieces back (−1 on the picklist), then ask an administrator to take "
+        "them off the order here."
+    )
 
 
 def _labels(host: HostPort, row: BolOrder, picklist_id: int | None) -> Sequence[LabelEffect]:

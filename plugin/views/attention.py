@@ -20,7 +20,8 @@ class AttentionPages(BolView):
         with self.host.reading():
             tasks = attention.tasks(self.host)
             carriers = attention.carriers_of(self.host, tasks)
-        return self.page("attention", tasks=tasks, carriers=carriers)
+            in_the_way = attention.in_the_way_of(self.host, tasks)
+        return self.page("attention", tasks=tasks, carriers=carriers, in_the_way=in_the_way)
 
     @does("/<int:store_id>/carriers")
     def set_carrier(self, store_id: int) -> Answer:

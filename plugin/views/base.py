@@ -112,6 +112,11 @@ def who() -> str:
     return str(current_user.username)
 
 
+def may_decide() -> bool:
+    """Tell if an administrator looks; False where nobody is logged in, as in another host's pages."""
+    return bool(getattr(current_user, "is_administrator", False))
+
+
 @contextmanager
 def telling(done: str) -> Iterator[None]:
     """Tell the user that something is done, or why the host refuses it."""

@@ -17,7 +17,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
-from plugin.sync.cancel_decisions import REASONS, cancelled_here, requested
+from plugin.sync.cancel_decisions import REASONS, cancelled_here, in_the_way, requested
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.order_waits import is_dead
@@ -72,6 +72,7 @@ class OrderPage(BolView):
             products=products,
             linking=row.state == BolOrderState.WAITING_FOR_PRODUCT,
             asked=[] if gone else requested(row),
+            in_the_way=in_the_way(here) if here else "",
             cancellable=cancellable,
             reasons=REASONS,
             threatened=threatened(row),

@@ -29,6 +29,7 @@ class StorePages(BolView):
         with self.host.reading():
             tasks = attention.tasks(self.host, store_id)
             carriers = attention.carriers_of(self.host, tasks)
+            in_the_way = attention.in_the_way_of(self.host, tasks)
             shown = charts.charts(self.host, store_id, period)
         return self.page(
             "overview",
@@ -36,6 +37,7 @@ class StorePages(BolView):
             store=found.store,
             tasks=tasks,
             carriers=carriers,
+            in_the_way=in_the_way,
             charts=shown,
             period=period,
             tab="overview",

@@ -69,7 +69,9 @@ def test_a_picked_order_is_left_alone_and_people_are_told_once(shop: Shop) -> No
     assert shop.host_order(order_id).state == "processing"
     assert [title for title in shop.notices() if "was cancelled at bol" in title] != []
     assert len(shop.notices()) == 1
-    assert shop.marks() == ["Cancelled at bol. Do not ship it."]
+    assert shop.marks() == [
+        "Cancelled at bol. Do not ship it. Put back what was picked (−1 on the picklist), then cancel the order here."
+    ]
 
 
 def test_a_part_cancelled_is_told_with_what_to_do(shop: Shop) -> None:

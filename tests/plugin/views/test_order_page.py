@@ -6,7 +6,7 @@ import html
 
 from host_app.db import transaction
 from host_app.plugin_api import OrderState
-from host_app.services import orders
+from host_app.services import orders, picking
 from tests.host_app.admin.conftest import Person
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE
@@ -60,6 +60,54 @@ def test_a_request_to_cancel_is_accepted(site: Site, store: int, chief: Person) 
     assert "All is well" in chief.get(overview).text
     assert order_id not in chief.get(asked).text
     assert "Cancellation: The customer asked for it (chief)" in chief.get(path).text
+
+
+def test_a_request_names_the_next_step_in_the_warehouse_and_what_stands_in_its_way(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    order_id, path = imported(site)
+    with site.shop() as shop:
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+        here, picklist = shop.host_order(order_id).id, shop.picklist_id(order_id)
+    for page in (f"/admin/orders/{here}", f"/admin/picklists/{picklist}"):
+        seen = chief.get(page).text
+        # Beside the mark, before the goods.
+        assert seen.index("Decide: accept at bol or keep the order") < seen.index("<table")
+        assert f'href="{path}"' in seen
+        assert "Ask an administrator to decide" not in seen
+    assert "Ask an administrator to decide" in packer.get(f"/admin/picklists/{picklist}").text
+    tasks = "/admin/bol/attention"
+    assert "put it back first" not in chief.get(path).text + chief.get(tasks).text
+    with site.shop(), transaction():
+        picking.pick_all(picklist)
+    for page in (path, tasks, f"/admin/bol/{store}/", f"/admin/picklists/{picklist}"):
+        assert (
+            "1 of 1 pieces is picked: put it back first (−1 on the picklist), then accept."
+            in html.unescape(chief.get(page).text)
+        )
+
+
+def test_an_order_that_bol_cancelled_names_the_next_step_in_the_warehouse(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    order_id, _path = imported(site)
+    with site.shop() as shop:
+        here, picklist = shop.host_order(order_id).id, shop.picklist_id(order_id)
+        with transaction():
+            picking.pick_all(picklist)
+        shop.sandbox.cancel(order_id)
+        shop.import_orders()
+    page = f"/admin/picklists/{picklist}"
+    assert "then cancel the order here." in chief.get(f"/admin/orders/{here}").text
+    assert "Go to the order here" in chief.get(page).text
+    assert "then ask an administrator to cancel the order here." in packer.get(page).text
+    with site.shop() as shop:
+        (line,) = shop.picklist_lines(picklist)
+        with transaction():
+            picking.pick_more(picklist, line.id, -1)
+            orders.cancel_order(here, "bol did")
+    assert "what to do now" not in chief.get(f"/admin/orders/{here}").text
 
 
 def test_a_request_to_cancel_is_refused_by_keeping_the_order(site: Site, store: int, chief: Person) -> None:
