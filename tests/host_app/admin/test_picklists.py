@@ -110,10 +110,13 @@ def test_closing_makes_the_shipment_and_shows_it(packer: Person, probe: Probe, d
 
 def test_closing_with_less_says_that_the_rest_comes_later(packer: Person, do: Do) -> None:
     page = packer.post(f"{PAGE}/scan", PAGE, code="A1")
-    assert "4 of 5 pieces are not picked" in page.text and "Close with 1 of 5 pieces" in page.text
+    assert "4 of 5 pieces are not picked. They stay" in page.text and "Close with 1 of 5 pieces" in page.text
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="-1")
+    assert "1 of 5 pieces is not picked. It stays" in page.text
 
     close(packer)
-    assert shipments(do) == [("postnl", "3S1", [1])]
+    assert shipments(do) == [("postnl", "3S1", [1, 3])]
 
 
 def test_closing_without_a_carrier_keeps_what_was_typed(packer: Person, do: Do) -> None:
@@ -254,6 +257,22 @@ def test_marks_of_the_order_are_shown_at_picking(packer: Person, do: Do) -> None
     for path in ("/admin/picklists/", "/admin/orders/", f"{PAGE}/watched"):
         assert "Asked to &lt;cancel&gt;!" in packer.get(path).text, path
     assert "Look first" in packer.get("/admin/picklists/").text
+
+
+def test_a_marked_order_is_not_promised_to_go_on_and_closing_it_is_not_the_first_button(
+    packer: Person, do: Do
+) -> None:
+    def mark() -> None:
+        with transaction():
+            orders.mark_order(1, "probe", "Cancelled: put it back.")
+
+    page = packer.post(f"{PAGE}/scan", PAGE, code="A1").text
+    assert "btn-primary btn-lg" in page and "come on a next picklist" in page
+    do(mark)
+    form = packer.get(PAGE).text.split('id="close"')[1]
+    assert "Look at this before you close it:" in form and "Cancelled: put it back." in form
+    assert "btn-primary" not in form and "come on a next picklist" not in form
+    assert "Close with 1 of 5 pieces" in form
 
 
 def test_a_closed_shipment_can_be_corrected(packer: Person, do: Do) -> None:
