@@ -185,13 +185,18 @@ def test_objections_stop_the_closing_and_keep_what_was_typed(packer: Person, pro
     assert "Do not send this parcel yet" in page.text and "Cancelled by &lt;the customer&gt;." in page.text
     assert "And mind the step." in page.text and 'value="3S1"' in page.text
     assert "Close all the same" not in page.text
+    assert (
+        "ask an administrator to decide" in page.text
+        and 'class="alert-link" href="/admin/orders/1"' in page.text
+    )
     assert state(do) == "new" and shipments(do) == []
 
 
 def test_an_objection_that_may_not_be_overruled_stays(chief: Person, probe: Probe, do: Do) -> None:
     probe.answer = ClosingAnswer(("No.",))
     chief.post(f"{PAGE}/pick-all", PAGE)
-    close(chief, overruled="No.")
+    page = close(chief, overruled="No.")
+    assert "The page of the order says what can be decided" in page.text
 
     assert state(do) == "new"
 
