@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
+from babel.dates import format_timedelta
 from flask.cli import AppGroup, with_appcontext
 
 from host_app.plugin_api import HostError, HostPort, speaking
@@ -16,6 +17,7 @@ from plugin.key_rotation import Rotation, rotate_keys
 from plugin.models import PREFIX, StoreState
 from plugin.runtime import Runtime
 from plugin.secrets import VARIABLE, SecretUnreadable
+from plugin.sync import attention
 from plugin.sync.doctor import Finding
 from plugin.sync.runs import COMMAND_LINE
 from plugin.sync.status import StoreStatus, status
@@ -70,9 +72,10 @@ def commands(host: HostPort) -> AppGroup:
         if as_json:
             click.echo(json.dumps([asdict(store) for store in stores], indent=2, default=datetime.isoformat))
         else:
-            click.echo(
-                "\n\n".join(_status(store, host.now()) for store in stores) or "No store is connected."
-            )
+            with host.reading():
+                waiting = {store.store_id: attention.count(host, store.store_id) for store in stores}
+            told = [_status(store, waiting[store.store_id], host.now()) for store in stores]
+            click.echo("\n\n".join(told) or "No store is connected.")
 
     @group.command("replay")
     @click.option(
@@ -141,22 +144,25 @@ def _chosen(host: HostPort, only: str | None) -> list[StoreStatus]:
     return named
 
 
-def _status(store: StoreStatus, now: datetime) -> str:
+def _status(store: StoreStatus, waiting: int, now: datetime) -> str:
+    """Tell how a store is. waiting: how many decisions the page "Needs attention" shows of it."""
     lines = [f"{store.name} ({store.state})"]
     if store.problem:
         lines.append(f"  problem: {store.problem}")
-    lines += [f"  due: {work.kind}: {work.count}, since {_ago(work.oldest, now)}" for work in store.owed]
+    lines.append(f"  waits for a person: {f'{waiting}, see Needs attention' if waiting else 'nothing'}")
+    lines += [f"  refused or undecided: {kind}: {count}" for kind, count in store.decisions.items()]
+    lines += [f"  due: {work.kind}: {work.count}, for {_age(work.oldest, now)}" for work in store.owed]
     if store.stock_to_send:
         lines.append(f"  stock to send: {store.stock_to_send} offers")
-    lines += [f"  waits for a person: {kind}: {count}" for kind, count in store.decisions.items()]
-    lines += [f"  last good run: {flow}: {_ago(at, now)}" for flow, at in store.last_good_runs.items()]
+    lines += [
+        f"  last good run: {flow}: {f'{_age(at, now)} ago' if at else 'none yet'}"
+        for flow, at in store.last_good_runs.items()
+    ]
     return "\n".join(lines)
 
 
-def _ago(moment: datetime | None, now: datetime) -> str:
-    if moment is None:
-        return "never"
-    return f"{max(0, round((now - moment).total_seconds()))} s ago"
+def _age(moment: datetime, now: datetime) -> str:
+    return format_timedelta(max(timedelta(), now - moment), locale="en")
 
 
 def _report(findings: Sequence[Finding]) -> str:

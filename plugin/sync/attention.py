@@ -129,9 +129,9 @@ def tasks(host: HostPort, store_id: int | None = None) -> list[Task]:
     return [task for find in FINDERS for task in find(look)] if look.stores else []
 
 
-def count(host: HostPort) -> int:
-    """Return how many decisions wait for a person. In a transaction."""
-    return sum(task.decisions for task in tasks(host))
+def count(host: HostPort, store_id: int | None = None) -> int:
+    """Return how many decisions wait for a person; of one store, or of all. In a transaction."""
+    return sum(task.decisions for task in tasks(host, store_id))
 
 
 def carriers_of(host: HostPort, found: Iterable[Task]) -> dict[int, Choice]:

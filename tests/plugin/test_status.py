@@ -54,7 +54,18 @@ def test_the_status_tells_what_is_owed_and_when_flows_went_well(shop: Shop) -> N
     assert [work["kind"] for work in told(shop)["owed"]] == ["reading the order list"]
     text = run(shop, "status").stdout
     assert "Shop (active)" in text
-    assert "last good run: sweep: never" in text or "last good run: sweep:" in text
+    assert "last good run: orders: 7 minutes ago" in text
+    assert "due: reading the order list: 1, for " in text
+    assert "waits for a person: nothing" in text
+
+
+def test_the_status_counts_what_waits_for_a_person_as_its_page_does(shop: Shop) -> None:
+    shop.connect()
+    shop.sandbox.request_cancellation(shop.order((KETTLE, 1)))
+    shop.sandbox.request_cancellation(shop.order((KETTLE, 1)))
+    shop.work()
+    assert "waits for a person: 2, see Needs attention" in run(shop, "status").stdout
+    assert "waiting" not in told(shop)
 
 
 def test_metrics_tell_what_is_owed_calls_and_limits(shop: Shop) -> None:
