@@ -41,9 +41,11 @@
         };
       }
       const fill = colour(first ? "--bol-bar" : "--bol-bar-2");
-      return { label: series.title, scale: "count", stroke: fill, fill, paths: bars, points: { show: false } };
+      return { label: series.title, scale: "count", stroke: fill, fill, paths: bars, points: { show: false }, value: (_plot, value) => (value == null ? "–" : value.toLocaleString(language)) };
     });
-    const whole = (_plot, splits) => splits.map((split) => (Number.isInteger(split) ? String(split) : ""));
+    // uPlot by itself writes numbers as the browser does, whatever the page's language.
+    const numbers = (_plot, splits) => splits.map((split) => (split == null ? "" : split.toLocaleString(language)));
+    const whole = (_plot, splits) => splits.map((split) => (Number.isInteger(split) ? split.toLocaleString(language) : ""));
     const axes = [
       {
         stroke: ink, grid: { show: false }, ticks: { show: false }, space: 48, size: 28,
@@ -56,7 +58,7 @@
       { scale: "count", stroke: ink, grid, ticks: { show: false }, size: 44, values: whole },
     ];
     if (told.series.some((series) => series.unit)) {
-      axes.push({ scale: "unit", side: 1, stroke: ink, grid: { show: false }, ticks: { show: false }, size: 44 });
+      axes.push({ scale: "unit", side: 1, stroke: ink, grid: { show: false }, ticks: { show: false }, size: 44, values: numbers });
     }
     const fromZero = (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1];
     return {
