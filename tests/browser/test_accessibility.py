@@ -16,7 +16,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 SOON = 60_000
 SELLER = ("seventh-seller", "seventh-secret")
 #: Of a store that is only being connected.
@@ -162,7 +162,6 @@ def test_pages_in_use_have_no_grave_findings(house: House, open_window: OpenWind
     assert found == []
 
 
-@pytest.mark.long
 def test_no_page_has_grave_findings(house: House, open_window: OpenWindow) -> None:
     window = open_window()
     window.open("/login")

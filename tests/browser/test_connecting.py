@@ -24,7 +24,7 @@ def test_both_ways_in(house: House, chief: Window) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     for client_id, secret in (SELLER, OTHER):
         house.sandbox.add_seller(
-            client_id, secret, [{"ean": "8710000000017", "title": "Artikel", "price": 9.95, "stock": 5}]
+            client_id, secret, [{"ean": "8719999000206", "title": "Artikel", "price": 9.95, "stock": 5}]
         )
 
     # Refused at bol: a clear page, and nothing half-made.

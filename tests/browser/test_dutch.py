@@ -13,7 +13,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 SELLER = "demo-seller"
 LAMP = "8712345000066"
 EAN = "8710398500045"
@@ -107,7 +107,6 @@ def test_somebody_dutch_connects_a_store(house: House, chief: Window) -> None:
     chief.look("plan")
 
 
-@pytest.mark.long
 def test_no_word_is_too_long_for_its_page(chief: Window) -> None:
     paths = []
     for path in each_page(chief):
