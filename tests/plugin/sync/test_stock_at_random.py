@@ -309,7 +309,7 @@ class Life:
 )
 @given(seed=st.integers(0, 2**32))
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("stores", [1, 2])
+@pytest.mark.parametrize("stores", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("managed", [True, False])
 def test_at_rest_bol_has_what_the_rule_calls_for(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, managed: bool, stores: int, seed: int
