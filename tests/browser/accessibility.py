@@ -25,6 +25,8 @@ ASK = """() => axe.run(document, { resultTypes: ["violations"] }).then((told) =>
 
 def findings(page: Page, *, impacts: tuple[str, ...] = GRAVE) -> list[str]:
     """Return what axe finds on a page as it stands, once for each rule and place, in words."""
+    # Before its styles are there, a page has other colours.
+    page.wait_for_load_state("load")
     # The size comes back, so that the next look is at the page that the test has opened.
     size = page.viewport_size or {"width": DESK[0], "height": DESK[1]}
     found: dict[str, None] = {}

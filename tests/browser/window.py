@@ -75,6 +75,8 @@ class Window:
 
     def menu(self, *titles: str) -> None:
         """Go somewhere by the main menu, which a narrow window folds."""
+        # Before its styles are there, a wide page shows what only a narrow one has.
+        self.page.wait_for_load_state("load")
         fold = self.page.locator(".navbar-toggler")
         if fold.is_visible():
             fold.click()
