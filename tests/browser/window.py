@@ -20,6 +20,8 @@ ARGUMENTS = (
     "--no-first-run",
     "--disable-quic",
 )
+#: The menu bar of narrower windows is folded (Bootstrap, "lg").
+FOLDED_BELOW = 992
 DESK, TABLET, PHONE = (1280, 900), (1024, 768), (390, 844)
 HOME = "127.0.0.1"
 TELL_VIOLATIONS = """
@@ -75,11 +77,10 @@ class Window:
 
     def menu(self, *titles: str) -> None:
         """Go somewhere by the main menu, which a narrow window folds."""
-        # Before its styles are there, a wide page shows what only a narrow one has.
-        self.page.wait_for_load_state("load")
-        fold = self.page.locator(".navbar-toggler")
-        if fold.is_visible():
-            fold.click()
+        # The page itself can't be asked: before its styles are there, a wide one shows what only a narrow one has.
+        size = self.page.viewport_size
+        if size is not None and size["width"] < FOLDED_BELOW:
+            self.page.locator(".navbar-toggler").click()
         menu = self.page.locator("nav.host-nav").locator("li a, .dropdown-menu a")
         for title in titles:
             menu.filter(has_text=title, visible=True).first.click()
