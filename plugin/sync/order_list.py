@@ -168,13 +168,18 @@ def spacing(store: Store) -> timedelta:
 
 def is_fresh(store: Store, now: datetime) -> bool:
     """Tell if what is known of new orders is so young that there is no need to look again."""
-    known_at = store.orders_known_at
-    return known_at is not None and known_at - CLOCKS <= now < known_at + spacing(store)
+    return _knew(store, now, spacing(store))
 
 
 def known_lately(store: Store, now: datetime) -> bool:
     """Tell if new orders were known a minute ago: bol's limit leaves room for a look again by then."""
-    return store.orders_known_at is not None and store.orders_known_at + SELDOMEST > now
+    return _knew(store, now, SELDOMEST)
+
+
+def _knew(store: Store, now: datetime, within: timedelta) -> bool:
+    """Tell if new orders were known so lately. A moment that is still to come was noted by a clock that was wrong."""
+    known_at = store.orders_known_at
+    return known_at is not None and known_at - CLOCKS <= now < known_at + within
 
 
 def know_orders(ctx: Context, newest: datetime) -> bool:
