@@ -15,7 +15,6 @@ from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back
-from plugin.sync.orders import lock_row, take_changes
 from plugin.sync.shipments import (
     after_confirmation,
     end_of_refused,
@@ -23,6 +22,7 @@ from plugin.sync.shipments import (
     settle_withdrawn,
     tell_refused,
 )
+from plugin.sync.taking_over import lock_row, take_changes
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 

@@ -20,11 +20,13 @@ from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, Ship
 from plugin.sync import label_options, pump
 from plugin.sync.pending import pending_quantities
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
+from tests.plugin.portal import add_at_bol
 
 SHIPMENTS = "/retailer/shipments"
 LABELS = "/retailer/shipping-labels"
 STATUSES = "/shared/process-status"
 CANCELLATION = "/retailer/orders/cancellation"
+MUG = "8710103934509"
 
 
 class Died(BaseException):
@@ -268,6 +270,22 @@ def test_a_403_of_the_moment_ends_nothing(shop: Shop) -> None:
     shop.close(order_id)
     shop.pass_time(3600, steps=10)
     assert states(shop) == [EffectState.CONFIRMED]
+
+
+def test_an_offer_that_bol_refuses_to_show_holds_up_its_own_order_alone(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    add_at_bol(shop, MUG, 9)
+    needs_its_offer = shop.order((MUG, 1))
+    refused = [{"method": "GET", "path": "/retailer/offers/*", "when": "before", "status": 403}]
+    shop.sandbox.faults(refused)
+    another = shop.order((KETTLE, 1))
+    shop.import_orders()
+    assert shop.host_order(another).state == "processing"
+    assert shop.bol_order(needs_its_offer).error
+    shop.sandbox.faults([])
+    shop.pass_time(60, steps=3)
+    assert shop.host_order(needs_its_offer).state == "processing"
 
 
 def test_what_a_dead_job_left_is_looked_at_in_a_paused_store_too(shop: Shop) -> None:
