@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, MetaData, event
+from sqlalchemy import DateTime, Dialect, Executable, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
@@ -184,7 +184,13 @@ def insert_if_absent(session: Session, model: type[Base], values: dict[str, Any]
     """Insert a row unless one with the same ``unique`` columns is there; tell if it was inserted."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(model).values(**values).on_conflict_do_nothing(index_elements=unique)
-    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+    return bool(changed_rows(session, statement))
+
+
+def changed_rows(session: Session, statement: Executable) -> int:
+    """Run an INSERT, UPDATE or DELETE; return how many rows it changed."""
+    count: int = session.execute(statement).rowcount  # type: ignore[attr-defined]
+    return count
 
 
 def after_commit(callback: Callable[[list[Any]], object], items: Iterable[Any]) -> bool:

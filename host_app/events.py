@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy import Select, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
-from host_app.db import current_session, is_writing, reading, transaction, utcnow
+from host_app.db import changed_rows, current_session, is_writing, reading, transaction, utcnow
 from host_app.languages import kept_text
 from host_app.leases import HeldLease
 from host_app.models import EventDelivery
@@ -149,8 +149,8 @@ def _deliver(host: HostPort, plugin: str, rows: Sequence[EventDelivery]) -> list
     wakes: list[Wake] = []
     stock: dict[int, StockChange] = {}
     with transaction() as session:
-        removed = session.execute(delete(EventDelivery).where(EventDelivery.id.in_([row.id for row in rows])))
-        if removed.rowcount != len(rows):  # type: ignore[attr-defined]
+        mine = delete(EventDelivery).where(EventDelivery.id.in_([row.id for row in rows]))
+        if changed_rows(session, mine) != len(rows):
             raise _Gone
         for row in rows:
             event: Any = _convert.structure(row.payload, _classes[row.kind])
@@ -179,7 +179,8 @@ def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> list[Wake
         with transaction() as session:
             now = utcnow()
             parked = row.attempts >= len(BACKOFF)
-            noted = session.execute(
+            noted = changed_rows(
+                session,
                 update(EventDelivery)
                 .where(EventDelivery.id == row.id)
                 .values(
@@ -187,9 +188,9 @@ def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> list[Wake
                     next_try_at=None if parked else now + timedelta(seconds=BACKOFF[row.attempts]),
                     parked_at=now if parked else None,
                     error=f"{type(error).__name__}: {error}"[:2000],
-                )
+                ),
             )
-            if parked and noted.rowcount:  # type: ignore[attr-defined]
+            if parked and noted:
                 host.notify(
                     Notice(
                         key=f"delivery-parked:{row.id}:{row.attempts}",
@@ -230,12 +231,13 @@ def _held_back(plugin: str, row: EventDelivery) -> bool:
 def deliver_again(delivery_id: int) -> bool:
     """Try a parked delivery once more; where it fails, people are told anew. False where it is not parked."""
     with transaction() as session:
-        freed = session.execute(
+        freed = changed_rows(
+            session,
             update(EventDelivery)
             .where(EventDelivery.id == delivery_id, EventDelivery.parked_at.is_not(None))
-            .values(parked_at=None, next_try_at=utcnow())
+            .values(parked_at=None, next_try_at=utcnow()),
         )
         row = session.get(EventDelivery, delivery_id)
         if row is not None:
             wake(dispatch_wake(row.plugin))
-    return bool(freed.rowcount)  # type: ignore[attr-defined]
+    return bool(freed)

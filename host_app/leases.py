@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from host_app.db import reading, transaction, utcnow
+from host_app.db import changed_rows, reading, transaction, utcnow
 from host_app.models import LeaseRow
 from host_app.plugin_api import LeaseLost
 
@@ -39,12 +39,13 @@ class HeldLease:
             return
         asked = time.monotonic()
         with transaction() as session:
-            renewed = session.execute(
+            renewed = changed_rows(
+                session,
                 update(LeaseRow)
                 .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
-                .values(expires_at=_now(session) + timedelta(seconds=LEASE_SECONDS))
+                .values(expires_at=_now(session) + timedelta(seconds=LEASE_SECONDS)),
             )
-        if not renewed.rowcount:  # type: ignore[attr-defined]
+        if not renewed:
             raise LeaseLost(self.subject)
         self._renewed = asked
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, or_, select, update
 
-from host_app.db import current_session, reading, transaction, utcnow
+from host_app.db import changed_rows, current_session, reading, transaction, utcnow
 from host_app.events import dispatch_wake, tell
 from host_app.models import EventDelivery, Order, OrderLine, Picklist, Shipment, StockHistory
 from host_app.models.picking import PicklistState
@@ -39,12 +39,12 @@ def tell_again(plugin: str, since: datetime | None) -> Mapping[str, int]:
     """
     told: Counter[str] = Counter()
     with transaction() as session:
-        freed = session.execute(
+        told["parked"] = changed_rows(
+            session,
             update(EventDelivery)
             .where(EventDelivery.plugin == plugin, EventDelivery.parked_at.is_not(None))
-            .values(parked_at=None, next_try_at=utcnow())
+            .values(parked_at=None, next_try_at=utcnow()),
         )
-        told["parked"] = freed.rowcount  # type: ignore[attr-defined]
     if since is not None:
         for find, events in _KINDS:
             with reading() as session:

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import delete, update
 
 from host_app import events, health, leases, mail, pruning
-from host_app.db import current_session, db, insert_if_absent, reading, transaction, utcnow
+from host_app.db import changed_rows, current_session, db, insert_if_absent, reading, transaction, utcnow
 from host_app.models import EventDelivery, Schedule
 from host_app.plugin_api import OrderImport, Wake
 from host_app.plugins import plugins
@@ -54,12 +54,12 @@ def claim_import_event(now: datetime) -> bool:
         return False
     with transaction() as session:
         insert_if_absent(session, Schedule, {"name": "order-import", "next_at": now}, ["name"])
-        claimed = session.execute(
+        claim = (
             update(Schedule)
             .where(Schedule.name == "order-import", Schedule.next_at <= now)
             .values(next_at=now + IMPORT_EVERY)
         )
-        if not claimed.rowcount:  # type: ignore[attr-defined]
+        if not changed_rows(session, claim):
             return False
         _emit_import_event(now)
     return True

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import selectinload
 
-from host_app.db import current_session, utcnow
+from host_app.db import changed_rows, current_session, utcnow
 from host_app.events import emit
 from host_app.languages import kept_text
 from host_app.models import Barcode, Product, Warehouse
@@ -97,10 +97,8 @@ def name_product(product_id: int, name: str, instead_of: str) -> bool:
     """Name a product that still has the name ``instead_of``; plugins are told. Returns False where it has another."""
     if not (name := name.strip()) or name == instead_of:
         return False
-    renamed = current_session().execute(
-        update(Product).where(Product.id == product_id, Product.name == instead_of).values(name=name)
-    )
-    if not renamed.rowcount:  # type: ignore[attr-defined]
+    renamed = update(Product).where(Product.id == product_id, Product.name == instead_of).values(name=name)
+    if not changed_rows(current_session(), renamed):
         return False
     emit(ProductChanged(product_id), f"product:{product_id}")
     return True

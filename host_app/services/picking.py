@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import contains_eager, selectinload
 
 from host_app.carriers import CARRIERS, LABEL
-from host_app.db import current_session, utcnow
+from host_app.db import changed_rows, current_session, utcnow
 from host_app.events import emit
 from host_app.languages import kept_text
 from host_app.models import (
@@ -76,7 +76,7 @@ def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
     :raises HostError: the picklist is not open, the line is not on it, or the number does not fit.
     """
     lock_picklist(picklist_id)
-    picked = current_session().execute(
+    picked = (
         update(PicklistLine)
         .where(
             PicklistLine.id == picklist_line_id,
@@ -85,7 +85,7 @@ def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
         )
         .values(picked=PicklistLine.picked + pieces)
     )
-    if not picked.rowcount:  # type: ignore[attr-defined]
+    if not changed_rows(current_session(), picked):
         raise HostError(_("That does not fit what is to be picked: somebody may have picked it already."))
 
 
@@ -158,12 +158,12 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
         .execution_options(populate_existing=True)
     ).all()
     _check(lines, parcels)
-    closed = session.execute(
+    closed = (
         update(Picklist)
         .where(Picklist.id == picklist_id, Picklist.state == PicklistState.NEW)
         .values(state=PicklistState.CLOSED, closed_at=utcnow(), closed_by=who)
     )
-    if not closed.rowcount:  # type: ignore[attr-defined]
+    if not changed_rows(session, closed):
         raise AlreadyClosed(_("This picklist was closed by somebody else."))
     shipments = [_ship(picklist, lines, parcel) for parcel in parcels]
     why = kept_text("picklist %(number)s closed", number=picklist.number)

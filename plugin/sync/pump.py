@@ -78,8 +78,8 @@ class Push:
 def push_stock(ctx: Context) -> bool:
     """Send the stock of every offer that is due. True when some are left.
 
-    Before amounts are worked out the orders that changed at bol are known, and after the last update the list is
-    read once more: with ``managedByRetailer`` bol subtracts only orders placed after an update (bol Offers API v11,
+    Before amounts are worked out the new orders at bol are known, and after the last update they are looked for once
+    more: with ``managedByRetailer`` bol subtracts only orders placed after an update (bol Offers API v11,
     UpdateStock), so that an order placed before it and not known here would be sold twice.
     """
     if not ctx.active or not ctx.settings.send_stock:
