@@ -16,6 +16,7 @@ from benchmarks import (
     stock_check,
     stock_latency,
     stock_throughput,
+    webhook,
     workers,
 )
 from benchmarks.result import HEADER, Benchmark, write
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stock-throughput": stock_throughput.measure,
     "product-import": product_import.measure,
     "stock-check": stock_check.measure,
+    "webhook": webhook.measure,
     "workers": workers.measure,
 }
 

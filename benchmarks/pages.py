@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.full import OFFERS, ORDERS, fill
 from benchmarks.host_overhead import Visitor, add_user, server
-from benchmarks.result import Result
+from benchmarks.result import Result, p95
 from benchmarks.shop import redis_server
 from host_app import config, create_app, migrate
 from host_app.db import db
@@ -100,7 +99,3 @@ def prepare(environment: dict[str, str]) -> None:
         add_user()
         db.session.remove()
         db.engine.dispose()
-
-
-def p95(times: list[float]) -> float:
-    return statistics.quantiles(times, n=20)[-1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,11 @@ def write(result: Result) -> None:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     (FOLDER / f"{result.name}.json").write_text(json.dumps(told, indent=2) + "\n")
+
+
+def p95(times: Sequence[float]) -> float:
+    """Return what 95 of 100 keep within."""
+    return statistics.quantiles(times, n=20)[-1]
 
 
 def _text(number: float | None, places: int) -> str:

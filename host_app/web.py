@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from typing import Any
@@ -15,6 +16,8 @@ THREADS = 8
 def run(app: Flask) -> None:
     """Serve until SIGTERM or SIGINT; requests at hand are answered first."""
     settings = app.extensions["host_config"]
+    # A busy minute is nothing to warn of, request by request.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     waitress.serve(app, **options(app, settings.host, settings.port))
 

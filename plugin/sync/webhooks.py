@@ -71,7 +71,8 @@ def receive(host: HostPort, key: str, header: str | None, body: bytes | None) ->
         store = session.get(Store, webhook.store_id) if webhook is not None else None
         keys = _keys(session, store.environment) if store is not None else {}
     if webhook is None or store is None:
-        log.warning("a message came to an address that no store has")
+        # Strangers may send as many as they like: no line of the log for each.
+        log.debug("a message came to an address that no store has")
         return Reply(NOT_HERE)
     if body is None:
         _count(host, store.id, strange=1)
