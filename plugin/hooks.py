@@ -34,7 +34,6 @@ from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
 from plugin.runtime import Runtime
-from plugin.sync import attention as tasks
 from plugin.sync import (
     cancel_decisions,
     corrections,
@@ -50,7 +49,7 @@ from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.metrics import metrics as measure
 from plugin.sync.names import store_of
 from plugin.texts import gettext as _
-from plugin.views import pages, webhooks
+from plugin.views import pages, waiting, webhooks
 from plugin.views.attention import ATTENTION_URL
 from plugin.views.base import may_decide
 from plugin.views.integration import integration
@@ -144,7 +143,7 @@ def due(host: HostPort, now: datetime) -> list[Wake]:
 
 @hookimpl
 def attention(host: HostPort) -> Attention:
-    return Attention(_("Needs attention"), tasks.count(host), ATTENTION_URL)
+    return Attention(_("Needs attention"), waiting.number(host), ATTENTION_URL)
 
 
 @hookimpl

@@ -7,7 +7,7 @@ from plugin.models.changes import SettingChange
 from plugin.models.counters import HourlyCount
 from plugin.models.effects import EffectState, ProcessStatusRow
 from plugin.models.labels import LabelEffect
-from plugin.models.offers import EanLink, Offer, OfferLink, OfferState, ProductRule
+from plugin.models.offers import AILING, EanLink, Offer, OfferLink, OfferState, ProductRule
 from plugin.models.orders import BolOrder, BolOrderEvent, BolOrderItem, BolOrderState
 from plugin.models.runs import Discrepancy, Run, RunState
 from plugin.models.shipments import ShipmentEffect
@@ -16,6 +16,7 @@ from plugin.models.transports import TransportEffect
 from plugin.models.webhooks import SignatureKey, Webhook, WebhookEvent
 
 __all__ = [
+    "AILING",
     "PREFIX",
     "ApiCall",
     "Base",

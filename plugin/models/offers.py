@@ -28,6 +28,14 @@ class OfferLink(StrEnum):
     UNLINKED = "unlinked"
 
 
+#: Something is wrong with the EAN of an offer that is ours: with the number, with its products, or that it has none.
+#: One term on purpose: of several, SQLite would take some for a reason to use another index.
+AILING = (
+    "CASE WHEN method <> 'FBR' OR state <> 'listed' THEN 0 WHEN ean_problem <> '' THEN 1 WHEN link = 'unlinked' THEN 0"
+    " WHEN product_id IS NULL THEN 1 WHEN candidates > 1 AND link <> 'hand' THEN 1 ELSE 0 END = 1"
+)
+
+
 class Offer(Base):
     """One offer. Level-based: a change only raises ``dirty_version``; what to send is computed when it is sent.
 
@@ -62,6 +70,15 @@ class Offer(Base):
             postgresql_where=text("id > 0"),
         ),
         Index("ix_bol_offer_product", "product_id"),
+        # Looked for among all offers by what the seller calls them.
+        Index("ix_bol_offer_reference", "reference", "store_id"),
+        # What the EAN doctor lists and counts, in its order and without reading the rows.
+        Index(
+            "ix_bol_offer_ailing",
+            *("store_id", "ean", "ean_problem", "candidates", "link", "product_id", "method", "state"),
+            sqlite_where=text(AILING),
+            postgresql_where=text(AILING),
+        ),
         Index(
             "ix_bol_offer_due",
             "store_id",

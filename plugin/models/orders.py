@@ -99,6 +99,8 @@ class BolOrderItem(Base):
     __table_args__ = (
         UniqueConstraint("order_id", "order_item_id"),
         Index("ix_bol_order_item_ean", "ean"),
+        # Calls of bol are about items.
+        Index("ix_bol_order_item_number", "order_item_id"),
         # Few of all items: every page counts those that nobody has answered.
         Index(
             "ix_bol_order_item_asked",

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from host_app.plugin_api import HostPort, Lease
@@ -153,19 +153,26 @@ def stories(host: HostPort, store_id: int, calls: Sequence[ApiCall]) -> dict[int
     session = host.session
     items = {call.id: _ids("order item", call.subject) for call in calls}
     orders = {call.id: _ids("order", call.subject) for call in calls}
-    rows = session.execute(
-        select(BolOrder.id, BolOrder.order_id, BolOrderItem.order_item_id)
-        .join(BolOrderItem)
-        .where(
-            BolOrder.store_id == store_id,
-            or_(
-                BolOrderItem.order_item_id.in_({one for found in items.values() for one in found}),
-                BolOrder.order_id.in_({one for found in orders.values() for one in found}),
-            ),
-        )
-    ).all()
-    by_item = {row.order_item_id: row.id for row in rows}
-    by_order = {row.order_id: row.id for row in rows}
+    item_ids, order_ids = ({one for named in of.values() for one in named} for of in (items, orders))
+    # Two looks, each by its index, and none where calls were about something else.
+    by_item = dict(
+        session.execute(
+            select(BolOrderItem.order_item_id, BolOrder.id)
+            .join(BolOrder)
+            .where(BolOrder.store_id == store_id, BolOrderItem.order_item_id.in_(item_ids))
+        ).all()
+        if item_ids
+        else ()
+    )
+    by_order = dict(
+        session.execute(
+            select(BolOrder.order_id, BolOrder.id).where(
+                BolOrder.store_id == store_id, BolOrder.order_id.in_(order_ids)
+            )
+        ).all()
+        if order_ids
+        else ()
+    )
     waiting = dict(
         session.execute(
             select(ShipmentEffect.order_item_id, ShipmentEffect.id).where(
@@ -174,6 +181,8 @@ def stories(host: HostPort, store_id: int, calls: Sequence[ApiCall]) -> dict[int
                 ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION)),
             )
         ).all()
+        if by_item
+        else ()
     )
     found = {}
     for call in calls:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, False_, Select, and_, false, func, literal_column, select, union
 
 from host_app.plugin_api import FreeStock, HostPort, ProductView
-from plugin.models import Offer, OfferLink, OfferState
+from plugin.models import AILING, Offer, OfferLink, OfferState
 from plugin.settings import StoreSettings
 from plugin.sync.mapping import FBR
 from plugin.sync.matching import find_look_alikes, find_matches
@@ -18,6 +18,8 @@ INVALID, SEVERAL, MISSING, TWICE = "invalid", "several", "missing", "twice"
 KINDS = (INVALID, SEVERAL, MISSING, TWICE)
 #: So many numbers are handed over as they are.
 MOST_TWICE = 500
+#: Written out as the index has it, so that the index is used.
+_AILING: ColumnElement[bool] = literal_column(AILING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +43,23 @@ class Diagnosis:
 
 def conditions(session: Any, store_id: int) -> dict[str, ColumnElement[bool]]:
     """Return, by kind, the condition of a store's offers that have such a problem. In a transaction, for reading at least."""
-    ours = _ours(store_id)
     # By adding nothing the store's number is kept from leading to any other index than that of the EANs.
     mine = and_(Offer.store_id + 0 == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
     twice = _twice(mine)
     found = session.scalars(twice.limit(MOST_TWICE + 1)).all()
     # Looked up once where they are few, as they are nearly always: it takes a walk over the index of all EANs.
+    known = Offer.ean.in_(found) if len(found) <= MOST_TWICE else Offer.ean.in_(twice.scalar_subquery())
+    return {**ailments(store_id), TWICE: and_(mine, known) if found else false()}
+
+
+def ailments(store_id: int) -> dict[str, ColumnElement[bool]]:
+    """Return the conditions, by kind, that the index of what ails an offer answers alone."""
+    ails = and_(Offer.store_id == store_id, _AILING)
     return {
-        INVALID: and_(ours, Offer.ean_problem != ""),
-        SEVERAL: and_(ours, Offer.candidates > 1, Offer.link.not_in((OfferLink.HAND, OfferLink.UNLINKED))),
-        MISSING: and_(ours, Offer.product_id.is_(None), Offer.link != OfferLink.UNLINKED),
-        TWICE: and_(mine, Offer.ean.in_(found if len(found) <= MOST_TWICE else twice.scalar_subquery())),
+        INVALID: and_(ails, Offer.ean_problem != ""),
+        SEVERAL: and_(ails, Offer.candidates > 1, Offer.link.not_in((OfferLink.HAND, OfferLink.UNLINKED))),
+        MISSING: and_(ails, Offer.product_id.is_(None), Offer.link != OfferLink.UNLINKED),
     }
-
-
-def _ours(store_id: int) -> ColumnElement[bool]:
-    return and_(Offer.store_id == store_id, Offer.method == FBR, Offer.state == OfferState.LISTED)
 
 
 def _twice(mine: ColumnElement[bool]) -> Select[str]:
@@ -72,17 +75,22 @@ def _twice(mine: ColumnElement[bool]) -> Select[str]:
 
 def ailing(store_id: int, kinds: Mapping[str, ColumnElement[bool]], kind: str = "") -> Any:
     """Return the offers with a problem of this kind ("": of any), by EAN; ``kinds`` as :func:`conditions` gives them."""
-    # What one index knows is one look; numbers that stand on several offers are found by another.
-    others = case(*((condition, True) for name, condition in kinds.items() if name != TWICE), else_=False)
-    wanted = [kinds[kind]] if kind else [and_(_ours(store_id), others), kinds[TWICE]]
-    found = or_(*(Offer.id.in_(select(Offer.id).where(condition)) for condition in wanted))
-    return select(Offer).where(found).order_by(Offer.ean, Offer.id)
+    listed = select(Offer).order_by(Offer.ean, Offer.id)
+    if kind:
+        return listed.where(kinds[kind])
+    ails = and_(Offer.store_id == store_id, _AILING)
+    if isinstance(kinds[TWICE], False_):
+        return listed.where(ails)
+    # Two looks, each by an index of its own.
+    found = union(select(Offer.id).where(ails), select(Offer.id).where(kinds[TWICE])).subquery()
+    return listed.where(Offer.id.in_(select(found.c.id)))
 
 
 def count(session: Any, kinds: Mapping[str, ColumnElement[bool]]) -> dict[str, int]:
     """Return how many offers have which problem."""
     return {
-        kind: int(session.scalar(select(func.count()).where(condition))) for kind, condition in kinds.items()
+        kind: int(session.scalar(select(func.count()).select_from(Offer).where(condition)))
+        for kind, condition in kinds.items()
     }
 
 
@@ -128,14 +136,13 @@ def _twins(session: Any, store_id: int, eans: Sequence[str]) -> dict[str, dict[i
     if not eans:
         return {}
     rows = session.execute(
-        select(Offer.ean, Offer.id, Offer.reference, Offer.offer_id).where(
-            Offer.store_id == store_id,
-            Offer.ean.in_(eans),
-            Offer.method == FBR,
-            Offer.state == OfferState.LISTED,
+        # By the index of the EANs: with these two named as well, all of the store's would be gone through.
+        select(Offer.ean, Offer.id, Offer.reference, Offer.offer_id, Offer.method, Offer.state).where(
+            Offer.store_id == store_id, Offer.ean.in_(eans)
         )
     )
     found: dict[str, dict[int, str]] = {}
-    for ean, row_id, reference, offer_id in rows:
-        found.setdefault(ean, {})[row_id] = reference or offer_id
+    for ean, row_id, reference, offer_id, method, state in rows:
+        if method == FBR and state == OfferState.LISTED:
+            found.setdefault(ean, {})[row_id] = reference or offer_id
     return found

@@ -6,6 +6,7 @@ from flask import flash, request, url_for
 
 from plugin.sync import attention
 from plugin.texts import gettext as _
+from plugin.views import waiting
 from plugin.views.base import URL, Answer, BolView, does, shows, telling, who
 
 ATTENTION_URL = f"{URL}/attention"
@@ -18,7 +19,7 @@ class AttentionPages(BolView):
     def attention(self) -> Answer:
         """List what waits for a person."""
         with self.host.reading():
-            tasks = attention.tasks(self.host)
+            tasks = waiting.tasks(self.host)
             carriers = attention.carriers_of(self.host, tasks)
             in_the_way = attention.in_the_way_of(self.host, tasks)
         return self.page("attention", tasks=tasks, carriers=carriers, in_the_way=in_the_way)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import abort, redirect, request, url_for
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from plugin.models import Offer, ProductRule
 from plugin.settings import StoreSettings
@@ -14,7 +14,25 @@ from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows, telling
 from plugin.views.paging import chosen, listed, read_page
 
+#: bol's ids of offers are UUIDs.
+OFFER_ID_LENGTH = 36
 OFFER = "/<int:store_id>/offers/<int:row_id>"
+
+
+def called(store_id: int, text: str) -> ColumnElement[bool]:
+    """Return the condition of a store's offers whose EAN begins so, or that the seller or bol calls exactly so.
+
+    Each is answered by an index: a text that may stand anywhere would have all offers gone through.
+    """
+    # By adding nothing the store's number is kept from leading to the index of all its offers.
+    mine = Offer.store_id + 0 == store_id
+    named = Offer.reference.in_({text, text.upper()})
+    if text.isascii() and text.isdecimal():
+        begins = and_(Offer.ean >= text, Offer.ean < text[:-1] + chr(ord(text[-1]) + 1))
+        return and_(mine, or_(begins, named))
+    if len(text) == OFFER_ID_LENGTH:
+        return and_(Offer.store_id == store_id, Offer.offer_id == text.lower())
+    return and_(mine, named)
 
 
 class OfferPages(BolView):
@@ -26,13 +44,13 @@ class OfferPages(BolView):
         store, state = self.store(store_id), chosen("state", FILTERS)
         settings = StoreSettings.load(store.settings)
         text = request.args.get("q", "").strip()
-        statement = select(Offer, offer_state()).where(Offer.store_id == store_id).order_by(Offer.id)
+        statement = select(Offer, offer_state())
+        statement = statement.where(called(store_id, text) if text else Offer.store_id == store_id)
         if state:
             statement = narrowed(statement, state)
         if not state and not text:
             statement = statement.where(listed(Offer))
-        if text:
-            statement = statement.where(Offer.ean.startswith(text, autoescape=True))
+        statement = statement.order_by(Offer.id)
         with self.host.reading() as session:
             page = read_page(session, statement)
             rows = [row for row, _word in page.rows]

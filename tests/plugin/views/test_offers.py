@@ -49,6 +49,31 @@ def sending(site: Site, store: int) -> int:
 # the list
 
 
+def test_offers_are_found_by_ean_reference_and_bols_id(site: Site, store: int, packer: Person) -> None:
+    offer_id = row_of(site, TOASTER).offer_id
+    for sought, found, others in (
+        (KETTLE, KETTLE, (TOASTER, LAMP)),
+        (KETTLE[:5], KETTLE, (TOASTER, LAMP)),
+        ("KETTLE-1", KETTLE, (TOASTER, LAMP)),
+        ("kettle-1", KETTLE, (TOASTER, LAMP)),
+        (offer_id.upper(), TOASTER, (KETTLE, LAMP)),
+    ):
+        page = text(packer, f"{store}/offers?q={sought}")
+        assert found in page, sought
+        assert not [ean for ean in others if ean in page], sought
+    for sought in ("kettle", "9", "%25", "999999999999999999999999999", "é"):
+        assert "No offer fits." in text(packer, f"{store}/offers?q={sought}"), sought
+
+
+def test_an_offer_without_a_name_says_so(site: Site, store: int, packer: Person) -> None:
+    with site.shop():
+        change(LAMP, title="", reference="")
+    assert f"{LAMP} bol tells no name" in text(packer, f"{store}/offers?state=bol ships")
+    with site.shop():
+        change(LAMP, reference="LAMP-7")
+    assert f"{LAMP} LAMP-7" in text(packer, f"{store}/offers?state=bol ships")
+
+
 def test_an_offer_is_shown_with_all_its_amounts(site: Site, sending: int, packer: Person) -> None:
     with site.shop() as shop:
         adjust(shop, shop.offer(KETTLE).product_id, -3)
