@@ -202,7 +202,7 @@ def _deliver_alone(host: HostPort, plugin: str, row: EventDelivery) -> list[Wake
                             subject=row.subject,
                         ),
                         body=kept_text(
-                            "It was tried %(count)s times. Mend the cause, then press “Deliver again”.",
+                            "It was tried %(count)s times. Mend the cause, then press “Pass on again”.",
                             count=row.attempts + 1,
                         ),
                         url="/admin/deliveries/",

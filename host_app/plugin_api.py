@@ -539,12 +539,16 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class StoreSummary:
-    """A connected store, as listed under Settings > Integrations > Webshops."""
+    """A connected store, as listed under Settings > Integrations > Webshops, and on the home page.
+
+    :param doing: one sentence on how it is doing, for the home page; "" for no more than its state.
+    """
 
     name: str
     state: str
     tone: Level
     url: str
+    doing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -853,7 +857,10 @@ class HookSpecs:
 
     @hookspec
     def integrations(self, host: HostPort) -> list[Integration]:
-        """Return the kinds of webshops this plugin can connect, with the stores that are connected."""
+        """Return the kinds of webshops this plugin can connect, with the stores that are connected.
+
+        Asked for the home page, too: look at few rows.
+        """
         return []
 
     @hookspec

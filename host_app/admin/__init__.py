@@ -41,7 +41,7 @@ def init_app(app: Flask) -> None:
         WebshopsView(name=_("Integrations › Webshops"), endpoint="webshops", category=SETTINGS),
         WarehousesView(name=_("Warehouses"), endpoint="warehouses", category=SETTINGS),
         UsersView(name=_("Users"), endpoint="users", category=SETTINGS),
-        DeliveriesView(name=_("Event deliveries"), endpoint="deliveries", category=SETTINGS),
+        DeliveriesView(name=_("Changes to pass on"), endpoint="deliveries", category=SETTINGS),
         OwnAccountView(name=_("Your account"), endpoint="own_account", url="/admin/account"),
     ):
         admin.add_view(view)

@@ -38,9 +38,9 @@ class DeliveriesView(HostView):
     def again(self, delivery_id: int) -> Response:
         """Try a parked delivery anew."""
         if deliver_again(delivery_id):
-            flash(_("It is delivered again now."), "success")
+            flash(_("It is passed on again now."), "success")
         else:
-            flash(_("It is not parked any more."), "info")
+            flash(_("It does not wait for you any more."), "info")
         begin_reading()
         return redirect(url_for("deliveries.index"))
 
@@ -50,5 +50,5 @@ class DeliveriesView(HostView):
         ids = db.session.scalars(select(EventDelivery.id).where(EventDelivery.parked_at.is_not(None))).all()
         count = sum(deliver_again(delivery_id) for delivery_id in ids)
         begin_reading()
-        flash(_("%(count)s are delivered again now.", count=count), "success")
+        flash(_("%(count)s are passed on again now.", count=count), "success")
         return redirect(url_for("deliveries.index"))

@@ -1,4 +1,4 @@
-"""The home page: what needs doing."""
+"""The home page: what needs doing, and how the webshops are doing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import func, select
 
+from host_app.admin.base import ask_plugins
 from host_app.admin.deliveries import parked
 from host_app.admin.navigation import attention
 from host_app.admin.orders import WAITING, waits_for_stock
@@ -40,6 +41,10 @@ class HomeView(AdminIndexView):
             (_("Unread notifications"), notifications.unread(), url_for("notifications.index"), "warning"),
         ]  # fmt: skip
         tiles += [(told.title, told.number, told.url, "danger") for told in attention()]
-        if current_user.is_administrator:
-            tiles.append((_("Parked event deliveries"), parked(), url_for("deliveries.index"), "danger"))
-        return str(self.render("host/home.html", tiles=tiles))
+        stopped = parked() if current_user.is_administrator else 0
+        if stopped:
+            tiles.append(
+                (_("Changes that were not passed on"), stopped, url_for("deliveries.index"), "danger")
+            )
+        shops = [shop for part in ask_plugins("integrations") for shop in part.value or []]
+        return str(self.render("host/home.html", tiles=tiles, shops=shops))

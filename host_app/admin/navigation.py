@@ -40,6 +40,10 @@ def menu(admin: Admin, active: Any) -> list[MenuItem]:
     """Return the menu for the current user: first what waits for people in plugins, settings last."""
     items = [item for entry in admin.menu() if (item := _item(entry, active)) and item.url != "/admin/"]
     waiting = [MenuItem(told.title, told.url, request.path == told.url, told.number) for told in attention()]
+    if any(item.active for item in waiting):
+        # The page is one of a plugin's view, whose own entry would be marked beside it.
+        for item in items:
+            item.active = False
     return waiting + sorted(items, key=lambda item: item.name == _("Settings"))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from host_app.plugin_api import HostPort, Integration, Level, StoreSummary
 from plugin.models import Store, StoreState
+from plugin.sync.attention import Task
 from plugin.sync.context import store_url
 from plugin.texts import gettext as _
+from plugin.texts import ngettext
+from plugin.views import waiting, words
 
 KEY = "bol"
 TITLE = "Bol.com Retailer"
@@ -18,13 +23,35 @@ def integration(host: HostPort) -> Integration:
     """Return the kind of webshop this is, with the stores that are connected."""
     with host.reading() as session:
         stores = session.scalars(select(Store).order_by(Store.name)).all()
+        found = waiting.tasks(host)
     return Integration(
         key=KEY,
         title=TITLE,
         description=_("Orders, shipments, products and stock of a seller's account at bol.com."),
         connect_url=CONNECT_URL,
-        stores=tuple(StoreSummary(store.name, *state_of(store), store_url(store.id)) for store in stores),
+        stores=tuple(
+            StoreSummary(store.name, *state_of(store), store_url(store.id), doing(store, found))
+            for store in stores
+        ),
     )
+
+
+def doing(store: Store, found: Sequence[Task]) -> str:
+    """Return in one sentence how a store is doing."""
+    decisions = sum(task.decisions for task in found if task.store_id == store.id)
+    if store.state == StoreState.CONNECTED:
+        return _("Nothing is imported or sent yet: go on with the set-up.")
+    if store.state in (StoreState.DISCONNECTED, StoreState.DISCONNECTING):
+        return _("No new orders come in.")
+    if store.problem:
+        return _("Problem since %(since)s.", since=words.when(store.problem_at))
+    if store.state == StoreState.PAUSED:
+        return _("No orders come in, and nothing is sent to bol.")
+    if decisions:
+        return ngettext("%(num)s thing needs you.", "%(num)s things need you.", decisions)
+    if store.orders_imported_at is not None:
+        return _("All is well. Orders were read %(ago)s.", ago=words.ago(store.orders_imported_at))
+    return _("All is well.")
 
 
 def state_of(store: Store) -> tuple[str, Level]:

@@ -346,10 +346,10 @@ def test_parked_deliveries_are_delivered_again(chief: Person, do: Do) -> None:
 
     do(park, 3)
     page = chief.get("/admin/deliveries/").text
-    assert page.count("Parked</span>") == 3 and "ValueError: &lt;bad&gt;" in page
-    assert "It is delivered again now." in chief.post("/admin/deliveries/1/again").text
-    assert "It is not parked any more." in chief.post("/admin/deliveries/1/again").text
-    assert "2 are delivered again now." in chief.post("/admin/deliveries/again").text
+    assert page.count("Stopped</span>") == 3 and "ValueError: &lt;bad&gt;" in page
+    assert "It is passed on again now." in chief.post("/admin/deliveries/1/again").text
+    assert "It does not wait for you any more." in chief.post("/admin/deliveries/1/again").text
+    assert "2 are passed on again now." in chief.post("/admin/deliveries/again").text
 
 
 # Redis away
