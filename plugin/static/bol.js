@@ -52,5 +52,10 @@
     if (part) part.dataset.touched = "1";
   });
 
+  // Where the tabs of a store don't fit, the one that is open is in sight.
+  const tabs = document.querySelector(".bol-tabs");
+  const open = tabs && tabs.querySelector(".active");
+  if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+
   later();
 })();

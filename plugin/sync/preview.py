@@ -1,5 +1,5 @@
 """What activating a store will do, found out before: its open orders are counted, its offers compared; nothing is kept
-of an order but that it is there, and nothing is written to bol."""
+of an order but that it is there and which articles nobody knows here, and nothing is written to bol."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from sqlalchemy import delete, func, select, update
 from host_app.plugin_api import HostPort
 from plugin import connector
 from plugin.connector import BolError
-from plugin.models import Offer, OfferLink, OfferState, Run, RunState
+from plugin.models import Offer, Run, RunState
 from plugin.settings import StoreSettings
 from plugin.sync import products, runs, stock_check
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.ean_doctor import MISSING, ailments
 from plugin.sync.failures import come_back
-from plugin.sync.mapping import AMSTERDAM, FBR, is_ours
-from plugin.sync.matching import find_products
+from plugin.sync.mapping import AMSTERDAM, is_ours
+from plugin.sync.matching import find_look_alikes, find_products
 from plugin.texts import gettext as _
 
 KIND = "preview"
@@ -28,6 +29,8 @@ COMPARING = "compare"
 #: An order of which bol does not tell when it was placed belongs to every start date.
 NO_DAY = ""
 AGAIN = timedelta(seconds=5)
+#: So many unknown articles of orders are told apart; more make the foretold number of products too low.
+MOST_EANS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Forecast:
     :param orders: open orders that will be imported with these settings; ``too_old`` were placed before the start
         date, ``without_product`` of those to import have an EAN that no product here has.
     :param earliest: the day on which the oldest of all open orders was placed.
-    :param to_create: products that an import of products will make; ``look_alikes`` are left for a person to link.
+    :param to_create: products that will be made, from offers or for orders; ``look_alikes`` are left for a person to
+        link, as long as no order asks for one.
     """
 
     run: Run | None
@@ -146,29 +150,47 @@ def forecast(host: HostPort, store_id: int, settings: StoreSettings) -> Forecast
             .limit(1)
         )
         missing = session.scalar(
-            select(func.count(Offer.ean.distinct())).where(
-                Offer.store_id == store_id,
-                Offer.method == FBR,
-                Offer.state == OfferState.LISTED,
-                Offer.product_id.is_(None),
-                Offer.link != OfferLink.UNLINKED,
-                Offer.ean != "",
-            )
+            select(func.count(Offer.ean.distinct())).where(ailments(store_id)[MISSING], Offer.ean != "")
         )
+        look_alikes = min(int((walked or {}).get("similar", 0)), missing)
+        for_orders, of_them_alike = _made_for_orders(host, store_id, settings, run, any_alike=look_alikes > 0)
     days: dict[str, list[int]] = {} if run is None else run.counts.get("days", {})
     first = settings.orders_from.isoformat() if settings.orders_from else NO_DAY
     coming = [number for day, number in days.items() if day == NO_DAY or day >= first]
     orders = sum(number for number, _without in coming)
-    look_alikes = min(int((walked or {}).get("similar", 0)), missing)
+    look_alikes -= min(of_them_alike, look_alikes)
     return Forecast(
         run=run,
         orders=orders,
         too_old=sum(number for number, _without in days.values()) - orders,
         without_product=sum(unknown for _count, unknown in coming),
         earliest=min((date.fromisoformat(day) for day in days if day != NO_DAY), default=None),
-        to_create=missing - look_alikes,
+        to_create=missing - look_alikes + for_orders,
         look_alikes=look_alikes,
     )
+
+
+def _made_for_orders(
+    host: HostPort, store_id: int, settings: StoreSettings, run: Run | None, *, any_alike: bool
+) -> tuple[int, int]:
+    """Return how many products orders will make that no offer makes, and how many that an import leaves to people.
+
+    An order does not wait for a person who decides about a look-alike. In a transaction.
+    """
+    if run is None or not (settings.import_orders and settings.import_products):
+        return 0, 0
+    first = settings.orders_from.isoformat() if settings.orders_from else NO_DAY
+    newest: dict[str, str] = run.counts.get("eans", {})
+    asked = [ean for ean, day in newest.items() if day == NO_DAY or day >= first]
+    known = find_products(host, settings, asked)
+    unknown = [ean for ean in asked if ean not in known]
+    if not unknown:
+        return 0, 0
+    offered = set(
+        host.session.scalars(select(Offer.ean).where(ailments(store_id)[MISSING], Offer.ean.in_(unknown)))
+    )
+    alike = find_look_alikes(host, sorted(offered)) if any_alike else {}
+    return len(unknown) - len(offered), len(alike)
 
 
 def _due(ctx: Context) -> Run | None:
@@ -189,6 +211,7 @@ def _note(ctx: Context, run: Run, page: int, listed: connector.OrderPage, seen: 
     with ctx.host.transaction() as session:
         counts = dict(run.counts)
         days = {day: list(numbers) for day, numbers in counts.get("days", {}).items()}
+        newest: dict[str, str] = dict(counts.get("eans", {}))
         open_eans = {
             order.order_id: {
                 item.ean for item in order.items if is_ours(item.fulfilment_method) and item.open_quantity
@@ -205,14 +228,19 @@ def _note(ctx: Context, run: Run, page: int, listed: connector.OrderPage, seen: 
             day = placed.astimezone(AMSTERDAM).date().isoformat() if placed else NO_DAY
             numbers = days.setdefault(day, [0, 0])
             numbers[0] += 1
-            numbers[1] += any(ean not in known for ean in eans)
+            unknown = [ean for ean in eans if ean not in known]
+            numbers[1] += bool(unknown)
+            for ean in unknown:
+                if ean and (ean in newest or len(newest) < MOST_EANS):
+                    before = newest.get(ean, day)
+                    newest[ean] = NO_DAY if NO_DAY in (before, day) else max(before, day)
         here = [order.order_id for order in listed.orders]
         session.execute(
             update(Run)
             .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
             .values(
                 cursor=COMPARING if listed.last else json.dumps([page + 1, here]),
-                counts={"days": days},
+                counts={"days": days, "eans": newest},
                 error="",
                 due_at=ctx.now(),
             )

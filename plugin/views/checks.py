@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from host_app.plugin_api import HostError, ProductView, language, speaking
 from plugin.models import Discrepancy, Run, RunState
+from plugin.settings import StoreSettings
 from plugin.sync import runs
 from plugin.sync.findings import Cause
 from plugin.sync.stock_check import KIND, LARGEST
@@ -109,6 +110,7 @@ class CheckPages(BolView):
             causes=causes,
             products=products,
             state=cause,
+            sending=StoreSettings.load(store.settings).send_stock,
             tab="checks",
         )
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from host_app.plugin_api import HostError
 from plugin.models import RunState, SettingChange, Store, StoreState
+from plugin.settings import StoreSettings
 from plugin.sync.consequences import consequences
 from plugin.sync.preview import forecast
 from plugin.sync.stock_check import rules_of
@@ -42,6 +43,15 @@ class SignIn:
 def _mark(texts: Sequence[str]) -> str:
     """Return what tells texts apart from any others."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def _saved(before: StoreSettings, after: StoreSettings) -> str:
+    """Tell which settings were changed."""
+    old, new = before.dump(), after.dump()
+    names = [str(words.SETTINGS.get(name, name)) for name in new if new[name] != old.get(name)]
+    if not names:
+        return _("The settings are saved. Nothing was changed.")
+    return _("The settings are saved. Changed: %(names)s.", names=", ".join(names))
 
 
 class ConnectPages(ConnectionPages):
@@ -101,8 +111,10 @@ class ConnectPages(ConnectionPages):
                     start_plan(self.host, self.actions, store_id)
                 if planned:
                     return redirect(url_for("bol.stock_plan", store_id=store_id))
-                flash(_("The settings are saved."), "success")
-                return redirect(url_for("bol.summary", store_id=store_id))
+                flash(_saved(found.settings, kept), "success")
+                # What is being set up goes on to its summary; whoever changes a store that works stays where they are.
+                ahead = found.store.state == StoreState.CONNECTED
+                return redirect(url_for("bol.summary" if ahead else "bol.settings", store_id=store_id))
         with self.host.reading() as session:
             changes = session.scalars(
                 select(SettingChange)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from flask import url_for
+from sqlalchemy import select
 
+from plugin.models import SettingChange
 from plugin.sync import attention, charts
 from plugin.sync.overview import overviews
 from plugin.texts import gettext as _
+from plugin.views import waiting
 from plugin.views.base import Answer, BolView, does, shows, telling, who
 from plugin.views.paging import chosen
 
@@ -19,18 +22,20 @@ class StorePages(BolView):
         """List the stores."""
         found = overviews(self.host)
         with self.host.reading():
-            tasks = attention.tasks(self.host)
+            tasks = waiting.tasks(self.host)
         return self.page("stores", stores=found, tasks=tasks)
 
     @shows("/<int:store_id>/")
     def show(self, store_id: int) -> Answer:
         """Show how a store is doing."""
         found, period = self.overview(store_id), chosen("period", tuple(charts.PERIODS)) or charts.DAY
-        with self.host.reading():
-            tasks = attention.tasks(self.host, store_id)
+        with self.host.reading() as session:
+            tasks = waiting.tasks(self.host, store_id)
             carriers = attention.carriers_of(self.host, tasks)
             in_the_way = attention.in_the_way_of(self.host, tasks)
-            shown = charts.charts(self.host, store_id, period)
+            shown = charts.charts(self.host, store_id, period) if found.store.activated_at else ()
+            chosen_settings = select(SettingChange.id).where(SettingChange.store_id == store_id).limit(1)
+            resume = "bol.summary" if session.scalar(chosen_settings) is not None else "bol.settings"
         return self.page(
             "overview",
             it=found,
@@ -40,6 +45,8 @@ class StorePages(BolView):
             in_the_way=in_the_way,
             charts=shown,
             period=period,
+            resume=resume,
+            step=3 if resume == "bol.summary" else 2,
             tab="overview",
         )
 

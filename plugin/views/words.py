@@ -269,7 +269,8 @@ def asked_by(run: Run) -> str:
     """Return who started a stock check."""
     if run.asked_by == COMMAND_LINE:
         return _("a command")
-    return run.asked_by or _("the schedule")
+    # Only setting a store up has offers compared by itself without sending anything.
+    return run.asked_by or (_("setting up the store") if run.dry else _("the schedule"))
 
 
 def when(value: datetime | None) -> str:

@@ -17,6 +17,7 @@ from plugin.sync.preview import Forecast, forecast
 from plugin.sync.stock_plan import Plan, newest_plan
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
+from tests.plugin.portal import remove_at_bol
 
 UNKNOWN = "4006381333931"
 
@@ -111,6 +112,37 @@ def test_products_that_are_made_and_those_that_look_alike_are_told_apart(shop: S
     shop.work()
     found = foretold(shop)
     assert (found.to_create, found.look_alikes) == (1, 1)
+
+
+def test_an_order_makes_products_that_an_import_would_leave_to_a_person(shop: Shop) -> None:
+    add_product("K", 10, KETTLE[:-1] + "9")
+    shop.order((KETTLE, 1))
+    sign_in(shop)
+    shop.work()
+    told = foretold(shop)
+    assert (told.to_create, told.look_alikes) == (2, 0)
+    later = told.earliest + timedelta(days=1) if told.earliest else None
+    assert (foretold(shop, orders_from=later).to_create, foretold(shop, orders_from=later).look_alikes) == (
+        1,
+        1,
+    )
+    assert foretold(shop, import_orders=False).to_create == 1
+    here = len(shop.all(Product))
+    shop.runtime.activate(shop.store_id)
+    shop.work()
+    assert len(shop.all(Product)) == here + told.to_create
+
+
+def test_a_product_of_an_order_whose_offer_is_gone_is_foretold(shop: Shop) -> None:
+    shop.order((KETTLE, 1))
+    remove_at_bol(shop, KETTLE)
+    sign_in(shop)
+    shop.work()
+    told = foretold(shop)
+    assert told.to_create == 2
+    shop.runtime.activate(shop.store_id)
+    shop.work()
+    assert len(shop.all(Product)) == told.to_create
 
 
 def test_stock_is_compared_as_soon_as_the_offers_are_read(shop: Shop) -> None:

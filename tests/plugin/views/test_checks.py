@@ -58,11 +58,32 @@ def test_a_check_is_started_watched_and_read(site: Site, sending: int, chief: Pe
     assert (run.asked_by, run.dry) == ("chief", False)
     report = text(chief, f"{sending}/checks/{run.id}")
     assert "1 differs" in report
-    assert f"{KETTLE} KETTLE-1 99 20 changed at bol" in report
+    assert f"{KETTLE} KETTLE-1 Kettle 99 20 changed at bol" in report
     assert "sent anew" in report
     assert "data-bol-running" not in chief.get(f"/admin/bol/{sending}/checks/{run.id}").text
     row = text(chief, f"{sending}/checks")
     assert "chief done 2 1 1" in row
+
+
+def test_what_a_dry_run_found_is_corrected_by_a_button(
+    site: Site, sending: int, chief: Person, packer: Person
+) -> None:
+    press(chief, f"{sending}/checks/start", dry="on")
+    work(site)
+    dry = newest(site)
+    path = f"{sending}/checks/{dry.id}"
+    assert "Correct these" in text(chief, path)
+    assert "Correct these" not in text(packer, path)
+    press(chief, f"{sending}/checks/start")
+    work(site)
+    assert "Correct these" not in text(chief, f"{sending}/checks/{newest(site).id}")
+    with site.shop() as shop:
+        shop.work()
+        assert shop.amount_at_bol(KETTLE) == 20
+        shop.settings(send_stock=False)
+    off = text(chief, path)
+    assert "Correct these" not in off
+    assert "See what sending stock would change" in off
 
 
 def test_a_dry_run_says_that_nothing_was_changed(site: Site, sending: int, chief: Person) -> None:
@@ -198,8 +219,8 @@ def test_turning_stock_updates_on_shows_first_what_changes(site: Site, store: in
     plan = text(chief, f"{store}/stock-plan")
     assert "Offers that change 2" in plan
     assert "of which go to 0 0" in plan
-    assert f"{KETTLE} KETTLE-1 20 18" in plan
-    assert f"{TOASTER} {TOASTER} 10 8" in plan
+    assert f"{KETTLE} KETTLE-1 Kettle 20 18" in plan
+    assert f"{TOASTER} {TOASTER} Toaster 10 8" in plan
     assert "Left alone: shipped by bol 1" in plan
     with site.shop() as shop:
         assert shop.writes() == []
@@ -271,7 +292,7 @@ def test_a_plan_that_stock_or_an_import_overtook_is_worked_out_again(
     assert "stock-plan/send" not in page
     press(chief, f"{store}/stock-plan/work-out")
     work(site)
-    assert f"{KETTLE} KETTLE-1 20 1" in text(chief, f"{store}/stock-plan")
+    assert f"{KETTLE} KETTLE-1 Kettle 20 1" in text(chief, f"{store}/stock-plan")
     with site.shop() as shop:
         shop.runtime.import_products(store)
     assert "stock-plan/send" not in chief.get(address).text
@@ -294,7 +315,7 @@ def test_a_store_that_is_not_active_yet_is_planned_from_its_summary(site: Site, 
         shop.work()
     assert "1 offer would change" in text(chief, f"{store}/summary")
     plan = text(chief, f"{store}/stock-plan")
-    assert f"{KETTLE} K 20 7" in plan
+    assert f"{KETTLE} K Product K 20 7" in plan
     assert "Left alone: without a product here 1" in plan
     page = press(chief, f"{store}/stock-plan/send")
     assert "Stock updates are sent once the store is active." in page

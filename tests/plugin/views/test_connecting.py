@@ -29,6 +29,35 @@ def number_after(page: str, words: str) -> int:
     return int(found.group(1))
 
 
+def test_before_it_is_activated_the_stores_page_says_what_is_so(
+    site: Site, chief: Person, packer: Person
+) -> None:
+    connect(chief)
+    with site.shop() as shop:
+        shop.store_id = shop.store().id
+        shop.work()
+    page = f"/admin/bol/{shop.store_id}/"
+    seen = html.unescape(chief.get(page).text)
+    assert "No product was made, no order came in, and nothing was written to bol." in seen
+    assert seen.count("btn-primary") == 1
+    assert "Go on with the set-up: the settings" in seen
+    for not_yet in ("Nothing: bol has all that it should.", "Import products", "Last done well"):
+        assert not_yet not in seen
+    assert "An administrator can activate it." in packer.get(page).text
+    settings = f"{page}settings"
+    assert (
+        "What happens when you activate this store"
+        in chief.post(settings, page=settings, safety_stock="1").text
+    )
+    assert "Go on with the set-up: summary and activate" in chief.get(page).text
+    home = html.unescape(chief.get("/admin/").text)
+    assert "Nothing is imported or sent yet: go on with the set-up." in home
+    chief.post(f"{page}activate")
+    with site.shop() as shop:
+        shop.work()
+    assert re.search(r"All is well\. Orders were read", chief.get("/admin/").text)
+
+
 def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) -> None:
     assert "bol accepts the credentials" in connect(chief)
     with site.shop() as shop:

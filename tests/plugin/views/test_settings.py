@@ -37,6 +37,17 @@ def kept(site: Site) -> StoreSettings:
         return StoreSettings.load(shop.store().settings)
 
 
+def test_who_saves_the_settings_of_a_working_store_stays_there_and_sees_what_changed(
+    store: int, chief: Person
+) -> None:
+    saved = chief.post(path(store), page=path(store), safety_stock="2", import_minutes="30")
+    answer = html.unescape(saved.text)
+    assert "The settings are saved. Changed: Look for new orders every ... minutes, Keep back." in answer
+    assert "What was changed" in answer
+    assert "What happens when you activate" not in answer
+    assert "The settings are saved. Nothing was changed." in send(chief, store, safety_stock="2")
+
+
 def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
     answer = save(
         chief,
@@ -65,8 +76,9 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
         **{"carrier:postnl": "TNT-EXTRA", "carrier:gls": ""},
     )
     assert "The settings are saved." in answer
-    assert "Those placed before 1 Oct 2026 are left alone." in answer
-    assert "GLS" in answer
+    summary = chief.get(f"/admin/bol/{store}/summary").text
+    assert "Those placed before 1 Oct 2026 are left alone." in summary
+    assert "GLS" in summary
     assert kept(site) == StoreSettings(
         import_products=False,
         process_orders=False,
