@@ -40,6 +40,9 @@ READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "webhooks": push.options_from_json,
 }
 
+#: The most that an offer's amount may be (Offers API v11, Stock.amount).
+MOST_PIECES = 999
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -91,6 +94,7 @@ class Controls:
             web.post("/sandbox/reset", self.reset),
             web.post("/sandbox/sellers", self.add_seller),
             web.post("/sandbox/offers/generate", self.generate_offers),
+            web.post("/sandbox/offers/amount", self.change_amount),
             web.post("/sandbox/orders", self.place_order),
             web.post("/sandbox/orders/generate", self.generate_orders),
             web.post("/sandbox/orders/{order_id}/cancel", self.cancel),
@@ -126,6 +130,25 @@ class Controls:
         stock = None if body.get("stock") is None else int(body["stock"])
         made = generate.offers(self.world, self._seller(body), int(body["count"]), dice, stock)
         return answer({"offers": [{"offerId": offer.offer_id, "ean": offer.ean} for offer in made]})
+
+    async def change_amount(self, request: web.Request) -> web.Response:
+        """Change what offers of an EAN have, as somebody in the seller portal would, or in bol's own warehouse."""
+        body = await read_json(request)
+        seller, ean, amount = self._seller(body), str(body["ean"]), int(body["amount"])
+        if not 0 <= amount <= MOST_PIECES:
+            raise ControlError(f"an amount is 0 to {MOST_PIECES}")
+        listed = seller.offers.with_ean(ean)
+        if not listed:
+            raise ControlError(f"the seller offers nothing with EAN {ean}", 404)
+        for offer in listed:
+            if offer.method == "FBB":
+                offer.bol_stock = amount
+                continue
+            offer.amount = amount
+            seller.offers.touch(
+                offer, at=self.world.now(), sequence=self.world.number("modification"), reference=offer.reference
+            )
+        return answer({"offers": [offer.as_json() for offer in listed]})
 
     async def place_order(self, request: web.Request) -> web.Response:
         """Place an order; asking for more than correctedStock is refused unless the body has `force: true`."""

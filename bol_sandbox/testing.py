@@ -93,6 +93,11 @@ class SandboxControls:
         body = {"clientId": client_id, "count": count, "seed": seed, "stock": stock}
         return list(self._send("POST", "/sandbox/offers/generate", body)["offers"])
 
+    def change_amount(self, client_id: str, ean: str, amount: int) -> list[Json]:
+        """Change what the offers of an EAN have, as somebody in the seller portal would."""
+        body = {"clientId": client_id, "ean": ean, "amount": amount}
+        return list(self._send("POST", "/sandbox/offers/amount", body)["offers"])
+
     def place_order(self, client_id: str, items: Sequence[Json], **more: Any) -> Json:
         """Place an order of [{ean, quantity, method?, distributionParty?}]; `force=True` ignores the stock."""
         return self._send("POST", "/sandbox/orders", {"clientId": client_id, "items": list(items), **more})

@@ -73,6 +73,15 @@ function placeOrder(event) {
   );
 }
 
+function changeAmount(event) {
+  event.preventDefault();
+  const ean = $("changed").value;
+  act(
+    () => send("/sandbox/offers/amount", { clientId: $("seller").value, ean, amount: Number($("amount").value) }),
+    () => `${titleOf(ean)} has ${$("amount").value} pieces now. The seller's system was not told.`,
+  );
+}
+
 function showBasket() {
   $("basket").hidden = basket.length === 0;
   const rows = basket.map((wish) => el("li", {}, `${wish.quantity} × ${titleOf(wish.ean)}`));
@@ -221,6 +230,7 @@ function show() {
   ].join(" · ");
   drawChoices("offer", state.offers, (one) => one.ean,
     (one) => `${one.title} – ${money.format(one.price)} – ${one.correctedStock} for sale${one.method === "FBB" ? " (FBB)" : ""}`);
+  drawChoices("changed", state.offers, (one) => one.ean, (one) => one.title);
   const orders = [...state.orders].reverse();
   const shipments = [...state.shipments].reverse();
   draw("orders", orders, orderCard, el("p", { class: "empty" }, "No orders yet. Place one on this page."));
@@ -234,6 +244,7 @@ function show() {
 }
 
 $("buy").addEventListener("submit", placeOrder);
+$("change").addEventListener("submit", changeAmount);
 $("add").addEventListener("click", () => {
   if ($("buy").reportValidity()) {
     basket.push(wishFromForm());

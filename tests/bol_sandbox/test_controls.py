@@ -212,3 +212,14 @@ def test_a_wrong_use_of_a_control_is_explained(sandbox: SandboxControls) -> None
     sandbox.add_seller()
     with pytest.raises(SandboxRefused, match="already a seller"):
         sandbox.add_seller()
+
+
+def test_an_amount_is_changed_as_in_the_seller_portal(sandbox: SandboxControls, api: Api) -> None:
+    sandbox.place_order("seller", [{"ean": MUG, "quantity": 1}])
+    (changed,) = sandbox.change_amount("seller", MUG, 7)
+    assert changed["stock"]["amount"] == 7
+    assert changed["stock"]["correctedStock"] == 7
+    assert sandbox.offer("seller", MUG)["amount"] == 7
+    for ean, amount in (("8700000000000", 1), (MUG, 1000), (MUG, -1)):
+        with pytest.raises(SandboxRefused):
+            sandbox.change_amount("seller", ean, amount)
