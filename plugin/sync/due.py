@@ -1,13 +1,14 @@
-"""What is due: one look finds the stores that may have something to do, an indexed one per kind of work tells what."""
+"""What is due: one look finds the stores that may have something to do, one at each of them tells what."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import Select, bindparam, exists, false, or_, select
 
 from host_app.plugin_api import HostPort
 from plugin.models import (
@@ -24,7 +25,6 @@ from plugin.models import (
     StoreState,
     TransportEffect,
 )
-from plugin.settings import StoreSettings
 from plugin.sync.cancelling import next_cancellation
 from plugin.sync.context import is_active, settings_of
 from plugin.sync.corrections import next_correction
@@ -45,6 +45,10 @@ CHECK, NAMES, UPKEEP, TIDY = "check", "names", "upkeep", "tidy"
 #: A row that was sent under a lease which must be over by now, without an answer: its job died.
 ABANDONED = timedelta(seconds=60)
 EFFECTS = (ShipmentEffect, CancellationEffect, TransportEffect, LabelEffect)
+#: Asked each second, the same statements are built once, and given their values each time.
+STORE: Any = bindparam("asked_store")
+NOW: Any = bindparam("asked_now")
+ABANDONED_BEFORE: Any = bindparam("asked_abandoned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,17 @@ def due(host: HostPort, now: datetime) -> list[Due]:
     with host.reading() as session:
         return [
             Due(kind, store.id)
-            for store in session.scalars(_with_something(now))
+            for store in session.scalars(_with_something(), _values(now))
             for kind in _kinds(session, store, now)
         ]
 
 
-def _with_something(now: datetime) -> Select[Store]:
+def _values(now: datetime) -> dict[str, Any]:
+    return {NOW.key: now, ABANDONED_BEFORE.key: now - ABANDONED}
+
+
+@cache
+def _with_something() -> Select[Store]:
     """Select the stores that may have something to do: every one that has, and few others.
 
     Of a thousand stores most have nothing in this second. What :func:`_kinds` yields must be found by something here.
@@ -75,11 +84,10 @@ def _with_something(now: datetime) -> Select[Store]:
         return exists().where(model.store_id == Store.id, *conditions)
 
     def come(column: Any) -> Any:
-        return or_(column.is_(None), column <= now)
+        return or_(column.is_(None), column <= NOW)
 
     asked = (EffectState.WANTED, EffectState.UNKNOWN, EffectState.SENT)
-    abandoned = now - ABANDONED
-    importing = or_(come(Store.next_import_at), Store.import_wanted_at <= now, Store.next_sweep_at <= now)
+    importing = or_(come(Store.next_import_at), Store.import_wanted_at <= NOW, Store.next_sweep_at <= NOW)
     sending = Store.settings["send_stock"].as_boolean() & or_(
         come(Store.next_check_at),
         # Stock was sent after the last look for new orders.
@@ -93,23 +101,15 @@ def _with_something(now: datetime) -> Select[Store]:
                 come(Store.next_erase_at),
                 come(Store.next_upkeep_at),
                 Store.state.in_((StoreState.ACTIVE, StoreState.DISCONNECTING)) & or_(importing, sending),
-                of_store(ProcessStatusRow, ProcessStatusRow.next_poll_at <= now),
-                *(of_store(model, model.state.in_(asked), model.due_at <= now) for model in EFFECTS),
-                *(
-                    of_store(
-                        model,
-                        model.state == EffectState.SENT,
-                        model.process_status_id.is_(None),
-                        model.sent_at <= abandoned,
-                    )
-                    for model in EFFECTS
-                ),
-                of_store(BolOrder, BolOrder.read_due_at <= now),
-                of_store(BolOrder, BolOrder.warn_at <= now, BolOrder.state.in_(WARNED)),
-                of_store(Offer, in_need(Offer), ready(now)),
-                of_store(Offer, Offer.read_back_at <= now),
-                of_store(Offer, Offer.title_due_at <= now),
-                of_store(Run, Run.state == RunState.RUNNING, Run.due_at <= now),
+                of_store(ProcessStatusRow, ProcessStatusRow.next_poll_at <= NOW),
+                *(of_store(model, model.state.in_(asked), model.due_at <= NOW) for model in EFFECTS),
+                *(of_store(model, *_died(model)) for model in EFFECTS),
+                of_store(BolOrder, BolOrder.read_due_at <= NOW),
+                of_store(BolOrder, BolOrder.warn_at <= NOW, BolOrder.state.in_(WARNED)),
+                of_store(Offer, in_need(Offer), ready(NOW)),
+                of_store(Offer, Offer.read_back_at <= NOW),
+                of_store(Offer, Offer.title_due_at <= NOW),
+                of_store(Run, Run.state == RunState.RUNNING, Run.due_at <= NOW),
             )
         )
         .order_by(Store.id)
@@ -126,100 +126,97 @@ def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
 
 def _with_bol(session: Any, store: Store, now: datetime) -> Iterator[str]:
     settings, active = settings_of(store), is_active(store)
-    if _effects(session, store.id, now, active=active, sending=active and settings.send_shipments):
+    found = session.execute(
+        _look(
+            active=active,
+            shipments=active and settings.send_shipments,
+            orders=active and settings.import_orders,
+            stock=active and settings.send_stock,
+        ),
+        _values(now) | {STORE.key: store.id},
+    ).one()
+    if found.effect:
         yield SHIPMENTS
-    if active and _orders(session, store, now, importing=settings.import_orders):
+    if found.order or (active and settings.import_orders and _list(store, found, now)):
         yield ORDERS
-    if active and settings.send_stock and _stock(session, store, settings, now):
+    if found.offer or (active and settings.send_stock and look_after_due(store, settings, now)):
         yield STOCK
-    if _any(
-        session,
-        Run.id,
-        Run.store_id == store.id,
-        Run.kind.in_((IMPORT, PREVIEW)),
-        Run.state == RunState.RUNNING,
-        Run.due_at <= now,
-    ):
+    if found.products:
         yield PRODUCTS
-    if active and _any(session, Offer.id, *due_titles(store.id, now)):
+    if found.title:
         yield NAMES
     if store.next_upkeep_at is None or store.next_upkeep_at <= now:
         yield UPKEEP
-    if _check(
-        session, store, now, nightly=active and settings.send_stock and settings.check_time is not None
+    nightly = active and settings.send_stock and settings.check_time is not None
+    # A check that is under way goes on in a paused store, too: it only reads then.
+    if found.check_due or (
+        nightly and not found.checking and (store.next_check_at is None or store.next_check_at <= now)
     ):
         yield CHECK
 
 
-def _orders(session: Any, store: Store, now: datetime, *, importing: bool) -> bool:
-    mine = BolOrder.store_id == store.id
-    if _any(session, BolOrder.id, *due_orders(store.id, now, importing=importing)) or _any(
-        session, BolOrder.id, mine, BolOrder.warn_at <= now, BolOrder.state.in_(WARNED)
-    ):
-        return True
-    if not importing:
-        return False
+def _list(store: Store, found: Any, now: datetime) -> bool:
+    """Tell if the list of orders is to be read, or swept."""
     moments = (store.next_import_at, store.import_wanted_at)
     if store.next_import_at is None or any(moment is not None and moment <= now for moment in moments):
         return True
-    sweeping = (Run.store_id == store.id, Run.kind == SWEEP, Run.state == RunState.RUNNING)
-    if _any(session, Run.id, *sweeping):
-        return _any(session, Run.id, *sweeping, Run.due_at <= now)
+    if found.sweeping:
+        return bool(found.sweep_due)
     return store.next_sweep_at is not None and store.next_sweep_at <= now
 
 
-def _stock(session: Any, store: Store, settings: StoreSettings, now: datetime) -> bool:
-    mine = Offer.store_id == store.id
+@cache
+def _look(*, active: bool, shipments: bool, orders: bool, stock: bool) -> Select[Any]:
+    """Ask everything of one store at once, each question answered by an index; what it may not do is not asked.
+
+    What bol has been asked is followed in a paused store, too.
+    """
+    effects = [_some(ProcessStatusRow, ProcessStatusRow.next_poll_at <= NOW)]
+    for model in (ShipmentEffect, CancellationEffect, TransportEffect):
+        effects += [
+            _some(model, model.state == EffectState.UNKNOWN, model.due_at <= NOW),
+            _some(model, *_died(model)),
+        ]
+    if shipments:
+        effects += [next_parcel(STORE, NOW).exists(), next_correction(STORE, NOW).exists()]
+    orders_due, offers_due = [], []
+    if active:
+        effects += [
+            next_cancellation(STORE, NOW).exists(),
+            next_label(STORE, NOW).exists(),
+            exists().where(*abandoned_label(STORE, ABANDONED_BEFORE)),
+        ]
+        orders_due = [
+            exists().where(*due_orders(STORE, NOW, importing=orders)),
+            _some(BolOrder, BolOrder.warn_at <= NOW, BolOrder.state.in_(WARNED)),
+        ]
+    if stock:
+        offers_due = [_some(Offer, in_need(Offer), ready(NOW)), _some(Offer, Offer.read_back_at <= NOW)]
+    return select(
+        or_(*effects).label("effect"),
+        or_(false(), *orders_due).label("order"),
+        _running([SWEEP]).label("sweeping"),
+        _running([SWEEP], Run.due_at <= NOW).label("sweep_due"),
+        or_(false(), *offers_due).label("offer"),
+        _running([IMPORT, PREVIEW], Run.due_at <= NOW).label("products"),
+        (exists().where(*due_titles(STORE, NOW)) if active else false()).label("title"),
+        _running([CHECK_RUN]).label("checking"),
+        _running([CHECK_RUN], Run.due_at <= NOW).label("check_due"),
+    )
+
+
+def _some(model: Any, *conditions: Any) -> Any:
+    return exists().where(model.store_id == STORE, *conditions)
+
+
+def _running(kinds: Sequence[str], *conditions: Any) -> Any:
+    return _some(Run, Run.kind.in_(kinds), Run.state == RunState.RUNNING, *conditions)
+
+
+def _died(model: Any) -> tuple[Any, ...]:
+    """Return the conditions of what was left by a job that died: sent long ago, and no answer came."""
     return (
-        _any(session, Offer.id, mine, in_need(Offer), ready(now))
-        or _any(session, Offer.id, mine, Offer.read_back_at <= now)
-        or look_after_due(store, settings, now)
+        model.state == EffectState.SENT,
+        model.process_status_id.is_(None),
+        model.sent_at <= ABANDONED_BEFORE,
     )
-
-
-def _check(session: Any, store: Store, now: datetime, *, nightly: bool) -> bool:
-    """A run that is under way goes on in a paused store, too: it only reads then."""
-    running = (Run.store_id == store.id, Run.kind == CHECK_RUN, Run.state == RunState.RUNNING)
-    if _any(session, Run.id, *running):
-        return _any(session, Run.id, *running, Run.due_at <= now)
-    return nightly and (store.next_check_at is None or store.next_check_at <= now)
-
-
-def _effects(session: Any, store_id: int, now: datetime, *, active: bool, sending: bool) -> bool:
-    """What bol has been asked is followed in a paused store, too."""
-    if _any(
-        session,
-        ProcessStatusRow.id,
-        ProcessStatusRow.store_id == store_id,
-        ProcessStatusRow.next_poll_at <= now,
-    ):
-        return True
-    if any(
-        _left(session, model, store_id, now)
-        for model in (ShipmentEffect, CancellationEffect, TransportEffect)
-    ):
-        return True
-    return (
-        (sending and _one(session, next_parcel(store_id, now)))
-        or (active and _one(session, next_cancellation(store_id, now)))
-        or (sending and _one(session, next_correction(store_id, now)))
-        or (active and _one(session, next_label(store_id, now)))
-        or (active and _any(session, LabelEffect.id, *abandoned_label(store_id, now - ABANDONED)))
-    )
-
-
-def _left(session: Any, model: Any, store_id: int, now: datetime) -> bool:
-    """Tell if an effect must be checked at bol, or was left by a job that died."""
-    mine = model.store_id == store_id
-    abandoned = (model.process_status_id.is_(None), model.sent_at <= now - ABANDONED)
-    return _any(session, model.id, mine, model.state == EffectState.UNKNOWN, model.due_at <= now) or _any(
-        session, model.id, mine, model.state == EffectState.SENT, *abandoned
-    )
-
-
-def _one(session: Any, statement: Any) -> bool:
-    return session.scalar(statement) is not None
-
-
-def _any(session: Any, column: Any, *conditions: Any) -> bool:
-    return bool(session.scalar(select(exists(select(column).where(*conditions)))))

@@ -73,7 +73,7 @@ def same_as_without_the_first_look(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
         now = shop.host.now() + later
         quickly = due(shop.host, now)
         with monkeypatch.context() as patched:
-            patched.setattr(asked, "_with_something", lambda _now: select(Store).order_by(Store.id))
+            patched.setattr(asked, "_with_something", lambda: select(Store).order_by(Store.id))
             assert quickly == due(shop.host, now), later
         found += len(quickly)
     return found
