@@ -17,6 +17,9 @@ install_locked = $(if $(LOCKED),$(PIP) install --quiet --require-hashes -r requi
 lock = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" setup.cfg --extra $(1) --output-file requirements/$(2).txt
 
+# Where it is set, each of the many programs that tests start compiles all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run doctor status test long check translations manual bench chaos lock clean
 .DEFAULT_GOAL := help
 
@@ -32,11 +35,11 @@ doctor: $(RUN_STAMP) ## Look at what `make run` runs, and say what is wrong; set
 status: $(RUN_STAMP) ## Tell what each store of the demonstration owes, and when its flows last went well
 	@$(BIN)/python -m host_app bol status $(ARGS)
 
-test: $(TEST_STAMP) ## Run the tests, one process per core; ARGS="-k name" passes arguments to pytest
-	$(BIN)/python -m pytest -n logical -m "not long" $(ARGS)
+test: $(TEST_STAMP) ## Run the tests, two processes per core; ARGS="-k name" passes arguments to pytest
+	$(BIN)/python -m pytest -n auto -m "not long" $(ARGS)
 
 long: $(TEST_STAMP) ## Run the tests that take long: houses whose processes are killed, every page through a browser
-	$(BIN)/python -m pytest -n logical -m long $(ARGS)
+	$(BIN)/python -m pytest -n auto -m long $(ARGS)
 
 check: $(TEST_STAMP) ## Look for style, type and structure errors
 	$(BIN)/ruff check .

