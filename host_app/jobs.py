@@ -11,7 +11,7 @@ from flask import current_app
 from host_app import leases
 from host_app.db import db, transaction, utcnow
 from host_app.languages import kept_text
-from host_app.plugin_api import LeaseLost, Level, Notice, Wake, logging_about
+from host_app.plugin_api import HostError, LeaseLost, Level, Notice, Wake, logging_about
 from host_app.plugins import plugins
 from host_app.port import host_port
 from host_app.wakes import waker
@@ -76,7 +76,11 @@ def _urgency(wake: Wake) -> int:
 
 
 def _tell_people(name: str, error: Exception) -> None:
-    """Notify once a day and job: a failure that nobody foresaw must not stay in a log."""
+    """Notify once a day and job: a failure that nobody foresaw must not stay in a log.
+
+    The words of a HostError are for people; what other errors say may quote a row.
+    """
+    reason = str(error).rstrip(".") if isinstance(error, HostError) else type(error).__name__
     with transaction():
         host_port().notify(
             Notice(
@@ -86,7 +90,7 @@ def _tell_people(name: str, error: Exception) -> None:
                 title=kept_text("The background job %(name)s failed", name=name),
                 body=kept_text(
                     "%(error)s. It is tried again by itself; the log of the worker tells more.",
-                    error=type(error).__name__,
+                    error=reason,
                 ),
             )
         )

@@ -16,8 +16,10 @@ from plugin.connector.webhooks import unreachable
 from plugin.key_rotation import unreadable_stores
 from plugin.models import Store, StoreState, Webhook
 from plugin.secrets import SecretUnreadable
+from plugin.sync.context import settings_of
 from plugin.sync.failures import line_is_down
 from plugin.sync.owed import KINDS, owed
+from plugin.sync.stores import why_not_active
 from plugin.sync.subscriptions import address_of, why_not
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -65,6 +67,7 @@ def examine(host: HostPort, line: MakeLine) -> list[Finding]:
     for store in stores:
         findings += _line(host, store, line, signed=not health.redis)
     for store in stores:
+        findings += _warehouse(host, store)
         findings += _webhooks(host, store)
         findings += _overdue(host, store)
     return findings
@@ -229,6 +232,14 @@ def _signed(store: Store, client: BolClient) -> Iterator[Finding]:
 
 def _refused(check: str, store: Store, error: BolError) -> Finding:
     return Finding(check, False, str(error), store.name, error.operator_text(_))
+
+
+def _warehouse(host: HostPort, store: Store) -> Iterator[Finding]:
+    """Tell if there is a place for what comes in."""
+    with host.reading():
+        missing = why_not_active(host, settings_of(store))
+    if missing:
+        yield Finding("warehouse", False, missing, store.name)
 
 
 def _webhooks(host: HostPort, store: Store) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, or_, select, update
 
-from host_app.plugin_api import HostPort, NewProduct
+from host_app.plugin_api import HostError, HostPort, Level, NewProduct
 from plugin import connector
 from plugin.connector import BadRequest, BolError, routes
 from plugin.models import Offer, OfferLink, OfferState, Run, RunState, Store
@@ -38,6 +38,8 @@ LONGEST_NAME = 500
 HEAD_START = 0.01
 #: How often a walk that creates products looks if the order list was read.
 ORDERS_FIRST = timedelta(seconds=2)
+#: When the warehouse is asked again that did not take a product.
+REFUSED_AGAIN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +208,12 @@ def import_products(ctx: Context) -> bool:
             except BolError as error:
                 _postpone(ctx, run, error)
                 return False
-            if not _take_in(ctx, run, page):
-                pages.read_orders_first = True
+            try:
+                taken_in = _take_in(ctx, run, page)
+            except HostError as error:
+                _refused(ctx, run, error)
+                return False
+            pages.read_orders_first |= not taken_in
     return True
 
 
@@ -333,6 +339,8 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> bool:
                 error="",
             )
         )
+        if run.error:
+            ctx.settle(_refusal(run))
     return True
 
 
@@ -352,6 +360,27 @@ def _come_back(ctx: Context, run: Run, when: datetime) -> None:
         session.execute(
             update(Run).where(Run.id == run.id, Run.state == RunState.RUNNING).values(due_at=when)
         )
+
+
+def _refused(ctx: Context, run: Run, error: HostError) -> None:
+    """The warehouse does not take the products: a person must do something, and then the walk goes on by itself."""
+    with ctx.host.transaction() as session:
+        session.execute(
+            update(Run)
+            .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
+            .values(due_at=ctx.now() + REFUSED_AGAIN, error=str(error))
+        )
+        ctx.notify(
+            _refusal(run),
+            "stock",
+            Level.DANGER,
+            _("products could not be imported"),
+            _("%(reason)s It is tried again by itself.", reason=error),
+        )
+
+
+def _refusal(run: Run) -> str:
+    return f"import-refused:{run.id}"
 
 
 def _postpone(ctx: Context, run: Run, error: BolError) -> None:

@@ -113,9 +113,10 @@ def newest_plan(host: HostPort, store_id: int, settings: StoreSettings) -> Plan 
 
 def _is_overtaken(session: Any, run: Run, now: datetime) -> bool:
     """Tell if what the plan was made from is not so any more. In a shop that is busy, some stock changes all the time."""
-    later = exists().where(
-        Run.store_id == run.store_id, Run.kind.in_((KIND, PRODUCTS)), Run.started_at > run.started_at
-    )
+    newer = Run.started_at > run.started_at
+    # An import that was under way meanwhile made products that the plan does not know.
+    imported = and_(Run.kind == PRODUCTS, or_(newer, Run.finished_at > run.started_at))
+    later = exists().where(Run.store_id == run.store_id, or_(and_(Run.kind == KIND, newer), imported))
     if session.scalar(select(later)):
         return True
     if run.finished_at is None or run.finished_at > now - NEW:

@@ -70,13 +70,15 @@ def is_known(host: HostPort, environment: str, client_id: str) -> bool:
 def activate(host: HostPort, store_id: int, who: str = "") -> None:
     """Let the store's flows run, orders first, then products. In a transaction.
 
-    :raises HostError: it does not exist.
+    :raises HostError: it does not exist, is not signed in, or something here must be done before.
     """
     store = locked(host, store_id)
     if store.state == StoreState.ACTIVE:
         return
     if not store.secret:
         raise HostError(_("This store is not connected: sign in again on its connection page first."))
+    if why := why_not_active(host, StoreSettings.load(store.settings)):
+        raise HostError(why)
     now = host.now()
     _note_change(host, store_id, who, STATE, store.state, StoreState.ACTIVE)
     store.leaves_at, store.next_upkeep_at = None, now
@@ -89,6 +91,15 @@ def activate(host: HostPort, store_id: int, who: str = "") -> None:
     if settings.send_stock:
         dirty.mark_all(host, store_id)
     host.session.flush()
+
+
+def why_not_active(host: HostPort, settings: StoreSettings) -> str:
+    """Tell in words what must be done here before the store can be activated; "" where nothing. In a transaction."""
+    if (settings.import_orders or settings.import_products) and not host.warehouses():
+        return _(
+            "There is no warehouse yet, so orders and products can't come in. Add one first: Settings › Warehouses."
+        )
+    return ""
 
 
 def pause(host: HostPort, store_id: int, who: str = "") -> None:

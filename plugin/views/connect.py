@@ -16,6 +16,7 @@ from plugin.sync.consequences import consequences
 from plugin.sync.preview import forecast
 from plugin.sync.stock_check import rules_of
 from plugin.sync.stock_plan import newest_plan
+from plugin.sync.stores import why_not_active
 from plugin.sync.subscriptions import why_not
 from plugin.texts import gettext as _
 from plugin.views import words
@@ -145,6 +146,7 @@ class ConnectPages(ConnectionPages):
         running = plan.run if plan is not None and plan.run.state == RunState.RUNNING else None
         with self.host.reading():
             titles = {choice.key: choice.title for choice in self.host.warehouses()}
+            missing = why_not_active(self.host, found.settings)
             unmapped = [
                 choice.title
                 for choice in self.host.carriers()
@@ -157,6 +159,7 @@ class ConnectPages(ConnectionPages):
             it=found,
             store=found.store,
             foretold=forecast(self.host, store_id, found.settings),
+            missing=missing,
             plan=plan,
             products=products,
             progress=progress(running, self.host.now()),

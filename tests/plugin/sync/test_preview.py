@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from host_app.db import transaction
-from host_app.models import Order, Product
+from host_app.models import Order, Product, Warehouse
 from host_app.plugin_api import HostError
 from plugin.models import BolOrder, Run, RunState
 from plugin.settings import StoreSettings
-from plugin.sync import preview, stock_check
+from plugin.sync import preview, products, stock_check
 from plugin.sync.preview import Forecast, forecast
 from plugin.sync.stock_plan import Plan, newest_plan
 from tests.host_app.factories import add_product
@@ -31,6 +31,11 @@ def sign_in(shop: Shop) -> None:
 
 def foretold(shop: Shop, **changes: object) -> Forecast:
     return forecast(shop.host, shop.store_id, StoreSettings(**changes))  # type: ignore[arg-type]
+
+
+def use_warehouse(active: bool) -> None:
+    with transaction() as session:
+        session.execute(update(Warehouse).values(active=active))
 
 
 def plan(shop: Shop) -> Plan:
@@ -181,6 +186,46 @@ def test_counting_goes_on_when_bol_answers_again(shop: Shop) -> None:
     shop.sandbox.faults([])
     shop.pass_time(3600)
     assert foretold(shop).orders == 1
+
+
+def test_a_store_is_not_activated_before_there_is_a_warehouse_for_what_comes_in(shop: Shop) -> None:
+    sign_in(shop)
+    use_warehouse(False)
+    with pytest.raises(HostError, match="Add one first"):
+        shop.runtime.activate(shop.store_id)
+    assert ("warehouse", False) in [(one.check, one.ok) for one in shop.runtime.examine()]
+    use_warehouse(True)
+    shop.runtime.activate(shop.store_id)
+    shop.work()
+    assert len(shop.all(Product)) == 2
+
+
+def test_products_that_the_warehouse_does_not_take_are_told_and_come_in_later(shop: Shop) -> None:
+    sign_in(shop)
+    shop.runtime.activate(shop.store_id)
+    use_warehouse(False)
+    shop.pass_time(60)
+    assert shop.all(Product) == []
+    assert any("products could not be imported" in title for title in shop.notices())
+    (run,) = shop.all(Run, Run.kind == products.KIND, Run.state == RunState.RUNNING)
+    assert "no active warehouse" in run.error
+    use_warehouse(True)
+    shop.pass_time(60)
+    assert len(shop.all(Product)) == 2
+
+
+def test_products_that_are_imported_meanwhile_overtake_a_plan(shop: Shop) -> None:
+    sign_in(shop)
+    shop.work()
+    shop.runtime.activate(shop.store_id)
+    use_warehouse(False)
+    shop.pass_time(60)
+    shop.runtime.check_stock(shop.store_id, True, "ann")
+    shop.work()
+    assert plan(shop).is_ready
+    use_warehouse(True)
+    shop.pass_time(60)
+    assert plan(shop).outdated
 
 
 def test_a_store_that_is_activated_meanwhile_needs_no_preview(shop: Shop) -> None:
