@@ -15,7 +15,7 @@ from host_app.plugin_api import language, language_context, speaking
 
 #: The languages there are, each as it calls itself. English is that of the sources.
 LANGUAGES: Mapping[str, str] = {"en": "English", "nl": "Nederlands"}
-#: Where the session of somebody who is not logged in keeps the language that they chose.
+#: Where the session keeps the language that was chosen at the login: it counts where the account has none.
 SESSION_KEY = "language"
 
 
@@ -82,7 +82,7 @@ def _language_of_who_looks() -> str:
     chosen = session.get(SESSION_KEY)
     # Elsewhere users are not read: monitoring must be answered where the database is away.
     if (request.endpoint is None or request.path.startswith("/admin")) and current_user.is_authenticated:
-        chosen = current_user.language
+        chosen = current_user.language or chosen
     if chosen in LANGUAGES:
         return str(chosen)
     return _asked_by_browser()

@@ -28,10 +28,9 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired
 
 from host_app.admin.security import log_in, safe_path
-from host_app.db import db, transaction
+from host_app.db import db
 from host_app.languages import LANGUAGES, SESSION_KEY
 from host_app.models import User
-from host_app.services import users
 
 LIMIT = "10 per minute"
 
@@ -87,9 +86,6 @@ def check_login() -> Response | tuple[str, int]:
         # Where there is no such user the same work is done, so that the time taken does not tell which names exist.
         known = check_password_hash(user.password_hash if user else _nobody(), form.password.data or "")
         if user is not None and known and user.active:
-            if chosen := session.get(SESSION_KEY):
-                with transaction():
-                    users.choose_language(user.id, chosen)
             log_in(user)
             return redirect(safe_path(wanted))
         current_app.logger.warning("login refused for %r from %s", name[:80], request.remote_addr)
@@ -98,7 +94,7 @@ def check_login() -> Response | tuple[str, int]:
 
 
 def choose_language() -> Response:
-    """Speak another language to somebody who is not logged in yet; with the login it becomes their own."""
+    """Speak another language at this login. It is kept in nobody's account: a packing table is shared."""
     chosen = request.form.get("language")
     if chosen not in LANGUAGES:
         abort(400)
@@ -111,6 +107,7 @@ def _page(form: LoginForm, wanted: str | None) -> str:
 
 
 def logout() -> Response:
-    """End the session."""
+    """End the session; the next one at this table begins anew, in the browser's language."""
     logout_user()
+    session.clear()
     return redirect(url_for("account.login"))

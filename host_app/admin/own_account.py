@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, request, url_for
+from flask import flash, redirect, request, session, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from host_app.admin.base import HostView
 from host_app.admin.security import EVERYONE, begin_reading
 from host_app.db import transaction
-from host_app.languages import LANGUAGES, addressing
+from host_app.languages import LANGUAGES, SESSION_KEY, addressing
 from host_app.services import users
 
 
@@ -35,6 +35,7 @@ class OwnAccountView(HostView):
         if chosen in ("", *LANGUAGES):
             with transaction():
                 users.choose_language(int(current_user.id), chosen)
+            session.pop(SESSION_KEY, None)
             begin_reading()
             with addressing(chosen):
                 flash(_("Saved."), "success")

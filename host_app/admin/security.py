@@ -21,6 +21,7 @@ from werkzeug.wrappers import Response
 
 from host_app.config import Config
 from host_app.db import db
+from host_app.languages import SESSION_KEY
 from host_app.models import User
 from host_app.models.people import Role
 
@@ -95,8 +96,11 @@ def begin_reading() -> None:
 
 
 def log_in(user: User) -> None:
-    """Begin a new session for a user."""
+    """Begin a new session for a user. What language was chosen at the login holds for it, unless the user has an own one."""
+    chosen = session.get(SESSION_KEY)
     session.clear()
+    if chosen and not user.language:
+        session[SESSION_KEY] = chosen
     login_user(user)
     session[PASSWORD_KEY] = _password_mark(user)
 

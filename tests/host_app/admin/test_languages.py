@@ -101,18 +101,41 @@ def test_a_language_that_is_none_is_not_kept(chief: Person) -> None:
     assert '<html lang="nl">' in answer.text and "Opgeslagen." not in answer.text
 
 
-def test_the_language_that_is_chosen_at_the_login_becomes_that_of_the_account(
-    site: Flask, anybody: Person
-) -> None:
+def test_the_language_that_is_chosen_at_the_login_is_kept_for_nobody(site: Flask, anybody: Person) -> None:
+    """Packers share a table: what one chose must not become the language of the next."""
     page = anybody.post("/language", "/login", language="nl", next="/admin/orders/")
     assert "Wachtwoord" in page.text and 'value="/admin/orders/"' in page.text
     assert anybody.log_in("packer").status_code == 302
 
+    # It holds as long as this login, and nowhere else.
     assert "Bestellingen" in words(anybody)
-    # On any machine.
-    assert "Bestellingen" in words(logged_in(site, "packer"))
+    assert "Orders" in words(logged_in(site, "packer"))
     with site.app_context(), reading() as session:
-        assert dict(session.query(User.username, User.language)) == {"chief": "", "packer": "nl"}
+        assert dict(session.query(User.username, User.language)) == {"chief": "", "packer": ""}
+    anybody.post("/logout", "/admin/")
+    assert "Password" in words(anybody, "/login")
+    assert anybody.log_in("packer").status_code == 302
+    assert "Orders" in words(anybody)
+
+
+def test_ones_own_language_counts_more_than_what_was_chosen_at_the_login(
+    site: Flask, anybody: Person, chief: Person
+) -> None:
+    chief.post("/admin/account/", "/admin/account/", language="en")
+    anybody.post("/language", "/login", language="nl")
+    assert anybody.log_in("chief").status_code == 302
+
+    assert "Orders" in words(anybody, **DUTCH)
+    with site.app_context(), reading() as session:
+        assert dict(session.query(User.username, User.language)) == {"chief": "en", "packer": ""}
+
+
+def test_asking_for_the_browsers_language_ends_what_was_chosen_at_the_login(anybody: Person) -> None:
+    anybody.post("/language", "/login", language="nl")
+    assert anybody.log_in("packer").status_code == 302
+    anybody.post("/admin/account/", "/admin/account/", language="")
+
+    assert "Orders" in words(anybody)
 
 
 def test_logging_in_without_choosing_keeps_what_was_chosen(site: Flask, chief: Person) -> None:
