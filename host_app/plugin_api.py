@@ -530,11 +530,35 @@ class PanelLink:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What a plugin shows on the host's page of an order or a picklist. Plain text: the host escapes it."""
+    """What a plugin shows on the host's page of an order, a picklist or a product. Plain text: the host escapes it."""
 
     title: str
     rows: tuple[PanelRow, ...]
     links: tuple[PanelLink, ...] = ()
+
+
+class LabelSale(StrEnum):
+    """Whether a plugin sells shipping labels for an order. NEEDED: its parcels must travel on one."""
+
+    NONE = "none"
+    OFFERED = "offered"
+    NEEDED = "needed"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBadge:
+    """A word or two about an order, shown beside its state in lists and at the top of its pages. Plain text."""
+
+    text: str
+    tone: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNote:
+    """What a plugin tells of an order of its own."""
+
+    badges: tuple[OrderBadge, ...] = ()
+    labels: LabelSale = LabelSale.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -728,8 +752,12 @@ class HostPort(Protocol):
     def order_views(self, order_ids: Iterable[int]) -> Mapping[int, OrderView]:
         """Return orders without locking them: for pages and reports."""
 
-    def mark_order(self, order_id: int, key: str, text: str | None) -> None:
-        """Show ``text`` on the order and its picklists; None takes the mark away."""
+    def mark_order(self, order_id: int, key: str, text: str | None, *, stops_picking: bool = False) -> None:
+        """Show ``text`` on the order and its picklists; None takes the mark away.
+
+        :param stops_picking: nothing of the order may be picked any more, only put back. Without it packers are only kept
+            from picking all of it at one press, so that they look at each line.
+        """
 
     def set_deadline(self, order_id: int, deadline: datetime) -> None:
         """Set by when the order must have been handed over; picklists are sorted by it."""
@@ -881,6 +909,21 @@ class HookSpecs:
     def picklist_panels(self, host: HostPort, picklist_id: int) -> list[Panel]:
         """Return what to show on the page of a picklist."""
         return []
+
+    @hookspec
+    def product_panels(self, host: HostPort, product_id: int) -> list[Panel]:
+        """Return what to show on the page of a product."""
+        return []
+
+    @hookspec
+    def order_notes(self, host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
+        """Tell of these orders, as many as a page of a list has, what people must see at a glance; those of others are left out.
+
+        Asked in the read transaction of the page: use ``host.session`` and indexed reads. What it raises is logged, and the
+        page is shown without. A plugin that sells labels (``shipping_options``) and implements this is asked for
+        them only for orders of which it says so here.
+        """
+        return {}
 
     # events
 

@@ -125,8 +125,8 @@ class Host:
     def order_views(self, order_ids: Iterable[int]) -> Mapping[int, OrderView]:
         return orders.order_views(order_ids)
 
-    def mark_order(self, order_id: int, key: str, text: str | None) -> None:
-        orders.mark_order(order_id, key, text)
+    def mark_order(self, order_id: int, key: str, text: str | None, *, stops_picking: bool = False) -> None:
+        orders.mark_order(order_id, key, text, stops_picking=stops_picking)
 
     def set_deadline(self, order_id: int, deadline: datetime) -> None:
         orders.set_deadline(order_id, deadline)

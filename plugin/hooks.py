@@ -16,6 +16,7 @@ from host_app.plugin_api import (
     Notice,
     OrderCancelled,
     OrderImport,
+    OrderNote,
     OrderReduced,
     Panel,
     PicklistClosed,
@@ -154,6 +155,16 @@ def order_panels(host: HostPort, order_id: int) -> list[Panel]:
 @hookimpl
 def picklist_panels(host: HostPort, picklist_id: int) -> list[Panel]:
     return panels.picklist_panels(host, picklist_id, may_decide=may_decide())
+
+
+@hookimpl
+def product_panels(host: HostPort, product_id: int) -> list[Panel]:
+    return panels.product_panels(host, product_id)
+
+
+@hookimpl
+def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
+    return panels.order_notes(host, order_ids)
 
 
 @hookimpl

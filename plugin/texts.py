@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gettext as catalogues
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 from babel.support import LazyProxy
 
@@ -43,6 +43,11 @@ def lazy(message: str) -> str:
 def minute(moment: datetime) -> str:
     """Write a moment to the minute, in Amsterdam's time, without doubt about which number is the month."""
     return format_datetime(moment, "d MMM yyyy HH:mm", tzinfo=AMSTERDAM, locale=language())
+
+
+def day(value: date) -> str:
+    """Write a day without doubt about which number is the month."""
+    return format_date(value, "d MMM yyyy", locale=language())
 
 
 def number(value: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from host_app.admin.security import begin_reading
 from host_app.db import db, transaction
-from host_app.plugin_api import HostError, Panel
+from host_app.plugin_api import HostError, OrderNote, Panel
 from host_app.plugins import plugins
 from host_app.port import host_port
 
@@ -125,6 +125,30 @@ def ask_plugins(hook: str, **arguments: Any) -> list[PluginPart]:
         finally:
             begin_reading()
     return parts
+
+
+def ask_on_page(hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+    """Ask each plugin something within the page's own reading; one that fails is logged and left out."""
+    for name in plugins().names:
+        if not plugins().implements(name, hook):
+            continue
+        try:
+            # A statement that fails must not take the page's own reading with it.
+            with db.session.begin_nested():
+                told = plugins().call(name, hook, host=host_port(), **arguments)
+        except Exception:
+            current_app.logger.exception("plugin %s failed in %s", name, hook)
+            continue
+        yield name, told
+
+
+def notes_on(order_ids: Iterable[int]) -> dict[int, OrderNote]:
+    """Return what plugins tell of these orders at a glance; an empty note for the others."""
+    ids = sorted(set(order_ids))
+    notes = dict.fromkeys(ids, OrderNote())
+    for _name, told in ask_on_page("order_notes", order_ids=ids) if ids else ():
+        notes |= {order_id: note for order_id, note in (told or {}).items() if order_id in notes}
+    return notes
 
 
 def panels(hook: str, **arguments: Any) -> tuple[list[Panel], list[str]]:

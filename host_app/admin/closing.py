@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from flask import session
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
+from host_app.carriers import CARRIERS
 from host_app.db import db
 from host_app.models import Label, PicklistLine
 from host_app.plugin_api import HostError
@@ -17,6 +19,8 @@ from host_app.services import labels
 from host_app.services.picking import NewParcel
 
 MOST_PARCELS = 20
+#: Where the session keeps the carrier that was chosen last.
+CARRIER_KEY = "carrier"
 
 
 class LabelsChanged(HostError):
@@ -45,8 +49,23 @@ class Verdict:
     may_overrule: bool = False
 
 
-def first_drafts(lines: Sequence[PicklistLine], unused: Sequence[Label]) -> list[ParcelDraft]:
-    """Begin with a parcel for each label that has none yet, and one for what is picked beside that."""
+def remember_carrier(parcels: Sequence[NewParcel]) -> None:
+    """Keep, for this login, which carrier was chosen last: the next parcel begins with it."""
+    for parcel in parcels:
+        if parcel.label_id is None:
+            session[CARRIER_KEY] = parcel.carrier
+
+
+def remembered_carrier() -> str:
+    """Return the carrier that was chosen last in this login; "" for none."""
+    carrier = str(session.get(CARRIER_KEY, ""))
+    return carrier if carrier in CARRIERS else ""
+
+
+def first_drafts(
+    lines: Sequence[PicklistLine], unused: Sequence[Label], carrier: str = ""
+) -> list[ParcelDraft]:
+    """Begin with a parcel for each label that has none yet, and one, by this carrier, for what is picked beside that."""
     left = {line.id: line.picked for line in lines}
     drafts = []
     for label in unused:
@@ -55,7 +74,7 @@ def first_drafts(lines: Sequence[PicklistLine], unused: Sequence[Label]) -> list
         left = {line_id: count - packed[line_id] for line_id, count in left.items()}
         drafts.append(ParcelDraft(pieces=_texts(packed), label_id=label.id))
     if not drafts or any(left.values()):
-        drafts.append(ParcelDraft(pieces=_texts(left)))
+        drafts.append(ParcelDraft(carrier, pieces=_texts(left)))
     return drafts
 
 

@@ -19,8 +19,9 @@ from flask_babel import (
 )
 from flask_babel import gettext as _
 
-from host_app.carriers import CARRIERS, carrier_title
+from host_app.carriers import CARRIERS, LABEL, carrier_title
 from host_app.db import utcnow
+from host_app.models import Shipment
 from host_app.models.people import Role
 
 #: A deadline at this time of the warehouse's clock is about the day.
@@ -48,7 +49,7 @@ def init_app(app: Flask) -> None:
         state=state,
         tone=lambda value: TONES.get(str(value), "secondary"),
         late=lambda value: value is not None and value < utcnow(),
-        carrier=carrier_title,
+        carrier=brought_by,
         address_lines=address_lines,
         safe_url=safe_url,
     )
@@ -88,6 +89,13 @@ def number(value: float | None) -> str:
 def change(value: int) -> str:
     """Write by how much something changed, with its sign."""
     return str(format_decimal(value, "+#,##0;-#,##0"))
+
+
+def brought_by(shipment: Shipment) -> str:
+    """Write who brings a parcel; on a bought label stands who that is."""
+    if shipment.carrier == LABEL and shipment.label is not None:
+        return shipment.label.carrier
+    return carrier_title(shipment.carrier)
 
 
 def role(value: str) -> str:

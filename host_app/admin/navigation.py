@@ -10,11 +10,9 @@ from flask_admin import Admin
 from flask_admin.menu import BaseMenu, MenuView
 from flask_babel import gettext as _
 
+from host_app.admin.base import ask_on_page
 from host_app.admin.security import may, safe_path
-from host_app.db import db
 from host_app.plugin_api import Attention
-from host_app.plugins import plugins
-from host_app.port import host_port
 
 #: What the group of settings is called inside; it comes last.
 SETTINGS = "settings"
@@ -51,16 +49,7 @@ def attention() -> list[Attention]:
     """Return what plugins have for people to do, asked once in a request. A plugin that fails has nothing to tell."""
     if "attention" not in g:
         g.attention = []
-        for name in plugins().names:
-            if not plugins().implements(name, "attention"):
-                continue
-            try:
-                # A statement that fails must not take the page's own reading with it.
-                with db.session.begin_nested():
-                    told = plugins().call(name, "attention", host=host_port())
-            except Exception:
-                current_app.logger.exception("plugin %s failed in attention", name)
-                continue
+        for _name, told in ask_on_page("attention"):
             if isinstance(told, Attention) and told.number and safe_path(told.url) == told.url:
                 g.attention.append(told)
     found: list[Attention] = g.attention

@@ -9,10 +9,10 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import Select, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload, selectinload
 from werkzeug.wrappers import Response
 
-from host_app.admin.base import HostView, changing, found, paged, panels, who
+from host_app.admin.base import HostView, changing, found, notes_on, paged, panels, who
 from host_app.db import db
 from host_app.models import Order, OrderLine, Picklist, Shipment, ShipmentLine
 from host_app.plugin_api import HostError, OrderState
@@ -65,7 +65,10 @@ class OrdersView(HostView):
             (OrderState.CANCELLED, _("Cancelled")),
         ]
         page = paged(statement)
-        return str(self.render("host/orders.html", page=page, q=text, state=state, states=states))
+        notes = notes_on(order.id for order in page.rows)
+        return str(
+            self.render("host/orders.html", page=page, notes=notes, q=text, state=state, states=states)
+        )
 
     @expose("/<int:order_id>")
     def page(self, order_id: int) -> str:
@@ -91,7 +94,9 @@ class OrdersView(HostView):
         shipments = db.session.scalars(
             select(Shipment)
             .where(Shipment.order_id == order_id)
-            .options(selectinload(Shipment.lines).joinedload(ShipmentLine.order_line))
+            .options(
+                selectinload(Shipment.lines).joinedload(ShipmentLine.order_line), joinedload(Shipment.label)
+            )
             .order_by(Shipment.id)
         ).all()
         touched = any(line.shipped for line in order.lines) or any(
@@ -105,6 +110,7 @@ class OrdersView(HostView):
                 shipments=shipments,
                 panels=shown,
                 failed=failed,
+                note=notes_on([order_id])[order_id],
                 reducible=current_user.is_administrator
                 and order.state not in (OrderState.COMPLETED, OrderState.CANCELLED),
                 can_cancel=not touched and order.state not in (OrderState.COMPLETED, OrderState.CANCELLED),

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload, undefer
 from werkzeug.wrappers import Response
 
-from host_app.admin.base import HostView, changing, found, paged, panels, who
+from host_app.admin.base import HostView, changing, found, notes_on, paged, panels, who
 from host_app.admin.closing import (
     LabelsChanged,
     ParcelDraft,
@@ -23,6 +23,8 @@ from host_app.admin.closing import (
     parcels_of,
     read_drafts,
     refuse_changed_labels,
+    remember_carrier,
+    remembered_carrier,
 )
 from host_app.admin.security import EVERYONE, begin_reading
 from host_app.admin.shipping import (
@@ -45,7 +47,7 @@ from host_app.models import (
     ShipmentLine,
 )
 from host_app.models.picking import PicklistState
-from host_app.plugin_api import HostError
+from host_app.plugin_api import HostError, LabelSale
 from host_app.plugins import plugins
 from host_app.services import labels, picking
 from host_app.services.orders import OPEN_PICKLISTS
@@ -78,7 +80,9 @@ class PicklistsView(HostView):
             statement = statement.where(Picklist.state.in_(OPEN_PICKLISTS)).order_by(
                 Order.deadline.is_(None), Order.deadline, Picklist.id
             )
-        return str(self.render("host/picklists.html", page=paged(statement), show=show))
+        page = paged(statement)
+        notes = notes_on(picklist.order_id for picklist in page.rows)
+        return str(self.render("host/picklists.html", page=page, notes=notes, show=show))
 
     @expose("/<int:picklist_id>")
     def page(self, picklist_id: int) -> str:
@@ -114,7 +118,10 @@ class PicklistsView(HostView):
     def buy_label(self, picklist_id: int) -> Response:
         """Have a plugin buy a label."""
         with changing():
-            buy(picking.lock_picklist(picklist_id), request.form)
+            picklist = picking.lock_picklist(picklist_id)
+            if why := picking.stopped_because(picklist.order_id):
+                raise HostError(_("No label is bought. %(why)s", why=why))
+            buy(picklist, request.form)
         return redirect(url_for("picklists.page", picklist_id=picklist_id, _anchor="labels"))
 
     @expose("/<int:picklist_id>/labels/<int:label_id>.pdf")
@@ -155,6 +162,16 @@ class PicklistsView(HostView):
         """Note one piece of the scanned product as picked."""
         code = request.form.get("code", "").strip()
         with changing():
+            if code and (carrier := labels.carrier_by_code(picklist_id, code)):
+                flash(
+                    _(
+                        "%(carrier)s %(code)s: the label of this picklist. Press Enter, or scan it again, to close.",
+                        carrier=carrier,
+                        code=code,
+                    ),
+                    "success",
+                )
+                return redirect(url_for("picklists.page", picklist_id=picklist_id, label="right"))
             if code:
                 flash(picking.scan(picklist_id, code), "success")
         return _back(picklist_id)
@@ -165,6 +182,18 @@ class PicklistsView(HostView):
         with changing(_("Everything is picked.")):
             picking.pick_all(picklist_id)
         return _back(picklist_id)
+
+    @expose("/<int:picklist_id>/put-back", methods=["POST"])
+    def put_back(self, picklist_id: int) -> Response:
+        """Note that everything lies on its shelf again."""
+        with changing(_("Noted: everything is back on the shelf.")):
+            picking.put_all_back(picklist_id)
+        return _back(picklist_id)
+
+    @expose("/<int:picklist_id>/slip")
+    def slip(self, picklist_id: int) -> str:
+        """Show the packing slip, to be printed and put into the parcel."""
+        return self._page(picklist_id, template="host/packing_slip.html")
 
     @expose("/<int:picklist_id>/close")
     def closed(self, picklist_id: int) -> Response:
@@ -192,6 +221,7 @@ class PicklistsView(HostView):
                 picking.lock_picklist(picklist_id)
                 self._refuse_changed(picklist_id, drafts)
                 picking.close_picklist(picklist_id, parcels, who=who())
+            remember_carrier(parcels)
             for objection in verdict.objections:
                 current_app.logger.warning(
                     "%s closed picklist %s in spite of: %s", who(), picklist_id, objection
@@ -250,6 +280,7 @@ class PicklistsView(HostView):
             )
         )
         unused = [label for label in picklist.labels if label.shipment_id is None]
+        note = notes_on([picklist.order_id])[picklist.order_id]
         return str(
             self.render(
                 template,
@@ -258,7 +289,11 @@ class PicklistsView(HostView):
                 picked=sum(line.picked for line in picklist.lines),
                 quantity=sum(line.quantity for line in picklist.lines),
                 seen=_seen(picklist.lines),
-                drafts=drafts or first_drafts(picklist.lines, unused),
+                drafts=drafts or first_drafts(picklist.lines, unused, remembered_carrier()),
+                note=note,
+                needs_label=note.labels == LabelSale.NEEDED,
+                stopped=any(mark.stops_picking for mark in picklist.order.marks),
+                label_scanned=request.args.get("label") == "right",
                 typed=bool(drafts),
                 verdict=verdict,
                 checked=checked,
@@ -266,7 +301,7 @@ class PicklistsView(HostView):
                 unused={label.id: label for label in unused},
                 labels_of={label.shipment_id: label for label in picklist.labels},
                 products={str(line.order_line_id): line.product for line in picklist.lines},
-                sells_labels=may_have_labels(picklist),
+                sells_labels=may_have_labels(picklist, note),
                 unlabelled=_unlabelled(picklist),
                 offers=offers,
                 follows=follows_purchase(picklist),

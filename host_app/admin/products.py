@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from wtforms import DecimalField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
-from host_app.admin.base import HostView, changing, found, paged, who
+from host_app.admin.base import HostView, changing, found, paged, panels, who
 from host_app.admin.security import begin_reading
 from host_app.db import db, transaction
 from host_app.models import Barcode, Product, Stock, StockHistory, Warehouse
@@ -74,6 +74,7 @@ class ProductsView(HostView):
     @expose("/<int:product_id>")
     def page(self, product_id: int) -> str:
         """Show one product, its stock in each warehouse, and the newest of its history."""
+        shown, failed = panels("product_panels", product_id=product_id)
         product = found(
             db.session.scalar(
                 select(Product).where(Product.id == product_id).options(selectinload(Product.barcodes))
@@ -93,7 +94,13 @@ class ProductsView(HostView):
         ).all()
         return str(
             self.render(
-                "host/product.html", product=product, stocks=stocks, warehouses=warehouses, history=history
+                "host/product.html",
+                product=product,
+                stocks=stocks,
+                warehouses=warehouses,
+                history=history,
+                panels=shown,
+                failed=failed,
             )
         )
 

@@ -30,6 +30,7 @@ class ShipmentsView(HostView):
             .join(Shipment.order)
             .options(
                 contains_eager(Shipment.order),
+                joinedload(Shipment.label),
                 selectinload(Shipment.lines)
                 .joinedload(ShipmentLine.order_line)
                 .joinedload(OrderLine.product),

@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from host_app.admin.base import who
 from host_app.db import db
 from host_app.models import Picklist
-from host_app.plugin_api import HostError, ShippingOption
+from host_app.plugin_api import HostError, LabelSale, OrderNote, ShippingOption
 from host_app.plugins import plugins
 from host_app.port import host_port
 from host_app.questions import questions
@@ -44,12 +44,15 @@ class Offers:
     failed: tuple[str, ...] = ()
 
 
-def may_have_labels(picklist: Picklist) -> bool:
-    """Tell, without asking the network, if labels may be on sale for a picklist."""
+def may_have_labels(picklist: Picklist, note: OrderNote) -> bool:
+    """Tell, without asking the network, if labels may be on sale for a picklist, of whose order plugins told ``note``."""
+    sellers = [name for name in plugins().names if plugins().implements(name, "shipping_options")]
     return (
         bool(picklist.order.source)
         and any(line.order_line.external_ref for line in picklist.lines)
-        and any(plugins().implements(name, "shipping_options") for name in plugins().names)
+        and any(
+            note.labels != LabelSale.NONE or not plugins().implements(name, "order_notes") for name in sellers
+        )
     )
 
 

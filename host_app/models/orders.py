@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Numeric, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, Numeric, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from host_app.db import Base, utcnow
@@ -109,7 +109,10 @@ class OrderLine(Base):
 
 
 class OrderMark(Base):
-    """A remark that a plugin shows on an order and its picklists, for example that bol asks to cancel it."""
+    """A remark that a plugin shows on an order and its picklists, for example that bol asks to cancel it.
+
+    stops_picking: nothing more of the order may be picked, only put back.
+    """
 
     __tablename__ = "order_mark"
     __table_args__ = (UniqueConstraint("order_id", "key"),)
@@ -118,3 +121,4 @@ class OrderMark(Base):
     order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"))
     key: Mapped[str] = mapped_column(String(80))
     text: Mapped[str] = mapped_column(String(500))
+    stops_picking: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -104,6 +104,7 @@ class Shipment(Base):
 
     picklist: Mapped[Picklist] = relationship(back_populates="shipments")
     order: Mapped[Order] = relationship()
+    label: Mapped[Label | None] = relationship(viewonly=True)
     lines: Mapped[list[ShipmentLine]] = relationship(
         back_populates="shipment", cascade="all, delete-orphan", order_by="ShipmentLine.id"
     )

@@ -80,6 +80,12 @@ def unlabelled(lines: Sequence[PicklistLine], labels: Sequence[Label]) -> dict[i
     return {line_id: pieces for line_id, pieces in left.items() if pieces}
 
 
+def carrier_by_code(picklist_id: int, tracking_code: str) -> str:
+    """Return who brings the parcel with this code, if it is that of a label of the picklist that lies there unused."""
+    found = next((label for label in unused(picklist_id) if label.tracking_code == tracking_code), None)
+    return found.carrier if found else ""
+
+
 def of_picklist(picklist_id: int, label_id: int) -> Label:
     """Return an unused label of a picklist, locked.
 

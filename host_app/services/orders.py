@@ -407,12 +407,12 @@ def _move_picklists(order_id: int, before: PicklistState, after: PicklistState) 
     )
 
 
-def mark_order(order_id: int, key: str, text: str | None) -> None:
+def mark_order(order_id: int, key: str, text: str | None, *, stops_picking: bool = False) -> None:
     """Put a mark on an order, replacing the one with the same key; None takes it away."""
     session = current_session()
     session.execute(delete(OrderMark).where(OrderMark.order_id == order_id, OrderMark.key == key))
     if text:
-        session.add(OrderMark(order_id=order_id, key=key, text=text[:500]))
+        session.add(OrderMark(order_id=order_id, key=key, text=text[:500], stops_picking=stops_picking))
         session.flush()
 
 

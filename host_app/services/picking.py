@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import contains_eager, selectinload
 
 from host_app.carriers import CARRIERS, LABEL
@@ -64,7 +64,10 @@ def pick(picklist_line_id: int, picked: int) -> None:
     line = session.get(PicklistLine, picklist_line_id)
     if line is None:
         raise HostError(_("This line does not exist."))
-    lock_picklist(line.picklist_id)
+    picklist = lock_picklist(line.picklist_id)
+    session.refresh(line)
+    if picked > line.picked:
+        _refuse_stopped(picklist.order_id)
     if not 0 <= picked <= line.quantity:
         raise HostError(_("Pick 0 to %(count)s pieces.", count=line.quantity))
     session.execute(update(PicklistLine).where(PicklistLine.id == picklist_line_id).values(picked=picked))
@@ -73,9 +76,12 @@ def pick(picklist_line_id: int, picked: int) -> None:
 def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
     """Note so many more (or, below zero, fewer) pieces of a line as picked; pickers at the same time add up.
 
-    :raises HostError: the picklist is not open, the line is not on it, or the number does not fit.
+    :raises HostError: the picklist is not open, the line is not on it, the number does not fit, or the order is not to
+        be picked any more.
     """
-    lock_picklist(picklist_id)
+    picklist = lock_picklist(picklist_id)
+    if pieces > 0:
+        _refuse_stopped(picklist.order_id)
     picked = (
         update(PicklistLine)
         .where(
@@ -92,9 +98,11 @@ def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
 def scan(picklist_id: int, code: str) -> str:
     """Pick one piece of the product with this code or barcode, and return in words what was picked.
 
-    :raises HostError: the picklist is not open, the product is not on it, or all of it is picked already.
+    :raises HostError: the picklist is not open, the product is not on it, or all of it is picked already, or the order is
+        not to be picked any more.
     """
-    lock_picklist(picklist_id)
+    picklist = lock_picklist(picklist_id)
+    _refuse_stopped(picklist.order_id)
     lines = (
         current_session()
         .scalars(
@@ -132,14 +140,37 @@ def scan(picklist_id: int, code: str) -> str:
 def pick_all(picklist_id: int) -> None:
     """Note that everything on the picklist lies in the cart.
 
-    :raises HostError: the picklist is not open.
+    :raises HostError: the picklist is not open, or the order is not to be picked any more.
     """
-    lock_picklist(picklist_id)
+    picklist = lock_picklist(picklist_id)
+    _refuse_stopped(picklist.order_id)
     current_session().execute(
         update(PicklistLine)
         .where(PicklistLine.picklist_id == picklist_id)
         .values(picked=PicklistLine.quantity)
     )
+
+
+def put_all_back(picklist_id: int) -> None:
+    """Note that everything that was picked lies on its shelf again.
+
+    :raises HostError: the picklist is not open.
+    """
+    lock_picklist(picklist_id)
+    current_session().execute(
+        update(PicklistLine).where(PicklistLine.picklist_id == picklist_id).values(picked=0)
+    )
+
+
+def stopped_because(order_id: int) -> str:
+    """Return why nothing more of an order may be picked; "" where it may. With the order locked it stays true."""
+    stopping = select(OrderMark.text).where(OrderMark.order_id == order_id, OrderMark.stops_picking)
+    return " ".join(current_session().scalars(stopping.order_by(OrderMark.id)))
+
+
+def _refuse_stopped(order_id: int) -> None:
+    if why := stopped_because(order_id):
+        raise HostError(_("Not picked: put it back on the shelf. %(why)s", why=why))
 
 
 def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) -> list[int]:
@@ -158,6 +189,9 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
         .execution_options(populate_existing=True)
     ).all()
     _check(lines, parcels)
+    for parcel in parcels:
+        if parcel.label_id is None:
+            refuse_products_code(parcel.tracking_code, [line.product_id for line in lines])
     closed = (
         update(Picklist)
         .where(Picklist.id == picklist_id, Picklist.state == PicklistState.NEW)
@@ -211,6 +245,7 @@ def correct_shipment(shipment_id: int, *, carrier: str, tracking_code: str) -> N
         raise HostError(_("This shipment travels on a bought label, which can't be corrected."))
     if carrier not in CARRIERS:
         raise HostError(_("Choose a carrier."))
+    refuse_products_code(tracking_code, [line.order_line.product_id for line in shipment.lines])
     shipment.carrier, shipment.tracking_code = carrier, tracking_code.strip() or None
     session.flush()
     emit(
@@ -366,6 +401,36 @@ def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
             packed[line_id] += count
     if packed != picked:
         raise HostError(_("The parcels together must hold exactly what was picked."))
+
+
+def refuse_products_code(tracking_code: str, product_ids: Iterable[int]) -> None:
+    """Refuse what a scanner read from a product where the code of the parcel belongs.
+
+    :raises HostError: it is the barcode of a product, or the code of one of these.
+    """
+    code = tracking_code.strip()
+    product = (
+        current_session().scalar(
+            select(Product.code)
+            .where(
+                or_(
+                    Product.id.in_(select(Barcode.product_id).where(Barcode.code == code)),
+                    and_(Product.id.in_(set(product_ids)), Product.code == code),
+                )
+            )
+            .limit(1)
+        )
+        if code
+        else None
+    )
+    if product is not None:
+        raise HostError(
+            _(
+                "%(code)s is the code of product %(product)s. Scan the tracking code of the parcel's label instead.",
+                code=code,
+                product=product,
+            )
+        )
 
 
 def _ship(picklist: Picklist, lines: Sequence[PicklistLine], parcel: NewParcel) -> int:

@@ -1,6 +1,97 @@
 // Small helps; every page works without them.
 "use strict";
 
+// A scanner types faster than pages load: codes are sent one after the other while the next ones are being read.
+const codes = [];
+const last = { code: "", at: -Infinity };
+const BOUNCE = 250; // Milliseconds in which nobody scans two pieces.
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!("scan" in form.dataset)) return;
+  event.preventDefault();
+  const field = form.elements.code;
+  const code = field.value.trim();
+  field.value = "";
+  if (!code) return;
+  const twice = code === last.code && event.timeStamp - last.at < BOUNCE;
+  Object.assign(last, { code, at: event.timeStamp });
+  if (twice) return say("warning", `${form.dataset.twice} ${code}`);
+  codes.push(code);
+  if (codes.length === 1) count(form);
+});
+
+async function count(form) {
+  while (codes.length) {
+    try {
+      const body = new URLSearchParams({ csrf_token: form.elements.csrf_token.value, code: codes[0] });
+      const answer = await fetch(form.action, { method: "POST", body });
+      if (isLoggedOut(answer)) {
+        codes.length = 0;
+        return;
+      }
+      if (!answer.ok) return location.replace(document.querySelector("[data-home]").dataset.home);
+      take(await answer.text());
+    } catch {
+      say("danger", form.dataset.lost);
+      codes.length = 1;
+    }
+    codes.shift();
+  }
+}
+
+// Put in what came of a scan: the message, what changed, and the place where work goes on.
+function take(text) {
+  const fresh = parsed(text);
+  const message = fresh.getElementById("said");
+  const scan = document.querySelector("[data-scan] input[name=code]");
+  if (!message || renewed(fresh)) return;
+  document.getElementById("said").replaceChildren(...message.childNodes);
+  const wrong = document.querySelector("#said .alert-danger");
+  scan.classList.toggle("is-invalid", Boolean(wrong));
+  if (wrong) buzz();
+  document.querySelectorAll("[data-part]").forEach((part) => {
+    const next = fresh.getElementById(part.id);
+    if (next && !next.isEqualNode(part)) keepTyped(part, next);
+  });
+  if (document.activeElement === scan || document.activeElement === document.body) {
+    const next = wrong ? scan : document.querySelector("[data-part] [autofocus]") || scan;
+    if (!scan.value) next.focus();
+  }
+}
+
+function keepTyped(part, next) {
+  part.querySelectorAll("input:not([type=hidden]), select").forEach((old) => {
+    const field = old.name && next.querySelector(`[name="${CSS.escape(old.name)}"]`);
+    if (field && part.dataset.touched) field.value = old.value;
+  });
+  if (part.dataset.touched) next.dataset.touched = "1";
+  part.replaceWith(document.adoptNode(next));
+}
+
+function say(level, text) {
+  const alert = document.createElement("div");
+  alert.className = `alert alert-${level}`;
+  alert.textContent = text;
+  document.getElementById("said").replaceChildren(alert);
+  if (level === "danger") buzz();
+}
+
+// Who looks at the shelf must hear that something is wrong: the scanner itself always sounds content.
+function buzz() {
+  if (!navigator.userActivation || !navigator.userActivation.hasBeenActive) return;
+  if (navigator.vibrate) navigator.vibrate(300);
+  if (!window.AudioContext) return;
+  const audio = new AudioContext();
+  const tone = audio.createOscillator();
+  tone.type = "square";
+  tone.frequency.value = 150;
+  tone.connect(audio.destination);
+  tone.onended = () => audio.close();
+  tone.start();
+  tone.stop(audio.currentTime + 0.35);
+}
+
 // A second press of a button must not send a form twice.
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -35,15 +126,52 @@ document.addEventListener("input", (event) => {
   if (part) part.dataset.touched = "1";
 });
 
+function parsed(text) {
+  return new DOMParser().parseFromString(text, "text/html");
+}
+
+// Answers of a session that is over lead to the login.
+function isLoggedOut(answer) {
+  if (!answer.redirected || new URL(answer.url).pathname !== "/login") return false;
+  if (!document.querySelector(".host-logged-out")) {
+    const bar = document.createElement("div");
+    const link = document.createElement("a");
+    bar.className = "alert alert-danger host-mark host-logged-out";
+    bar.setAttribute("role", "alert");
+    link.href = location.pathname + location.search;
+    link.textContent = document.body.dataset.logIn;
+    bar.append(document.body.dataset.loggedOut, " ", link);
+    document.querySelector("main").prepend(bar);
+  }
+  return true;
+}
+
+// Somebody else closed, cancelled or stopped what is shown: then the whole page is another one.
+function renewed(fresh) {
+  const part = document.querySelector("[data-state]");
+  const next = part && fresh.getElementById(part.id);
+  if (!next || next.dataset.state === part.dataset.state) return false;
+  location.replace(part.dataset.home);
+  return true;
+}
+
+// Where somebody is about to press, nothing may move.
+let pointed = -Infinity;
+document.addEventListener("pointermove", (event) => { pointed = event.timeStamp; }, { passive: true });
+
+function isInHand(part) {
+  if (part.dataset.touched || part.querySelector("form[data-sent], details[open], :focus")) return true;
+  return part.matches(":hover") && performance.now() - pointed < 1500;
+}
+
 async function refresh(address) {
   const answer = await fetch(address);
-  if (!answer.ok || answer.redirected) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (isLoggedOut(answer) || !answer.ok || answer.redirected) return;
+  const fresh = parsed(await answer.text());
+  if (renewed(fresh)) return;
   document.querySelectorAll("[data-part]").forEach((part) => {
     const next = fresh.getElementById(part.id);
-    if (!next || next.isEqualNode(part)) return;
-    if (part.dataset.touched || part.querySelector("form[data-sent], :focus")) return;
-    part.replaceWith(document.adoptNode(next));
+    if (next && !next.isEqualNode(part) && !isInHand(part)) part.replaceWith(document.adoptNode(next));
   });
 }
 
@@ -65,3 +193,31 @@ function follow(rounds) {
 }
 
 follow(30);
+
+// A link into the page takes the focus that the page asked for.
+const wanted = location.hash && document.activeElement === document.body && document.querySelector("[autofocus]");
+if (wanted) wanted.focus({ preventScroll: true });
+
+// Keys: "/" leads to where codes are scanned or searched, Escape folds up what is open.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, select, textarea");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    const field = document.querySelector("[data-key]");
+    if (!field) return;
+    event.preventDefault();
+    field.focus();
+    field.select();
+  } else if (event.key === "Escape") {
+    const open = event.target.closest("details[open]");
+    if (open) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    } else if (document.querySelector("#menu.show")) {
+      document.querySelector(".navbar-toggler").click();
+    }
+  }
+});
+
+document.addEventListener("click", (event) => {
+  if ("print" in event.target.dataset) window.print();
+});

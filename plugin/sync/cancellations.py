@@ -178,7 +178,9 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
         ),
     )
     if any(line.shipped for line in view.lines):
-        ctx.host.mark_order(view.order_id, CANCELLED_MARK, _("Cancelled at bol. Do not ship it."))
+        ctx.host.mark_order(
+            view.order_id, CANCELLED_MARK, _("Cancelled at bol. Do not ship it."), stops_picking=True
+        )
         # Another fact than a cancellation of what is still on the picklist: the parcel may be leaving.
         ctx.notify(
             f"cancelled:{row.order_id}:shipped",
@@ -199,6 +201,7 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
         _(
             "Cancelled at bol. Do not ship it. Put back what was picked (−1 on the picklist), then cancel the order here."
         ),
+        stops_picking=True,
     )
     todo = _(
         "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."

@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, or_
 
+from host_app.plugin_api import Level
 from plugin.models import Offer, OfferLink, OfferState
 from plugin.sync.mapping import FBR
+from plugin.texts import lazy as _l
 
 GONE, BOL_SHIPS, NO_PRODUCT, UNLINKED = "gone", "bol ships", "no product", "unlinked by hand"
 EXCLUDED, HELD = "excluded", "held"
@@ -21,6 +23,20 @@ DIFFERS = "differs"
 FOUND, CREATED, BY_HAND, SEVERAL, INVALID = "found", "created", "by hand", "several products", "invalid EAN"
 
 _OURS = and_(Offer.method == FBR, Offer.state == OfferState.LISTED)
+
+
+#: Where an offer stands, in words.
+WORDS: Mapping[str, tuple[str, Level]] = {
+    UP_TO_DATE: (_l("up to date"), Level.SUCCESS),
+    WAITING: (_l("waiting to be sent"), Level.INFO),
+    FAILED: (_l("failed"), Level.DANGER),
+    HELD: (_l("held by the guard"), Level.WARNING),
+    EXCLUDED: (_l("kept out"), Level.INFO),
+    NO_PRODUCT: (_l("no product"), Level.WARNING),
+    UNLINKED: (_l("unlinked by hand"), Level.INFO),
+    BOL_SHIPS: (_l("bol ships it"), Level.INFO),
+    GONE: (_l("gone at bol"), Level.INFO),
+}
 
 
 def offer_state() -> ColumnElement[str]:

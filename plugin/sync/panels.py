@@ -1,20 +1,34 @@
-"""What the host's pages of an order or a picklist show of bol."""
+"""What the host's pages of an order, a picklist or a product show of bol, and its lists of orders and picklists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
-from host_app.plugin_api import HostPort, Level, OrderState, Panel, PanelLink, PanelRow
-from plugin.models import BolOrder, EffectState, LabelEffect, ShipmentEffect, Store
+from host_app.plugin_api import (
+    HostPort,
+    LabelSale,
+    Level,
+    OrderBadge,
+    OrderNote,
+    OrderState,
+    Panel,
+    PanelLink,
+    PanelRow,
+)
+from plugin.models import BolOrder, EffectState, LabelEffect, Offer, ShipmentEffect, Store
+from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
-from plugin.sync.context import order_url, store_url
+from plugin.sync.context import is_active, order_url, store_url
 from plugin.sync.label_options import VIA_BOL
+from plugin.sync.offer_states import FAILED, offer_state
+from plugin.sync.offer_states import WORDS as OFFER_WORDS
 from plugin.sync.order_waits import is_dead
+from plugin.texts import day, minute, number
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
-from plugin.texts import minute
 
 WORDS = {
     EffectState.WANTED: (_l("waiting to be sent to bol"), Level.INFO),
@@ -25,6 +39,23 @@ WORDS = {
     EffectState.DECISION: (_l("unknown: please decide"), Level.DANGER),
     EffectState.CLOSED: (_l("handled elsewhere"), Level.INFO),
 }
+
+
+NOT_SENT = _l("not sent to bol: “Send shipments and update status” is off, or the store is paused")
+NOT_SENT_BADGE = _l("Not sent to bol")
+
+#: What is said of an order's parcels in lists, the most pressing first.
+BADGES: Mapping[EffectState, tuple[str, Level]] = {
+    EffectState.DECISION: (_l("Unknown at bol: please decide"), Level.DANGER),
+    EffectState.REFUSED: (_l("Refused by bol"), Level.DANGER),
+    EffectState.UNKNOWN: (_l("Being checked at bol"), Level.WARNING),
+    EffectState.WANTED: (_l("Not at bol yet"), Level.INFO),
+    EffectState.SENT: (_l("Sent to bol"), Level.INFO),
+    EffectState.CONFIRMED: (_l("Confirmed by bol"), Level.SUCCESS),
+    EffectState.CLOSED: (_l("Handled elsewhere"), Level.INFO),
+}
+#: Of a product with more offers than that, the first ones are shown.
+MOST_OFFERS = 20
 
 
 LABEL_WORDS = {
@@ -134,6 +165,7 @@ def _panel(
     store = host.session.get(Store, row.store_id)
     rows = [PanelRow(_("bol order"), row.order_id), PanelRow(_("Store"), store.name if store else "")]
     labels = _labels(host, row, picklist_id)
+    names = {item.order_item_id: item.title or item.ean for item in row.items}
     if any(item.distribution_party == VIA_BOL for item in row.items if item.imported):
         if any(label.state == EffectState.CONFIRMED for label in labels):
             rows.append(PanelRow(_("Shipping"), _("Shipping via bol")))
@@ -141,25 +173,25 @@ def _panel(
             rows.append(
                 PanelRow(_("Shipping"), _("Shipping via bol: needs a label bought from bol"), Level.WARNING)
             )
+    if row.latest_delivery is not None:
+        rows.append(PanelRow(_("Promised delivery"), day(row.latest_delivery)))
     for bought in labels:
         word, tone = LABEL_WORDS[EffectState(bought.state)]
         pieces = ", ".join(
-            _("%(count)s × item %(item)s", count=count, item=item_id)
-            for item_id, count in sorted(bought.pieces.items())
+            f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(bought.pieces.items())
         )
         told = f"{word}. {bought.error}" if bought.error else str(word)
         rows.append(PanelRow(_("Label for %(pieces)s", pieces=pieces), told, tone))
-    for effect in effects:
-        word, tone = WORDS[EffectState(effect.state)]
-        if effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
-            word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
-        label = _(
-            "Shipment %(shipment)s, %(count)s × item %(item)s",
-            shipment=effect.host_shipment_id,
-            count=effect.quantity,
-            item=effect.order_item_id,
-        )
-        rows.append(PanelRow(label, f"{word}. {effect.error}" if effect.error else str(word), tone))
+        if bought.hand_over_by is not None and bought.state == EffectState.CONFIRMED:
+            by = _(
+                "by %(moment)s, as the label says: that is when it is due now",
+                moment=minute(bought.hand_over_by),
+            )
+            rows.append(PanelRow(_("Hand the parcel over"), by))
+    paused = store is not None and not may_send(store)
+    for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
+        mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
+        rows += _parcel_rows(host, shipment_id, mine, names, paused)
     links = [
         PanelLink(_("This order at bol.com"), order_url(row.store_id, row.id)),
         PanelLink(_("Shipments of this store"), f"{store_url(row.store_id)}shipments"),
@@ -167,3 +199,107 @@ def _panel(
     if labels:
         links.append(PanelLink(_("Labels of this store"), f"{store_url(row.store_id)}labels"))
     return Panel("bol.com", tuple(rows), tuple(links))
+
+
+def may_send(store: Store) -> bool:
+    """Tell if shipments of a store go to bol as things are."""
+    return is_active(store) and StoreSettings.load(store.settings).send_shipments
+
+
+def _parcel_rows(
+    host: HostPort,
+    shipment_id: int,
+    effects: Sequence[ShipmentEffect],
+    names: Mapping[str, str],
+    paused: bool,
+) -> list[PanelRow]:
+    """Return what bol knows of one parcel: in a row, or one for each item where they differ."""
+    parcel = host.parcel(shipment_id)
+    label = _("Parcel %(code)s at bol", code=(parcel.tracking_code if parcel else "") or shipment_id)
+    told = [_standing(effect, paused) for effect in effects]
+    if len(set(told)) == 1:
+        return [PanelRow(label, *told[0])]
+    return [
+        PanelRow(
+            f"{label}, {effect.quantity} × {names.get(effect.order_item_id, effect.order_item_id)}", *one
+        )
+        for effect, one in zip(effects, told, strict=True)
+    ]
+
+
+def _standing(effect: ShipmentEffect, paused: bool) -> tuple[str, Level]:
+    word, tone = WORDS[EffectState(effect.state)]
+    if effect.state == EffectState.WANTED and paused:
+        word, tone = NOT_SENT, Level.WARNING
+    elif effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
+        word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
+    elif effect.state == EffectState.CONFIRMED and effect.settled_at is not None:
+        word = _("confirmed by bol on %(moment)s", moment=minute(effect.settled_at))
+    return (f"{word}. {effect.error}" if effect.error else str(word)), tone
+
+
+def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
+    """Tell of host orders that came from bol how they travel, and what bol knows of their parcels. In a transaction."""
+    session = host.session
+    rows = session.scalars(
+        select(BolOrder).where(BolOrder.host_order_id.in_(order_ids)).options(selectinload(BolOrder.items))
+    ).all()
+    ids = [row.id for row in rows]
+    states: dict[int, set[str]] = {}
+    for order_id, state in session.execute(
+        select(ShipmentEffect.order_id, ShipmentEffect.state)
+        .where(ShipmentEffect.order_id.in_(ids))
+        .distinct()
+    ):
+        states.setdefault(order_id, set()).add(state)
+    stores = {
+        store.id: store
+        for store in session.scalars(select(Store).where(Store.id.in_({row.store_id for row in rows})))
+    }
+    return {row.host_order_id: _note(row, stores[row.store_id], states.get(row.id, set())) for row in rows}
+
+
+def _note(row: BolOrder, store: Store, states: set[str]) -> OrderNote:
+    via_bol = any(item.distribution_party == VIA_BOL for item in row.items if item.imported)
+    badges = [OrderBadge(_("Shipping via bol"), Level.INFO)] if via_bol else []
+    for state, (word, tone) in BADGES.items():
+        if state in states:
+            if state == EffectState.WANTED and not may_send(store):
+                word, tone = NOT_SENT_BADGE, Level.WARNING
+            badges.append(OrderBadge(str(word), tone))
+            break
+    sells = is_active(store) and StoreSettings.load(store.settings).labels_for_all
+    labels = LabelSale.NEEDED if via_bol else LabelSale.OFFERED if sells else LabelSale.NONE
+    return OrderNote(tuple(badges), labels)
+
+
+def product_panels(host: HostPort, product_id: int) -> list[Panel]:
+    """Return a panel for each offer of a product: what bol has of it, and where to look. In a transaction."""
+    found = host.session.execute(
+        select(Offer, Store, offer_state())
+        .join(Store, Store.id == Offer.store_id)
+        .where(Offer.product_id == product_id)
+        .order_by(Offer.id)
+        .limit(MOST_OFFERS)
+    ).all()
+    return [_offer_panel(offer, store, word) for offer, store, word in found]
+
+
+def _offer_panel(offer: Offer, store: Store, word: str) -> Panel:
+    state, tone = OFFER_WORDS[word]
+    told = f"{state}. {offer.error}" if offer.error and word == FAILED else str(state)
+    none = _("not known yet")
+    rows = [PanelRow(_("Store"), store.name), PanelRow(_("EAN"), offer.ean), PanelRow(_("Stock"), told, tone)]
+    if not StoreSettings.load(store.settings).send_stock or not is_active(store):
+        rows.append(PanelRow(_("Stock updates"), _("off: bol is told nothing"), Level.WARNING))
+    if offer.in_doubt:
+        rows.append(PanelRow(_("bol has"), _("not known: an answer was lost"), Level.WARNING))
+    else:
+        rows.append(
+            PanelRow(_("bol has"), none if offer.confirmed_amount is None else number(offer.confirmed_amount))
+        )
+    if offer.sent_at is not None and offer.sent_amount is not None:
+        sent = _("%(amount)s on %(moment)s", amount=number(offer.sent_amount), moment=minute(offer.sent_at))
+        rows.append(PanelRow(_("Sent last"), sent))
+    link = PanelLink(_("This offer at bol.com"), f"{store_url(offer.store_id)}offers/{offer.id}")
+    return Panel("bol.com", tuple(rows), (link,))

@@ -59,17 +59,7 @@ ORDERS: Mapping[str, tuple[str, Level]] = {
 #: Instead of "imported", where bol has cancelled the whole order.
 DEAD: tuple[str, Level] = (_l("cancelled at bol"), Level.WARNING)
 
-OFFERS: Mapping[str, tuple[str, Level]] = {
-    offer_states.UP_TO_DATE: (_l("up to date"), Level.SUCCESS),
-    offer_states.WAITING: (_l("waiting to be sent"), Level.INFO),
-    offer_states.FAILED: (_l("failed"), Level.DANGER),
-    offer_states.HELD: (_l("held by the guard"), Level.WARNING),
-    offer_states.EXCLUDED: (_l("kept out"), Level.INFO),
-    offer_states.NO_PRODUCT: (_l("no product"), Level.WARNING),
-    offer_states.UNLINKED: (_l("unlinked by hand"), Level.INFO),
-    offer_states.BOL_SHIPS: (_l("bol ships it"), Level.INFO),
-    offer_states.GONE: (_l("gone at bol"), Level.INFO),
-}
+OFFERS = offer_states.WORDS
 
 #: How an offer came to its product.
 LINKS: Mapping[str, str] = {

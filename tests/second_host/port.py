@@ -362,7 +362,7 @@ class Port:
             for sale in sales
         }
 
-    def mark_order(self, order_id: int, key: str, text: str | None) -> None:
+    def mark_order(self, order_id: int, key: str, text: str | None, *, stops_picking: bool = False) -> None:
         self.session.execute(delete(Remark).where(Remark.sale_id == order_id, Remark.key == key))
         if text:
             self.session.add(Remark(sale_id=order_id, key=key, text=text))

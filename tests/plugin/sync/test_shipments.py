@@ -316,4 +316,4 @@ def test_a_store_that_imports_and_sends_nothing_more_is_told_that_bol_answers_ag
 def test_the_order_shows_what_bol_has_confirmed(packed: Shop) -> None:
     packed.close(packed.order_id)
     packed.pass_time(5)
-    assert shown_on_the_order(packed).endswith("confirmed")
+    assert "confirmed by bol on" in shown_on_the_order(packed)

@@ -41,10 +41,12 @@ GET /admin/picklists/<int:picklist_id>
 GET /admin/picklists/<int:picklist_id>/close
 GET /admin/picklists/<int:picklist_id>/labels/<int:label_id>.pdf
 GET /admin/picklists/<int:picklist_id>/parts
+GET /admin/picklists/<int:picklist_id>/slip
 GET /admin/picklists/<int:picklist_id>/watched
 POST /admin/picklists/<int:picklist_id>/close
 POST /admin/picklists/<int:picklist_id>/label
 POST /admin/picklists/<int:picklist_id>/pick
+POST /admin/picklists/<int:picklist_id>/put-back
 POST /admin/picklists/<int:picklist_id>/pick-all
 POST /admin/picklists/<int:picklist_id>/scan
 GET /admin/products/

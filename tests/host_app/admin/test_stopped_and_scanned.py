@@ -1,0 +1,233 @@
+"""Orders that must not be picked any more, and a picklist that is worked through with a scanner."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from host_app.db import db, transaction
+from host_app.models import Picklist, PicklistLine, Shipment
+from host_app.plugin_api import HostError, NewLabel
+from host_app.services import labels, orders, picking
+from tests.host_app import factories
+from tests.host_app.admin.conftest import Person
+
+PAGE = "/admin/picklists/1"
+BARCODE = "4006381333931"
+Do = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def picklist(do: Do) -> None:
+    """A picklist of two pieces of A1 and one of B2, lines 1 and 2."""
+
+    def fill() -> None:
+        factories.add_warehouse()
+        a = factories.add_product("A1", 10, "8712345678906")
+        b = factories.add_product("B2", 10, BARCODE)
+        factories.accept("R-1", (a, 2), (b, 1))
+
+    do(fill)
+
+
+def mark(do: Do, text: str | None, *, stops: bool = True) -> None:
+    def change() -> None:
+        with transaction():
+            orders.mark_order(1, "probe", text, stops_picking=stops)
+
+    do(change)
+
+
+def picked(do: Do) -> list[int]:
+    def read() -> list[int]:
+        return list(db.session.scalars(select(PicklistLine.picked).order_by(PicklistLine.id)))
+
+    return list(do(read))
+
+
+def attach(do: Do) -> None:
+    def keep() -> None:
+        with transaction():
+            labels.attach(NewLabel(1, "L1", "PostNL", "3SLABEL1", b"%PDF-1.4", {1: 2, 2: 1}))
+
+    do(keep)
+
+
+def close(person: Person, **fields: str) -> Any:
+    seen = re.search(r'name="seen" value="([^"]*)"', person.get(PAGE).text)
+    values = {"seen": seen[1] if seen else "", "parcels": "1", "carrier-0": "postnl", "tracking-0": "3S1"}
+    return person.post(f"{PAGE}/close", PAGE, **(values | fields))
+
+
+def test_what_was_stopped_is_not_picked_but_put_back(packer: Person, do: Do) -> None:
+    """The page was shown before the order was stopped: the buttons are still there."""
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    mark(do, "Cancelled by <the shop>.")
+
+    for path, fields in (
+        ("scan", {"code": "A1"}),
+        ("pick", {"line": "1", "pieces": "1"}),
+        ("pick-all", {}),
+    ):
+        told = packer.post(f"{PAGE}/{path}", PAGE, **fields).text
+        assert "Not picked: put it back on the shelf. Cancelled by &lt;the shop&gt;." in told, path
+    assert picked(do) == [1, 0]
+
+    page = packer.get(PAGE).text
+    assert "Stop: do not pick this any more." in page and "Everything is back on the shelf" in page
+    assert 'name="code"' not in page and "Pick all" not in page and "+1" not in page
+    assert "0 / 2" in packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="-1").text
+    assert "Nothing is in the cart" in packer.get(PAGE).text
+
+
+def test_everything_is_put_back_by_one_button(packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    mark(do, "Cancelled.")
+    told = packer.post(f"{PAGE}/put-back", PAGE).text
+
+    assert "Noted: everything is back on the shelf." in told and picked(do) == [0, 0]
+
+
+def test_picking_goes_on_where_the_mark_is_gone(packer: Person, do: Do) -> None:
+    mark(do, "Cancelled.")
+    mark(do, None)
+
+    assert "A1 Product A1: 1 of 2" in packer.post(f"{PAGE}/scan", PAGE, code="A1").text
+
+
+def test_a_marked_order_is_picked_line_by_line(packer: Person, do: Do) -> None:
+    mark(do, "A part was cancelled.", stops=False)
+
+    assert "Pick all" not in packer.get(PAGE).text
+    assert "1 / 2" in packer.post(f"{PAGE}/scan", PAGE, code="A1").text
+
+
+def test_an_order_cancelled_between_page_and_pick_is_not_picked(packer: Person, do: Do) -> None:
+    def cancel() -> None:
+        with transaction():
+            orders.cancel_order(1, "sold out")
+
+    token = packer.token(PAGE)
+    do(cancel)
+    told = packer.client.post(
+        f"{PAGE}/scan", data={"csrf_token": token, "code": "A1"}, follow_redirects=True
+    ).text
+
+    assert "its order was cancelled. Put the goods back." in told and picked(do) == [0, 0]
+    assert 'name="code"' not in told and "Pick all" not in told
+
+
+def test_a_number_is_not_raised_where_picking_is_stopped(do: Do) -> None:
+    def raise_and_lower() -> None:
+        with transaction():
+            picking.pick(1, 2)
+        with transaction():
+            orders.mark_order(1, "probe", "No.", stops_picking=True)
+        with transaction():
+            picking.pick(1, 1)
+        with pytest.raises(HostError, match="Not picked"), transaction():
+            picking.pick(1, 2)
+
+    do(raise_and_lower)
+    assert picked(do) == [1, 0]
+
+
+def test_no_label_is_bought_for_what_was_stopped(packer: Person, do: Do) -> None:
+    mark(do, "Cancelled.")
+
+    assert "No label is bought. Cancelled." in packer.post(f"{PAGE}/label", PAGE, plugin="probe").text
+
+
+def test_a_wrong_code_is_told_beside_the_scan_field_which_keeps_the_focus(packer: Person) -> None:
+    page = packer.post(f"{PAGE}/scan", PAGE, code="nonsense").text
+
+    said = page.split('id="said"')[1].split("<form")[0]
+    assert 'aria-live="assertive"' in said and "nonsense is not on this picklist" in said
+    field = re.search(r"<input [^>]*host-scan[^>]*>", page)
+    assert field and "is-invalid" in field[0] and "autofocus" in field[0]
+
+
+def test_once_all_is_picked_the_work_goes_on_at_the_carrier(packer: Person) -> None:
+    for code in ("A1", "A1", "B2"):
+        page = packer.post(f"{PAGE}/scan", PAGE, code=code).text
+
+    assert re.search(r'<select [^>]*name="carrier-0"[^>]* autofocus', page)
+    assert page.count("autofocus") == 1
+
+
+def test_the_next_parcel_begins_with_the_carrier_of_the_last(packer: Person, do: Do) -> None:
+    do(lambda: factories.accept("R-2", (1, 1)))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    close(packer, carrier__0="dhl")
+    page = packer.post("/admin/picklists/2/pick-all", "/admin/picklists/2").text
+
+    assert '<option value="dhl" selected>' in page and "as your last parcel" in page
+    assert re.search(r'<input [^>]*name="tracking-0"[^>]* autofocus', page)
+    # Somebody else at this table begins anew.
+    packer.post("/logout", "/admin/")
+    packer.log_in("chief")
+    assert " selected>" not in packer.get("/admin/picklists/2").text
+
+
+@pytest.mark.parametrize("code", [BARCODE, " B2 ", "8712345678906"])
+def test_the_code_of_a_product_is_no_tracking_code(packer: Person, do: Do, code: str) -> None:
+    """A scanner that reads the last piece twice must not close with it."""
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer, tracking__0=code).text
+    assert "Scan the tracking code of the parcel&#39;s label instead." in page
+    assert do(lambda: db.session.get(Picklist, 1).state) == "new"
+
+    close(packer)
+    told = packer.post("/admin/shipments/1/correct", PAGE, carrier="dhl", tracking_code=code).text
+    assert "Scan the tracking code of the parcel&#39;s label instead." in told
+    assert shipment(do) == ("postnl", "3S1")
+
+
+def shipment(do: Do) -> tuple[str, str]:
+    def read() -> tuple[str, str]:
+        row = db.session.get_one(Shipment, 1)
+        return row.carrier, str(row.tracking_code)
+
+    carrier, code = do(read)
+    return carrier, code
+
+
+def test_scanning_a_bought_label_checks_it_and_leads_to_closing(packer: Person, do: Do) -> None:
+    attach(do)
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    assert "3SOTHER is not on this picklist" in packer.post(f"{PAGE}/scan", PAGE, code="3SOTHER").text
+    page = packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text
+
+    assert "PostNL 3SLABEL1: the label of this picklist." in page and picked(do) == [2, 1]
+    assert re.search(r'<button class="btn btn-primary btn-lg" autofocus>Close picklist', page)
+
+
+def test_a_label_does_not_lead_to_closing_before_all_is_picked(packer: Person, do: Do) -> None:
+    attach(do)
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+
+    assert not re.search(r"<button [^>]*autofocus", packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text)
+
+
+def test_who_brings_a_parcel_on_a_bought_label_is_named(chief: Person, do: Do) -> None:
+    attach(do)
+    chief.post(f"{PAGE}/pick-all", PAGE)
+    close(chief, label__0="1")
+
+    for path in ("/admin/orders/1", "/admin/shipments/", f"{PAGE}/slip"):
+        page = chief.get(path).text
+        assert "PostNL" in page and "3SLABEL1" in page and "By its label" not in page, path
+
+
+def test_the_packing_slip_holds_what_is_in_the_parcels(packer: Person) -> None:
+    before = packer.get(f"{PAGE}/slip").text
+    assert "R-1" in before and "J. Jansen" in before and "Line 1" in before and "Line 2" in before
+    packer.post(f"{PAGE}/scan", PAGE, code="B2")
+    close(packer)
+    after = packer.get(f"{PAGE}/slip").text
+
+    assert "Line 2" in after and "Line 1" not in after and "3S1" in after

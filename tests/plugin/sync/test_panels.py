@@ -1,0 +1,134 @@
+"""What the host's pages and lists show of bol."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from host_app.db import transaction
+from host_app.models import OrderMark
+from host_app.plugin_api import HostError, LabelSale, Level, OrderNote, Panel
+from host_app.services import picking
+from plugin.sync.panels import order_notes, picklist_panels, product_panels
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+
+VIA_BOL = {"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}
+
+
+def noted(shop: Shop, order_id: str) -> OrderNote:
+    host_order_id = shop.host_order(order_id).id
+    with shop.host.reading():
+        return order_notes(shop.host, [host_order_id, 9_999])[host_order_id]
+
+
+def badges(shop: Shop, order_id: str) -> list[str]:
+    return [badge.text for badge in noted(shop, order_id).badges]
+
+
+def rows(panel: Panel) -> dict[str, str]:
+    return {row.label: row.value for row in panel.rows}
+
+
+def test_lists_tell_which_orders_travel_on_bols_labels(shop: Shop) -> None:
+    shop.connect()
+    via_bol = str(shop.sandbox.place_order("seller", [VIA_BOL])["orderId"])
+    own = shop.order((TOASTER, 1))
+    shop.work()
+
+    assert noted(shop, via_bol).labels == LabelSale.NEEDED and badges(shop, via_bol) == ["Shipping via bol"]
+    assert noted(shop, own) == OrderNote()
+    shop.settings(labels_for_all=True)
+    assert noted(shop, own).labels == LabelSale.OFFERED
+    with shop.host.reading():
+        assert order_notes(shop.host, []) == {} and order_notes(shop.host, [9_999]) == {}
+
+
+def test_lists_and_the_picklist_tell_what_bol_has_said_of_a_parcel(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    assert badges(shop, order_id) == []
+    shop.close(order_id, tracking="3SABC")
+    assert badges(shop, order_id) == []
+    shop.pass_time(20, steps=4)
+
+    assert badges(shop, order_id) == ["Confirmed by bol"]
+    with shop.host.reading():
+        (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
+    assert rows(panel)["Parcel 3SABC at bol"].startswith("confirmed by bol on ")
+    assert "Promised delivery" in rows(panel)
+
+
+def test_a_parcel_that_bol_is_not_told_of_says_why(shop: Shop) -> None:
+    shop.connect(send_shipments=False)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.close(order_id, tracking="3SABC")
+    shop.work()
+
+    assert badges(shop, order_id) == ["Not sent to bol"]
+    with shop.host.reading():
+        (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
+    assert "“Send shipments and update status” is off" in rows(panel)["Parcel 3SABC at bol"]
+
+
+def test_a_refusal_stands_before_what_went_well(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.ship_elsewhere(order_id)
+    shop.close(order_id)
+    shop.pass_time(20, steps=4)
+
+    (badge,) = noted(shop, order_id).badges
+    assert (badge.text, badge.tone) == ("Refused by bol", Level.DANGER)
+
+
+def test_an_order_that_bol_cancelled_is_not_picked_any_more(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    picklist_id = shop.picklist_id(order_id)
+    with transaction():
+        picking.scan(picklist_id, KETTLE)
+    shop.sandbox.cancel(order_id)
+    shop.import_orders()
+
+    assert [mark.stops_picking for mark in shop.all(OrderMark)] == [True]
+    for pick in (lambda: picking.scan(picklist_id, KETTLE), lambda: picking.pick_all(picklist_id)):
+        with pytest.raises(HostError, match="Not picked.*Cancelled at bol"), transaction():
+            pick()
+    with transaction():
+        picking.put_all_back(picklist_id)
+    shop.import_orders()
+
+
+def test_of_an_order_that_bol_cancelled_in_part_the_rest_is_picked(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    shop.sandbox.cancel(order_id, shop.items_at_bol(order_id)[:1])
+    shop.import_orders()
+    picklist_id = shop.picklist_id(order_id)
+
+    with transaction() as session:
+        picking.scan(picklist_id, TOASTER)
+        assert session.scalars(select(OrderMark.stops_picking)).all() == [False]
+
+
+def test_a_product_shows_its_offers_and_what_bol_has_of_them(shop: Shop) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    offer = shop.offer(KETTLE)
+    with shop.host.reading():
+        (panel,) = product_panels(shop.host, offer.product_id or 0)
+        assert product_panels(shop.host, 9_999) == []
+
+    told = rows(panel)
+    assert told["EAN"] == KETTLE and told["Stock"] == "up to date" and told["bol has"] == "20"
+    assert [link.url for link in panel.links] == [f"/admin/bol/{shop.store_id}/offers/{offer.id}"]
+    assert "Stock updates" not in told
+    shop.settings(send_stock=False)
+    with shop.host.reading():
+        (panel,) = product_panels(shop.host, offer.product_id or 0)
+    assert rows(panel)["Stock updates"] == "off: bol is told nothing"
