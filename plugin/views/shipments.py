@@ -6,7 +6,7 @@ from flask import flash, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from plugin.models import EffectState, ShipmentEffect, TransportEffect
+from plugin.models import BolOrderItem, EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import StoreSettings
 from plugin.sync.overview import FOR_A_PERSON
 from plugin.texts import gettext as _
@@ -51,8 +51,14 @@ class ShipmentPages(BolView):
                     TransportEffect.host_shipment_id.in_([row.host_shipment_id for (row,) in page.rows]),
                 )
             ).all()
+            items = session.execute(
+                select(BolOrderItem.order_id, BolOrderItem.order_item_id, BolOrderItem.title).where(
+                    BolOrderItem.order_id.in_({row.order_id for (row,) in page.rows})
+                )
+            ).all()
         return self.page(
             "shipments",
+            titles={(order_id, item_id): title for order_id, item_id, title in items},
             store=store,
             settings=StoreSettings.load(store.settings),
             page=page,

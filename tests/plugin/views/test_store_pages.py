@@ -50,6 +50,13 @@ def test_stores_are_listed_with_what_waits(site: Site, store: int, packer: Perso
     assert "1 shipment" in page
 
 
+def test_a_shipment_tells_what_was_in_the_parcel(site: Site, store: int, packer: Person) -> None:
+    shipped(site, EffectState.CONFIRMED)
+    page = text(packer, f"{store}/shipments")
+    assert "Kettle" in page
+    assert "Toaster" in page
+
+
 def test_no_store_is_connected_yet(site: Site, chief: Person) -> None:
     assert "No store is connected yet." in text(chief, "")
 
