@@ -146,7 +146,10 @@ class Controls:
                 continue
             offer.amount = amount
             seller.offers.touch(
-                offer, at=self.world.now(), sequence=self.world.number("modification"), reference=offer.reference
+                offer,
+                at=self.world.now(),
+                sequence=self.world.number("modification"),
+                reference=offer.reference,
             )
         return answer({"offers": [offer.as_json() for offer in listed]})
 
