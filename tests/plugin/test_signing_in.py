@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +27,7 @@ from plugin.secrets import load_secrets
 from plugin.settings import StoreSettings
 from plugin.sync.sign_in import StoreLedger
 from tests.conftest import AppFactory
+from tests.plugin.another_process import Asker
 from tests.plugin.conftest import KETTLE, TOASTER, Clock, Shop
 
 WMS, WMS_SECRET = "wms", "wms-secret"
@@ -361,74 +357,22 @@ def many(request: pytest.FixtureRequest, intermediary: None) -> Iterator[tuple[F
         db.session.remove()
 
 
-ASK = """
-import sys
-from contextlib import closing
-from host_app.app import create_app
-from host_app.port import host_port
-from host_app.services import stock
-from plugin.connector import Deadline
-from plugin.line import Line
-from plugin.models import Store
-
-app = create_app()
-with app.app_context(), closing(Line(host_port())) as line:
-    with host_port().reading() as session:
-        store = session.get_one(Store, int(sys.argv[1]))
-    client = line.client(store)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(client._tokens.token(Deadline.after(20)), flush=True)
-"""
-
-
-def process(app: Flask, shop: Shop) -> subprocess.Popen[str]:
-    """Another process of this installation, which asks for a token when it is told."""
-    config = app.extensions["host_config"]
-    environment = os.environ | {
-        "HOST_INSTANCE": str(config.instance),
-        "DATABASE_URL": config.database_url,
-        "REDIS_URL": config.redis_url,
-        "SECRET_KEY": config.secret_key,
-    }
-    return subprocess.Popen(
-        [sys.executable, "-c", ASK, str(shop.store_id)],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def told(one: subprocess.Popen[str]) -> None:
-    assert one.stdin is not None
-    one.stdin.write("\n")
-    one.stdin.flush()
-
-
-def line_of(one: subprocess.Popen[str]) -> str:
-    assert one.stdout is not None
-    return one.stdout.readline().strip()
-
-
 def test_eight_processes_that_need_a_token_at_once_make_one_token_call(many: tuple[Flask, Shop]) -> None:
     app, shop = many
     shop.runtime = Runtime(host_port())
     shop.store_id = log_in(shop)
     forget_tokens(shop)
     shop.sandbox.settings(latencyMs=200)
-    processes = [process(app, shop) for _ in range(8)]
+    processes = [Asker(app, shop.store_id) for _ in range(8)]
     try:
-        assert {line_of(one) for one in processes} == {"ready"}
+        assert all(one.ready() for one in processes)
         before = asked(shop)
         for one in processes:
-            told(one)
-        with ThreadPoolExecutor(8) as pool:
-            tokens = set(pool.map(line_of, processes))
+            one.ask()
+        tokens = {one.token() for one in processes}
     finally:
         for one in processes:
             one.kill()
-            one.communicate()
         shop.sandbox.settings(latencyMs=0)
     assert len(tokens) == 1 and "" not in tokens
     assert asked(shop) == before + 1
@@ -442,10 +386,10 @@ def test_a_process_killed_in_the_middle_of_a_refresh(many: tuple[Flask, Shop]) -
     for moment, lost in (("before", False), ("after", True)):
         forget_tokens(shop)
         shop.sandbox.faults([{"path": "/token", "when": moment, "delayMs": 15_000, "times": 1}])
-        one = process(app, shop)
-        assert line_of(one) == "ready"
+        one = Asker(app, shop.store_id)
+        assert one.ready()
         seen = asked(shop)
-        told(one)
+        one.ask()
         deadline = time.monotonic() + 10
         while shop.store().claim is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -454,8 +398,7 @@ def test_a_process_killed_in_the_middle_of_a_refresh(many: tuple[Flask, Shop]) -
             while asked(shop) == seen and time.monotonic() < deadline:
                 time.sleep(0.02)
             time.sleep(0.3)
-        one.send_signal(signal.SIGKILL)
-        one.communicate()
+        one.kill()
         assert shop.store().claim is not None, "it died with the claim in its hand"
         with transaction() as session:
             # 45 seconds later

@@ -1,4 +1,7 @@
-"""``python -m tests.plugin.connector.machine URL REDIS OFFER FROM UNTIL``: one machine that sends stock as fast as it may."""
+"""``python -m tests.plugin.connector.machine URL REDIS OFFER SECONDS``: one machine that sends stock as fast as it may.
+
+It says when it is ready, and begins when it is told to by a line.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,21 @@ from tests.plugin.connector.conftest import CREDENTIALS
 THREADS = 8
 
 
-def main(url: str, redis_url: str, offer_id: str, begins: str, ends: str) -> None:
+def main(url: str, redis_url: str, offer_id: str, seconds: str) -> None:
     statuses: Counter[int | None] = Counter()
     environment = sandbox_environment(url)
     tokens = ClientCredentialsTokens(environment, CREDENTIALS, MemoryTokenStore(), "k")
     budget = RedisBudget(redis.Redis.from_url(redis_url))
     client = BolClient(environment, tokens, budget, on_call=lambda call: statuses.update([call.status]))
 
+    print("ready", flush=True)
+    sys.stdin.readline()
+    end = time.monotonic() + float(seconds)
+
     def push(number: int) -> None:
-        while time.time() < float(ends):
+        while time.monotonic() < end:
             client.offers.set_stock(offer_id, number, False)
 
-    time.sleep(max(0.0, float(begins) - time.time()))
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(push, range(THREADS)))
     client.close()

@@ -333,8 +333,8 @@ def test_three_machines_share_one_budget(sandbox: SandboxControls, redis_url: st
     offers = [{"ean": "8712626055143", "title": "A kettle", "price": 12.99, "stock": 20}]
     made = sandbox.add_seller(CREDENTIALS.client_id, CREDENTIALS.client_secret, offers)
     sandbox.limits()
-    begins, seconds = time.time() + 2.5, 3
-    arguments = [sandbox.url, redis_url, made["offers"][0]["offerId"], str(begins), str(begins + seconds)]
+    seconds = 3
+    arguments = [sandbox.url, redis_url, made["offers"][0]["offerId"], str(seconds)]
     machines = []
     for name in ("one", "two", "three"):
         home = tmp_path / name
@@ -344,10 +344,16 @@ def test_three_machines_share_one_budget(sandbox: SandboxControls, redis_url: st
                 [sys.executable, "-m", "tests.plugin.connector.machine", *arguments],
                 cwd=home,
                 env={"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(PROJECT)},
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
         )
+    assert {machine.stdout.readline() for machine in machines if machine.stdout} == {"ready\n"}
+    for machine in machines:
+        assert machine.stdin is not None
+        machine.stdin.write("\n")
+        machine.stdin.flush()
     told = [machine.communicate(timeout=60)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0, 0], told
     seen = [call for call in sandbox.calls() if call["method"] == "PATCH"]

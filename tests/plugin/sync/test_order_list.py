@@ -19,6 +19,13 @@ from plugin.sync.sweep import KIND as SWEEP
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 
+@pytest.fixture
+def pages_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of several pages needs few orders: bol lists fifty on each."""
+    monkeypatch.setattr("bol_sandbox.orders.PAGE_SIZE", 10)
+    monkeypatch.setattr("plugin.connector.parsers.orders.PAGE_SIZE", 10)
+
+
 def place(shop: Shop, count: int) -> list[str]:
     return [shop.order((KETTLE, 1), force=True) for _ in range(count)]
 
@@ -30,10 +37,11 @@ def test_a_list_of_several_pages_comes_in_completely(shop: Shop) -> None:
     assert {order.reference for order in shop.host_orders()} == set(order_ids)
 
 
+@pytest.mark.usefixtures("pages_of_ten")
 def test_an_order_that_arrives_while_pages_are_read_makes_no_gap_and_no_double(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place(shop, 60)
+    place(shop, 12)
     late: list[str] = []
     real = Orders.page
 
@@ -47,13 +55,14 @@ def test_an_order_that_arrives_while_pages_are_read_makes_no_gap_and_no_double(
     shop.connect()
     shop.work()
     shop.import_orders()
-    assert len(shop.host_orders()) == 60 + len(late)
+    assert len(shop.host_orders()) == 12 + len(late)
 
 
+@pytest.mark.usefixtures("pages_of_ten")
 def test_an_order_that_leaves_the_list_while_pages_are_read_hides_no_other(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order_ids = place(shop, 101)
+    order_ids = place(shop, 21)
     newest = order_ids[-1]
     left = False
     real = Orders.page
@@ -74,10 +83,11 @@ def test_an_order_that_leaves_the_list_while_pages_are_read_hides_no_other(
     assert {order.reference for order in shop.host_orders()} >= set(order_ids) - {newest}
 
 
+@pytest.mark.usefixtures("pages_of_ten")
 def test_pages_of_a_first_pass_that_overtake_each_other_hide_no_order(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order_ids = place(shop, 140)
+    order_ids = place(shop, 28)
     third_is_here = threading.Event()
     real = Orders.page
 
@@ -98,10 +108,11 @@ def test_pages_of_a_first_pass_that_overtake_each_other_hide_no_order(
     assert {order.reference for order in shop.host_orders()} == set(order_ids)
 
 
+@pytest.mark.usefixtures("pages_of_ten")
 def test_a_later_pass_asks_for_a_page_only_when_the_one_before_is_here(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place(shop, 140)
+    place(shop, 28)
     asked: list[str] = []
     real = Orders.page
 
@@ -121,8 +132,9 @@ def test_a_later_pass_asks_for_a_page_only_when_the_one_before_is_here(
     assert second == ["1 asked", "1 here", "2 asked", "2 here", "3 asked", "3 here"]
 
 
+@pytest.mark.usefixtures("pages_of_ten")
 def test_a_read_that_meets_bols_limit_goes_on_where_it_stopped(shop: Shop) -> None:
-    order_ids = place(shop, 101)
+    order_ids = place(shop, 21)
     shop.sandbox.limits([{"method": "GET", "path": "/retailer/orders", "capacity": 2, "seconds": 60}])
     shop.connect()
     shop.pass_time(600, steps=10)
@@ -134,7 +146,7 @@ def test_a_read_that_meets_bols_limit_goes_on_where_it_stopped(shop: Shop) -> No
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+def asked(monkeypatch: pytest.MonkeyPatch, pages_of_ten: None) -> list[tuple[int, bool]]:
     """The pages of the list that were asked for, in order, and if they were urgent."""
     pages: list[tuple[int, bool]] = []
     real = Orders.page
@@ -176,7 +188,7 @@ def found(shop: Shop) -> set[str]:
 def test_new_orders_are_known_by_one_page_of_a_long_list(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
 ) -> None:
-    selling(shop, monkeypatch, asked, 120)
+    selling(shop, monkeypatch, asked, 24)
     new = place(shop, 3)
     send_stock_once(shop)
     assert asked[0] == (1, True)
@@ -189,7 +201,7 @@ def test_a_look_turns_pages_until_it_comes_to_orders_that_it_knows(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
 ) -> None:
     selling(shop, monkeypatch, asked, 3)
-    new = place(shop, 70)
+    new = place(shop, 14)
     send_stock_once(shop)
     assert [number for number, _ in asked[:2]] == [1, 2]
     assert set(new) <= found(shop)
@@ -202,7 +214,7 @@ def test_very_many_new_orders_are_known_by_reading_the_list_and_the_rest_of_it_l
     selling(shop, monkeypatch, asked, 3)
     shop.clock.ahead += shop.hours(1.5)
     shop.sandbox.advance(5400)
-    new = place(shop, 120)
+    new = place(shop, 24)
     send_stock_once(shop)
     assert set(new) <= found(shop)
     known = shop.store()
@@ -217,7 +229,7 @@ def test_an_order_that_arrives_between_two_pages_of_a_look_is_on_neither_but_the
     shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
 ) -> None:
     selling(shop, monkeypatch, asked, 3)
-    new = place(shop, 70)
+    new = place(shop, 14)
     real, late = Orders.page, []
 
     def page(orders: Orders, number: int = 1, **more: object) -> object:
@@ -236,7 +248,7 @@ def test_an_order_that_arrives_between_two_pages_of_a_look_is_on_neither_but_the
 def test_new_orders_are_known_after_a_gap_without_waiting_for_the_end_of_a_read_that_has_passed_them(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
 ) -> None:
-    selling(shop, monkeypatch, asked, 120)
+    selling(shop, monkeypatch, asked, 24)
     with transaction() as session:
         session.execute(update(Store).values(list_began_at=Store.orders_known_at, list_page=3))
     shop.clock.ahead += 2 * order_list.GAP
