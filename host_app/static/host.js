@@ -195,8 +195,10 @@ function follow(rounds) {
 follow(30);
 
 // A link into the page takes the focus that the page asked for.
-const wanted = location.hash && document.activeElement === document.body && document.querySelector("[autofocus]");
-if (wanted) wanted.focus({ preventScroll: true });
+window.addEventListener("load", () => setTimeout(() => {
+  const wanted = location.hash && document.querySelector("[autofocus]");
+  if (wanted && document.activeElement === document.body) wanted.focus({ preventScroll: true });
+}));
 
 // Keys: "/" leads to where codes are scanned or searched, Escape folds up what is open.
 document.addEventListener("keydown", (event) => {

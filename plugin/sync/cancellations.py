@@ -36,6 +36,11 @@ def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
     _apply_taken_off(ctx, row, view)
     if not any(item.imported and item.open for item in row.items):
         ctx.settle(f"deadline:{row.order_id}")
+        if _was_refused(ctx, row):
+            # Whatever bol refused to cancel: it is shipped or cancelled by now.
+            for item in row.items:
+                ctx.settle(f"cancellation-refused:{item.order_item_id}")
+                ctx.settle(f"cancellation-not-known:{item.order_item_id}")
     _apply_request(ctx, row, view)
     release_if_decided(ctx, row)
     note_undone(ctx.host, row)

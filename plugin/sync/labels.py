@@ -238,9 +238,21 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
                 )
             )
             _set_deadline(ctx, effect.order_id)
+            _settle_refused(ctx, effect)
             told = _("Label %(label)s bought by %(who)s", label=label.label_id, who=effect.who)
             note(ctx.host, effect.order_id, told)
     return True
+
+
+def _settle_refused(ctx: Context, bought: LabelEffect) -> None:
+    """What was told of labels that bol did not sell for this picklist is over: it has one now. In a transaction."""
+    refused = select(LabelEffect.id).where(
+        LabelEffect.host_picklist_id == bought.host_picklist_id,
+        LabelEffect.store_id == bought.store_id,
+        LabelEffect.state == EffectState.REFUSED,
+    )
+    for effect_id in ctx.host.session.scalars(refused).all():
+        ctx.settle(f"label-refused:{effect_id}")
 
 
 def _set_deadline(ctx: Context, order_row_id: int) -> None:

@@ -170,6 +170,9 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
         dirty.mark_all(host, store_id)
     if (before.carriers, before.tracking_patterns) != (settings.carriers, settings.tracking_patterns):
         shipments.release_waiting(host, store_id)
+        for carrier, code in settings.carriers.items():
+            if code and not before.carriers.get(carrier):
+                host.settle_notices(f"bol:{store_id}:carrier:{carrier}")
     if before.orders_from != settings.orders_from:
         _read_again(host, store_id, BolOrderState.TOO_OLD)
     if before.import_products != settings.import_products:

@@ -18,6 +18,12 @@ expect = playwright().expect
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 SELLER = "demo-seller"
+#: A reader that is faster than any answer.
+TWICE = """(codes) => codes.forEach((code) => {
+  const form = document.querySelector("[data-scan]");
+  form.elements.code.value = code;
+  form.requestSubmit();
+})"""
 PAN, BOARD, LAMP = "8712345000011", "8712345000073", "8712345000066"
 
 
@@ -68,7 +74,7 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     packer.look("checked")
     page.get_by_role("button", name="Pick all").click()
     expect(page.get_by_text("Everything is picked.")).to_be_visible()
-    expect(page.locator(".host-scan")).to_be_focused()
+    expect(page.get_by_label("Carrier")).to_be_focused()
     packer.look("picked")
 
     house.sandbox.cancel(order_id, [pan])
@@ -121,6 +127,68 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     packer.look("rest-confirmed")
     (shipment,) = shipments(house, order_id)
     assert [item["orderItemId"] for item in shipment["shipmentItems"]] == [board]
+
+
+def test_a_picklist_is_worked_through_with_nothing_but_a_scanner(house: House, packer: Window) -> None:
+    order_id, _ = order(house, [{"ean": PAN, "quantity": 2}, {"ean": BOARD, "quantity": 1}])
+    open_picklist(packer, order_id)
+    page, field, said = packer.page, packer.page.locator(".host-scan"), packer.page.locator("#said")
+    counts = page.locator(".host-count")
+    opened = page.evaluate("performance.timeOrigin")
+
+    def scan(code: str) -> None:
+        page.keyboard.type(code)
+        page.keyboard.press("Enter")
+
+    expect(field).to_be_focused()
+    scan("4000000000000")
+    expect(said).to_contain_text("is not on this picklist: put it back")
+    expect(field).to_have_class(re.compile("is-invalid"))
+    expect(field).to_be_focused()
+    packer.look("wrong-code")
+    # The reader reads it twice within an instant, and the answer is not there yet when the next code comes.
+    page.evaluate(TWICE, [PAN, PAN, BOARD])
+    expect(counts).to_have_text(["1 / 2", "1 / 1"])
+    expect(said).to_contain_text("SNIJ-38")
+    page.wait_for_timeout(300)
+    scan(BOARD)
+    expect(said).to_contain_text("this one is too many")
+    scan(PAN)
+    expect(counts).to_have_text(["2 / 2", "1 / 1"])
+    assert page.evaluate("performance.timeOrigin") == opened
+    expect(page.get_by_label("Carrier")).to_be_focused()
+    page.keyboard.type("PostNL")
+    page.keyboard.press("Tab")
+    scan(PAN)
+    expect(said).to_contain_text("is the code of product PAN-24-R")
+    expect(page.get_by_label("Tracking code")).to_be_focused()
+    page.get_by_label("Tracking code").fill("")
+    scan("3SSCAN0001")
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
+    # What bol says of it comes by itself.
+    expect(page.locator("#head")).to_contain_text("Confirmed by bol", timeout=60_000)
+
+
+def test_keys_lead_to_the_scan_field_and_fold_up_what_is_open(house: House, packer: Window) -> None:
+    packer.open("/admin/orders/")
+    page = packer.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_who_is_logged_out_is_told_so(house: House, packer: Window) -> None:
+    order_id, _ = order(house, [{"ean": BOARD, "quantity": 1}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    packer.context.clear_cookies()
+    page.keyboard.type(BOARD)
+    page.keyboard.press("Enter")
+    gone = page.locator(".host-logged-out")
+    expect(gone).to_contain_text("You are logged out")
+    gone.get_by_role("link", name="Log in again").click()
+    expect(page.get_by_label("Password")).to_be_visible()
 
 
 def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House, packer: Window) -> None:

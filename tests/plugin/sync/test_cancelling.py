@@ -90,6 +90,12 @@ def test_where_bol_refuses_the_order_goes_on_and_people_are_told(asked: Shop) ->
     assert any("did not cancel" in title for title in asked.notices())
     assert asked.host_order(asked.order_id).state == "processing"
     assert asked.picklist(asked.order_id).state == "new"
+    told = Notification.title.contains("did not cancel")
+    assert [row.read_at for row in asked.all(Notification, told)] == [None]
+    # Once bol has cancelled it after all, there is nothing left to do about that.
+    asked.sandbox.cancel(asked.order_id)
+    asked.import_orders()
+    assert [row.read_at is not None for row in asked.all(Notification, told)] == [True]
 
 
 def test_a_lost_answer_is_settled_by_looking_at_the_order(asked: Shop) -> None:

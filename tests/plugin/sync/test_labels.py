@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from host_app.db import reading, transaction
-from host_app.models import Label
+from host_app.models import Label, Notification
 from host_app.plugin_api import HostError
 from host_app.services import labels as host_labels
 from host_app.services import picking
@@ -262,9 +262,11 @@ def test_an_expired_option_is_refused_and_a_new_one_can_be_bought(via_bol: Shop)
     via_bol.pass_time(60, steps=6)
     assert states(via_bol) == [EffectState.REFUSED]
     assert sold(via_bol) == 0
+    assert [told.read_at is not None for told in via_bol.all(Notification)] == [False]
     buy(via_bol)
     via_bol.pass_time(60, steps=6)
     assert states(via_bol)[-1] == EffectState.CONFIRMED, via_bol.all(LabelEffect)[-1].error
+    assert [told.read_at is not None for told in via_bol.all(Notification)] == [True]
 
 
 def test_the_packer_is_told_where_the_label_is_missing(via_bol: Shop) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from host_app.db import transaction
-from host_app.models import EventDelivery
+from host_app.models import EventDelivery, Notification
 from host_app.services import picking
 from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
@@ -43,6 +43,10 @@ def shown_on_the_order(shop: Shop) -> str:
     with shop.host.reading():
         (panel,) = order_panels(shop.host, order_id)
     return panel.rows[-1].value
+
+
+def unread(shop: Shop) -> list[str]:
+    return [row.title for row in shop.all(Notification) if row.read_at is None]
 
 
 def shipped(shop: Shop) -> int:
@@ -155,7 +159,9 @@ def test_a_carrier_without_a_code_waits_visibly_and_goes_on_once_it_has_one(pack
     packed.pass_time(60)
     assert packed.writes(SHIPMENTS) == []
     assert any("GLS" in title for title in packed.notices())
+    assert unread(packed) == [title for title in packed.notices() if "GLS" in title]
     packed.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": "GLS"})
+    assert unread(packed) == []
     packed.pass_time(5)
     assert states(packed) == [EffectState.CONFIRMED]
 
