@@ -97,6 +97,8 @@ def take_over(ctx: Context, reading: Reading) -> None:
             row.read_due_at = ctx.now()
             return
         _check_complete(row, order)
+        if row.error:
+            ctx.settle(f"order-refused:{row.order_id}")
         _done_reading(row, reading.began, ctx.now())
         if offers:
             record_offers(ctx, offers, reading.began)
@@ -124,8 +126,6 @@ def _check_complete(row: BolOrder, order: connector.Order) -> None:
 
 def _done_reading(row: BolOrder, claimed_at: datetime, now: datetime) -> None:
     """Note that an order was read. What marked it as due since the read began stays: it may be about a later change."""
-    if row.error:
-        ctx.settle(f"order-refused:{row.order_id}")
     row.read_at, row.attempts, row.error = now, 0, ""
     if row.read_due_at is not None and row.read_due_at <= claimed_at:
         row.read_due_at = None
