@@ -268,3 +268,10 @@ def shop(
     with app.app_context():
         yield Shop(app, bol_sandbox, clock)
         db.session.remove()
+
+
+@pytest.fixture
+def pages_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of orders that has several pages needs few of them: bol has fifty on each."""
+    monkeypatch.setattr("bol_sandbox.orders.PAGE_SIZE", 10)
+    monkeypatch.setattr("plugin.connector.parsers.orders.PAGE_SIZE", 10)

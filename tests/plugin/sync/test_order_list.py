@@ -19,13 +19,6 @@ from plugin.sync.sweep import KIND as SWEEP
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 
-@pytest.fixture
-def pages_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list of several pages needs few orders: bol lists fifty on each."""
-    monkeypatch.setattr("bol_sandbox.orders.PAGE_SIZE", 10)
-    monkeypatch.setattr("plugin.connector.parsers.orders.PAGE_SIZE", 10)
-
-
 def place(shop: Shop, count: int) -> list[str]:
     return [shop.order((KETTLE, 1), force=True) for _ in range(count)]
 

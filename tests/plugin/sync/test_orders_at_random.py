@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from host_app.db import reading
@@ -17,14 +14,7 @@ from plugin.connector import BolClient
 from plugin.connector.errors import ConnectionLost
 from plugin.models import BolOrder
 from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Shop
-
-#: A long run is started by hand: RANDOM_EXAMPLES=500 make test ARGS="-k at_random".
-EXAMPLES = int(os.environ.get("RANDOM_EXAMPLES", "6"))
-STEPS = int(os.environ.get("RANDOM_STEPS", "25"))
-
-
-class Died(BaseException):
-    """Stands for kill -9."""
+from tests.plugin.sync.lives import FEW, MANY, STEPS, Died, at_random
 
 
 class Life:
@@ -43,7 +33,7 @@ class Life:
         self.orders: list[str] = []
 
     def place(self) -> None:
-        for _ in range(self.dice.choice((1, 1, 3, 55))):
+        for _ in range(self.dice.choice((1, 1, 3, 12))):
             eans = self.dice.sample((KETTLE, TOASTER, LAMP), self.dice.randint(1, 3))
             items = [{"ean": ean, "quantity": self.dice.randint(1, 3)} for ean in eans]
             self.orders.append(self.shop.sandbox.place_order(self.client_id, items, force=True)["orderId"])
@@ -131,17 +121,24 @@ def is_open(item: dict[str, Any]) -> bool:
     return bool(item["quantity"] > item["quantityShipped"] + item["quantityCancelled"])
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=EXAMPLES < 20,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(seed=st.integers(0, 2**32))
-@pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("pages_of_ten")
+@at_random(FEW, derandomize=True)
 def test_orders_at_random_come_in_exactly_once_and_as_bol_has_them(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
+    come_in_exactly_once(shop, monkeypatch, seed)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("pages_of_ten")
+@at_random(MANY)
+def test_orders_at_random_come_in_exactly_once_in_many_lives(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    come_in_exactly_once(shop, monkeypatch, seed)
+
+
+def come_in_exactly_once(shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     life = Life(shop, seed, monkeypatch)
     life.live()
     life.heal()

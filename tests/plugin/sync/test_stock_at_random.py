@@ -3,7 +3,6 @@ outside of the moment that the pump itself can't see."""
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import uuid
@@ -13,8 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from bol_sandbox.testing import SandboxRefused
 from host_app import events, jobs
@@ -34,17 +31,11 @@ from plugin.settings import StoreSettings
 from plugin.sync.due import STOCK
 from plugin.sync.order_list import FRESH
 from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Shop
+from tests.plugin.sync.lives import FEW, MANY, STEPS, Died, at_random
 
-#: A long run is started by hand: RANDOM_EXAMPLES=500 make test ARGS="-k at_random".
-EXAMPLES = int(os.environ.get("RANDOM_EXAMPLES", "6"))
-STEPS = int(os.environ.get("RANDOM_STEPS", "25"))
 OURS = (KETTLE, TOASTER)
 #: A busy machine may take this long from the amount being worked out to the call.
 SLOW = timedelta(seconds=2)
-
-
-class Died(BaseException):
-    """Stands for kill -9."""
 
 
 @dataclass(frozen=True)
@@ -299,20 +290,26 @@ class Life:
                 )
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    database=None,
-    # A smaller seed is no simpler life.
-    phases=(Phase.generate,),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(seed=st.integers(0, 2**32))
-@pytest.mark.timeout(7200)
-@pytest.mark.parametrize("stores", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("managed", [True, False])
+@at_random(FEW)
 def test_at_rest_bol_has_what_the_rule_calls_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, managed: bool, seed: int
+) -> None:
+    bol_has_what_the_rule_calls_for(shop, monkeypatch, seed, managed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stores", [1, 2])
+@pytest.mark.parametrize("managed", [True, False])
+@at_random(MANY)
+def test_at_rest_bol_has_what_the_rule_calls_for_in_many_lives(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, managed: bool, stores: int, seed: int
+) -> None:
+    bol_has_what_the_rule_calls_for(shop, monkeypatch, seed, managed, stores)
+
+
+def bol_has_what_the_rule_calls_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int, managed: bool, stores: int = 1
 ) -> None:
     life = Life(shop, seed, monkeypatch, stores=stores, managed_by_retailer=managed)
     acts: list[Callable[[], None]] = [
@@ -327,19 +324,22 @@ def test_at_rest_bol_has_what_the_rule_calls_for(
     life.close()
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    database=None,
-    # A smaller seed is no simpler life.
-    phases=(Phase.generate,),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(seed=st.integers(0, 2**32))
-@pytest.mark.timeout(7200)
+@at_random(FEW)
 def test_nothing_is_oversold_but_by_orders_between_the_read_before_an_update_and_the_update(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
+    nothing_else_is_oversold(shop, monkeypatch, seed)
+
+
+@pytest.mark.long
+@at_random(MANY)
+def test_nothing_else_is_oversold_in_many_lives(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    nothing_else_is_oversold(shop, monkeypatch, seed)
+
+
+def nothing_else_is_oversold(shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Customers buy at random moments, also between any two calls of a job; nothing is sold here but at bol.
 
     What remains, to the piece: an order of an offer is exposed where it was placed after the newest complete read of
