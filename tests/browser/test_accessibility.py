@@ -16,7 +16,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 SOON = 60_000
 SELLER = ("seventh-seller", "seventh-secret")
 #: Of a store that is only being connected.

@@ -14,7 +14,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 MOST_PAGES = 80
 
 

@@ -11,7 +11,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 PILLOW = "8712345000042"
 VASE, CLOCK = "8719999000015", "8719999000022"
 #: An import every ten seconds, then a page that looks again by itself; and a machine that may be busy.

@@ -13,7 +13,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 SELLER = "demo-seller"
 LAMP = "8712345000066"
 EAN = "8710398500045"

@@ -16,7 +16,7 @@ from tests.e2e.house import House, eventually
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 SELLER = "demo-seller"
 #: A reader that is faster than any answer.
 TWICE = """(codes) => codes.forEach((code) => {

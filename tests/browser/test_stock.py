@@ -19,7 +19,7 @@ from tests.e2e.house import House, eventually
 
 expect = playwright().expect
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 SELLER = ("fourth-seller", "fourth-secret")
 STORE = "Vierde Winkel"
 OFFERS = [

@@ -14,7 +14,6 @@ import pytest
 
 from tests.browser.window import Window
 
-pytestmark = pytest.mark.xdist_group("browser")
 POLICY = '<meta http-equiv="Content-Security-Policy" content="script-src \'none\'">'
 TROUBLES = {
     "wide at 1280": '<div style="width: 2000px">wide</div>',
