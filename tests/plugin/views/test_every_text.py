@@ -161,8 +161,12 @@ def words_of(page: str) -> list[str]:
 def check(person: Person, path: str) -> None:
     answer = person.get(path, follow_redirects=True)
     assert answer.status_code == 200, path
-    assert "⟦" in answer.text
-    assert words_of(answer.text) == [], path
+    check_text(answer.text, path)
+
+
+def check_text(page: str, path: str) -> None:
+    assert "⟦" in page
+    assert words_of(page) == [], path
 
 
 def pages(full: Site, *only: str) -> list[str]:
@@ -194,10 +198,11 @@ def change(full: Site, model: Any, *conditions: Any, **values: Any) -> None:
 @pytest.mark.parametrize("name", ["chief", "packer"])
 def test_each_page_of_a_store_at_work(full: Site, name: str) -> None:
     person = logged_in(full.app, name)
-    seen = [path for path in pages(full) if person.get(path, follow_redirects=True).status_code == 200]
-    assert len(seen) > 20
-    for path in seen:
-        check(person, path)
+    seen = {path: person.get(path, follow_redirects=True) for path in pages(full)}
+    shown = {path: answer.text for path, answer in seen.items() if answer.status_code == 200}
+    assert len(shown) > 20
+    for path, page in shown.items():
+        check_text(page, path)
     for page, states in LISTS.items():
         for state in states:
             check(person, f"/admin/bol/1/{page}?state={state}&period=30d")
