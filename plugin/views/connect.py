@@ -112,9 +112,9 @@ class ConnectPages(ConnectionPages):
                     start_plan(self.host, self.actions, store_id)
                 if planned:
                     return redirect(url_for("bol.stock_plan", store_id=store_id))
-                flash(_saved(found.settings, kept), "success")
                 # What is being set up goes on to its summary; whoever changes a store that works stays where they are.
                 ahead = found.store.state == StoreState.CONNECTED
+                flash(_("The settings are saved.") if ahead else _saved(found.settings, kept), "success")
                 return redirect(url_for("bol.summary" if ahead else "bol.settings", store_id=store_id))
         with self.host.reading() as session:
             changes = session.scalars(
