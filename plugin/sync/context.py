@@ -107,6 +107,12 @@ def settings_of(store: Store) -> StoreSettings:
     return replace(settings, import_orders=False, import_products=False, send_stock=False)
 
 
+def current_settings(ctx: Surroundings) -> StoreSettings:
+    """Return the settings as they are now: people may have changed them since the slice began. In a transaction."""
+    mine = select(Store).where(Store.id == ctx.store_id).execution_options(populate_existing=True)
+    return settings_of(ctx.host.session.scalars(mine).one())
+
+
 def store_url(store_id: int) -> str:
     """Return the address of the store's page."""
     return f"/admin/bol/{store_id}/"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, and_, func, or_, select, update
 
 from host_app.plugin_api import HostError, HostPort, Level, NewLabel
 from plugin.connector import BolError, LabelOption, NotExecuted, NotFound, ProcessStatus, ShipmentItem
@@ -150,10 +151,17 @@ def _not_bought(ctx: Context, effect: LabelEffect, error: BolError) -> None:
         return
     with ctx.host.transaction() as session:
         row = session.scalars(select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()).one()
-        if isinstance(error, NotExecuted) or row.state == EffectState.WANTED:
+        # Not where another job has found it interrupted since, or a person has decided: it may be bought anew.
+        asked = (
+            row.state == EffectState.SENT
+            and row.token == ctx.lease.token
+            and row.process_status_id is None
+            and row.label_id is None
+        )
+        if row.state == EffectState.WANTED or (asked and isinstance(error, NotExecuted)):
             row.state, row.error = EffectState.WANTED, error.operator_text(_)
             row.due_at = max(come_back(error, ctx.now(), row.attempts), ctx.now() + timedelta(seconds=2))
-        elif row.state == EffectState.SENT and row.process_status_id is None:
+        elif asked:
             ask_a_person(ctx, row, error.operator_text(_))
     if line_is_down(error):
         ctx.report_problem(error)
@@ -245,14 +253,21 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
 
 
 def _settle_refused(ctx: Context, bought: LabelEffect) -> None:
-    """What was told of labels that bol did not sell for this picklist is over: it has one now. In a transaction."""
-    refused = select(LabelEffect.id).where(
-        LabelEffect.host_picklist_id == bought.host_picklist_id,
-        LabelEffect.store_id == bought.store_id,
-        LabelEffect.state == EffectState.REFUSED,
-    )
-    for effect_id in ctx.host.session.scalars(refused).all():
-        ctx.settle(f"label-refused:{effect_id}")
+    """What was told of a label that bol did not sell is over where its goods have others now. In a transaction."""
+    effects_of_picklist = ctx.host.session.execute(
+        select(LabelEffect.id, LabelEffect.state, LabelEffect.lines).where(
+            LabelEffect.host_picklist_id == bought.host_picklist_id,
+            LabelEffect.store_id == bought.store_id,
+            LabelEffect.state.in_((EffectState.REFUSED, EffectState.CONFIRMED)),
+        )
+    ).all()
+    labelled: Counter[str] = Counter()
+    for effect in effects_of_picklist:
+        if effect.state == EffectState.CONFIRMED:
+            labelled.update(effect.lines)
+    for effect in effects_of_picklist:
+        if effect.state == EffectState.REFUSED and Counter(effect.lines) <= labelled:
+            ctx.settle(f"label-refused:{effect.id}")
 
 
 def _set_deadline(ctx: Context, order_row_id: int) -> None:
@@ -268,13 +283,20 @@ def _set_deadline(ctx: Context, order_row_id: int) -> None:
 
 
 def _refuse(ctx: Context, effect: LabelEffect, reason: str) -> None:
+    asked = and_(
+        LabelEffect.state == EffectState.SENT,
+        LabelEffect.token == ctx.lease.token,
+        LabelEffect.process_status_id.is_(None),
+        LabelEffect.label_id.is_(None),
+    )
     with ctx.host.transaction() as session:
-        session.execute(
+        refused = session.execute(
             update(LabelEffect)
-            .where(LabelEffect.id == effect.id, LabelEffect.state.in_((EffectState.WANTED, EffectState.SENT)))
+            .where(LabelEffect.id == effect.id, or_(LabelEffect.state == EffectState.WANTED, asked))
             .values(state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None)
         )
-        _tell_refused(ctx, effect, reason)
+        if refused.rowcount:
+            _tell_refused(ctx, effect, reason)
 
 
 def _tell_refused(ctx: Context, effect: LabelEffect, reason: str) -> None:

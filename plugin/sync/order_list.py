@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import and_, or_, select, update
 
@@ -13,7 +13,7 @@ from plugin import connector
 from plugin.connector import BolError, BudgetExhausted, RateLimited
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
 from plugin.settings import StoreSettings
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.context import CALL_SECONDS, Context, current_settings
 from plugin.sync.dirty import mark_pending
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import CLOCKS, is_ours, read_interval, start_of_day
@@ -353,6 +353,8 @@ def note_page(
     ordered: set[str] = set()
     # Import, sweep and stock pump may note the same order: one after the other.
     session.execute(select(Store.id).where(Store.id == ctx.store_id).with_for_update(key_share=True))
+    # As it is now: orders that are set aside after it was changed are not looked for again.
+    first_day = current_settings(ctx).orders_from
     known = {
         row.order_id: row
         for row in session.scalars(
@@ -373,7 +375,7 @@ def note_page(
         missed = told_before is not None and changed_at is not None and changed_at < told_before
         noted.missed += missed
         if row is None:
-            row = known[order.order_id] = _new_row(ctx, order)
+            row = known[order.order_id] = _new_row(ctx, order, first_day)
             told.append((row, _("Found at bol")))
             if row.state == BolOrderState.FOUND:
                 ordered |= {item.ean for item in order.items if is_ours(item.fulfilment_method)}
@@ -391,7 +393,7 @@ def note_page(
     return noted
 
 
-def _new_row(ctx: Context, order: connector.OrderSummary) -> BolOrder:
+def _new_row(ctx: Context, order: connector.OrderSummary, first_day: date | None) -> BolOrder:
     row = BolOrder(
         store_id=ctx.store_id,
         order_id=order.order_id,
@@ -423,7 +425,7 @@ def _new_row(ctx: Context, order: connector.OrderSummary) -> BolOrder:
     ours = [item for item in order.items if is_ours(item.fulfilment_method)]
     if order.items and not any(item.open_quantity for item in ours):
         row.state = BolOrderState.NOTHING_TO_SHIP
-    elif too_old(ctx, order.placed_at):
+    elif too_old(first_day, order.placed_at):
         row.state = BolOrderState.TOO_OLD
     else:
         row.read_due_at = ctx.now()
@@ -441,10 +443,9 @@ def _signature(order: connector.OrderSummary) -> str:
     )
 
 
-def too_old(ctx: Context, placed_at: datetime | None) -> bool:
+def too_old(first_day: date | None, placed_at: datetime | None) -> bool:
     """Tell if an order was placed before the day from which the store imports orders."""
-    first = ctx.settings.orders_from
-    return first is not None and placed_at is not None and placed_at < start_of_day(first)
+    return first_day is not None and placed_at is not None and placed_at < start_of_day(first_day)
 
 
 def every(ctx: Context) -> timedelta:

@@ -221,7 +221,8 @@ def _holding_up_no_other(ctx: Context, reading: Reading) -> Iterator[None]:
         _set_aside(ctx, reading.row_id, error)
         with ctx.host.transaction():
             ctx.notify(
-                f"order-refused:{reading.order_id}",
+                # Once a day: it may be over in between, and what then is not taken over may be a cancellation.
+                f"order-refused:{reading.order_id}:{ctx.now():%Y-%m-%d}",
                 "order",
                 Level.DANGER,
                 _("order %(order)s could not be taken over", order=reading.order_id),

@@ -418,7 +418,7 @@ class _Pump:
             gone = _done(push.row_id, push.version) | {"in_doubt": False, "state": OfferState.GONE}
             _update(session, [gone | {"error": error.operator_text(_)}])
             ctx.notify(
-                f"offer-gone:{push.offer_id}",
+                f"offer-gone:{push.offer_id}:{now:%Y-%m-%d}",
                 "stock",
                 Level.WARNING,
                 _("the offer of %(ean)s is gone at bol", ean=push.ean),

@@ -28,7 +28,7 @@ from plugin.models import (
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import counters, effects
-from plugin.sync.context import CALL_SECONDS, Context, store_url
+from plugin.sync.context import CALL_SECONDS, Context, current_settings, store_url
 from plugin.sync.dirty import mark_order_items
 from plugin.sync.failures import line_is_down, without_reference
 from plugin.sync.mapping import clean_tracking_code, shipment_reference
@@ -272,6 +272,9 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
         tracking = clean_tracking_code(parcel.tracking_code)
         code = "" if parcel.label_ref else ctx.settings.transporter_code(parcel.carrier, tracking)
         if not code and not parcel.label_ref:
+            # Read with the rows locked: what was saved since this slice began releases only what waited then.
+            code = current_settings(ctx).transporter_code(parcel.carrier, tracking)
+        if not code and not parcel.label_ref:
             _wait_for_carrier(ctx, rows, parcel.carrier)
             return None, []
         for row in rows:
@@ -299,7 +302,8 @@ def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str
             carrier=title,
         )
     ctx.notify(
-        f"carrier:{carrier}",
+        # Once a day: its code may be taken away again after the first time.
+        f"carrier:{carrier}:{ctx.now():%Y-%m-%d}",
         "shipment",
         Level.WARNING,
         _("the carrier %(carrier)s is not known to bol yet", carrier=title),
@@ -426,13 +430,14 @@ def _claimed(ctx: Context, row_ids: Sequence[int]) -> Any:
 
 def release_waiting(host: HostPort, store_id: int) -> None:
     """Send what waited for a carrier's code: the settings changed. In a transaction."""
+    wanted = (ShipmentEffect.store_id == store_id, ShipmentEffect.state == EffectState.WANTED)
+    # Locked first: a job that goes by the settings of before may be about to let one wait.
+    host.session.execute(
+        select(ShipmentEffect.id).where(*wanted).order_by(ShipmentEffect.id).with_for_update()
+    ).all()
     host.session.execute(
         update(ShipmentEffect)
-        .where(
-            ShipmentEffect.store_id == store_id,
-            ShipmentEffect.state == EffectState.WANTED,
-            ShipmentEffect.due_at.is_(None),
-        )
+        .where(*wanted, ShipmentEffect.due_at.is_(None))
         .values(due_at=host.now(), error="")
     )
 

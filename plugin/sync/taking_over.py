@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 
 from host_app.plugin_api import Level
 from plugin import connector
 from plugin.connector import MalformedAnswer
-from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer
+from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer, Store
 from plugin.models.orders import NOT_IN_HOST
 from plugin.sync import counters
 from plugin.sync.cancel_decisions import requested
 from plugin.sync.cancellations import apply_changes
-from plugin.sync.context import Context, order_url
+from plugin.sync.context import Context, current_settings, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.links import hand_links, link_offers, remembered
@@ -28,6 +28,11 @@ from plugin.sync.pending import pending_quantities
 from plugin.sync.products import Wanted, create_products, lock_products, wanted_for
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
+
+#: States of orders that somebody must do something for, a product or a setting, before they come in.
+SET_ASIDE = (BolOrderState.WAITING_FOR_PRODUCT, BolOrderState.TOO_OLD)
+#: A slice of work is over by then.
+SLICE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,42 @@ def _pending_before(ctx: Context, row_id: int, order: connector.Order) -> dict[s
 
 def take_over(ctx: Context, reading: Reading) -> None:
     """Make the host agree with one order of bol, in one transaction."""
+    if _agree(ctx, reading) in SET_ASIDE:
+        _go_on_if_overtaken(ctx, reading)
+
+
+def _go_on_if_overtaken(ctx: Context, reading: Reading) -> None:
+    """Read an order again that was set aside while a product came or a setting changed: what looks for such orders then
+    did not find it yet.
+
+    A product counts at once; a setting when this slice is over, which goes by those of before.
+    """
+    order = reading.order
+    assert order is not None
+    with ctx.host.transaction() as session:
+        # Waits for whoever is saving settings.
+        session.execute(select(Store.id).where(Store.id == ctx.store_id).with_for_update(key_share=True))
+        settings, row = current_settings(ctx), lock_row(ctx, reading.row_id)
+        later = ctx.now() + SLICE
+        if row.state == BolOrderState.TOO_OLD:
+            overtaken = None if too_old(settings.orders_from, row.placed_at) else later
+        elif row.state == BolOrderState.WAITING_FOR_PRODUCT and not _missing(ctx, row, order):
+            overtaken = ctx.now()
+        else:
+            overtaken = later if settings.import_products and not ctx.settings.import_products else None
+        if overtaken is not None and row.host_order_id is None:
+            row.read_due_at = row.read_due_at or overtaken
+
+
+def _missing(ctx: Context, row: BolOrder, order: connector.Order) -> list[connector.OrderItem]:
+    """Return the items to pick that have no product here."""
+    wanted = items_to_pick(order)
+    products = _known_products(ctx, wanted) | _linked_by_hand(row)
+    return [item for item in wanted if item.ean not in products]
+
+
+def _agree(ctx: Context, reading: Reading) -> str:
+    """Take the order over as it was read; return its state, "" where somebody else was faster."""
     order, offers = reading.order, reading.offers
     assert order is not None
     with ctx.host.transaction():
@@ -95,7 +136,7 @@ def take_over(ctx: Context, reading: Reading) -> None:
         if row.read_at is not None and row.read_at > reading.began:
             # Somebody who began later was faster, as this job hung: which answer is newer can't be told.
             row.read_due_at = ctx.now()
-            return
+            return ""
         _check_complete(row, order)
         if row.error:
             ctx.settle(f"order-refused:{row.order_id}")
@@ -108,6 +149,7 @@ def take_over(ctx: Context, reading: Reading) -> None:
         if not was_here:
             # What the host reserves now marks its offers itself. The rest was counted as sold, and may not be any more.
             mark_pending(ctx, {item.ean for item in row.items if not item.imported}, found=False)
+    return row.state
 
 
 def _check_complete(row: BolOrder, order: connector.Order) -> None:
@@ -148,7 +190,7 @@ def _apply(ctx: Context, row: BolOrder, reading: Reading, order: connector.Order
     if not wanted:
         row.state = BolOrderState.NOTHING_TO_SHIP
         return
-    if too_old(ctx, row.placed_at):
+    if too_old(ctx.settings.orders_from, row.placed_at):
         row.state = BolOrderState.TOO_OLD
         return
     products = _known_products(ctx, wanted) | _linked_by_hand(row)
