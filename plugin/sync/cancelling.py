@@ -26,7 +26,7 @@ def cancel_due(ctx: Context) -> bool:
     """Ask bol for every cancellation that is due. True when some are left."""
     if not ctx.active:
         return False
-    while not ctx.lease.slice_over():
+    while not ctx.lease.slice_over() and ctx.still_wanted():
         ctx.lease.ensure(CALL_SECONDS)
         claimed = _claim(ctx)
         if claimed is None:

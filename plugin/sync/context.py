@@ -65,6 +65,18 @@ class Context(Surroundings):
     sandbox: bool
     active: bool
 
+    def still_wanted(self, *, shipments: bool = False) -> bool:
+        """Tell if people still want bol to be written to: who pauses a store need not wait for the end of a slice.
+
+        Opens a read transaction.
+
+        :param shipments: and "Send shipments and update status" is still on.
+        """
+        with self.host.reading() as session:
+            mine = select(Store).where(Store.id == self.store_id).execution_options(populate_existing=True)
+            store = session.scalars(mine).one()
+        return is_active(store) and (not shipments or settings_of(store).send_shipments)
+
     def report_problem(self, error: BolError) -> None:
         """Show on the store's page why nothing can be done with bol now. Opens a transaction of its own."""
         with self.host.transaction() as session:

@@ -150,7 +150,7 @@ def correct_due(ctx: Context) -> bool:
     """Tell bol of every correction that is due and whose shipment is confirmed. True when some are left."""
     if not ctx.active or not ctx.settings.send_shipments:
         return False
-    while not ctx.lease.slice_over():
+    while not ctx.lease.slice_over() and ctx.still_wanted(shipments=True):
         with ctx.host.reading() as session:
             effect = session.scalar(next_correction(ctx.store_id, ctx.now()))
             order_id = (

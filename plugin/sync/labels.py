@@ -54,7 +54,7 @@ def buy_due(ctx: Context) -> bool:
     """Buy every label that is wanted, and fetch those that are bought. True when some are left."""
     if not ctx.active:
         return False
-    while not ctx.lease.slice_over():
+    while not ctx.lease.slice_over() and ctx.still_wanted():
         with ctx.host.reading() as session:
             effect = session.scalar(next_label(ctx.store_id, ctx.now()))
         if effect is None:

@@ -181,7 +181,7 @@ def send_due(ctx: Context) -> bool:
     """Send every parcel that is due, one request each. True when some are left."""
     if not ctx.active or not ctx.settings.send_shipments:
         return False
-    while not ctx.lease.slice_over():
+    while not ctx.lease.slice_over() and ctx.still_wanted(shipments=True):
         ctx.lease.ensure(CALL_SECONDS)
         with ctx.host.reading() as session:
             shipment_id = session.scalar(next_parcel(ctx.store_id, ctx.now()))

@@ -166,6 +166,11 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
         # The next night is found anew; one that passed meanwhile is not made up for.
         store.next_check_at = None
     host.session.flush()
+    # Orders before offers, as whoever takes an order over locks them.
+    if before.orders_from != settings.orders_from:
+        _read_again(host, store_id, BolOrderState.TOO_OLD)
+    if before.import_products != settings.import_products:
+        _read_again(host, store_id, BolOrderState.WAITING_FOR_PRODUCT)
     if any(getattr(before, name) != getattr(settings, name) for name in STOCK_SETTINGS):
         dirty.mark_all(host, store_id)
     if (before.carriers, before.tracking_patterns) != (settings.carriers, settings.tracking_patterns):
@@ -173,10 +178,6 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
         for carrier, code in settings.carriers.items():
             if code and not before.carriers.get(carrier):
                 host.settle_notices(f"bol:{store_id}:carrier:{carrier}")
-    if before.orders_from != settings.orders_from:
-        _read_again(host, store_id, BolOrderState.TOO_OLD)
-    if before.import_products != settings.import_products:
-        _read_again(host, store_id, BolOrderState.WAITING_FOR_PRODUCT)
 
 
 def set_carrier(host: HostPort, store_id: int, carrier: str, code: str, who: str = "") -> None:

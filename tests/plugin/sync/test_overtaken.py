@@ -15,6 +15,7 @@ from host_app.plugin_api import NewProduct
 from host_app.services import catalog
 from plugin.connector import ConnectFailed
 from plugin.connector.resources.labels import Labels
+from plugin.connector.resources.shipments import Shipments
 from plugin.models import EffectState, LabelEffect, Store
 from plugin.settings import DEFAULT_CARRIERS, StoreSettings
 from plugin.sync import label_options, labels, order_list, shipments, taking_over
@@ -139,6 +140,36 @@ def buy(shop: Shop, count: int) -> None:
         label_options.request(
             shop.host, picklist_id, {line.order_line_id: count}, label_options.RECOMMENDED, "ann"
         )
+
+
+@pytest.mark.parametrize("stop", ["pause", "send_shipments"])
+def test_who_stops_a_store_stops_the_parcels_that_a_job_has_still_to_send(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    shop.connect()
+    orders = [shop.order((KETTLE, 1)) for _ in range(3)]
+    shop.import_orders()
+    for number, order_id in enumerate(orders):
+        shop.close(order_id, tracking=f"3S{number}")
+    create = Shipments.create
+
+    def send_and_stop(self: Shipments, *args: Any) -> Any:
+        status = create(self, *args)
+        if stop == "pause":
+            shop.runtime.pause(shop.store_id)
+        else:
+            shop.settings(send_shipments=False)
+        return status
+
+    monkeypatch.setattr(Shipments, "create", send_and_stop)
+    shop.settings(send_shipments=True)
+    shop.work()
+    assert len(shop.writes("shipments")) == 1
+    monkeypatch.setattr(Shipments, "create", create)
+    shop.settings(send_shipments=True)
+    shop.runtime.activate(shop.store_id)
+    shop.pass_time(60)
+    assert len(shop.shipments_at_bol()) == 3
 
 
 def test_a_purchase_that_fails_late_does_not_undo_what_a_person_bought_meanwhile(
