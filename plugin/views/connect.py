@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -95,9 +96,12 @@ class ConnectPages(ConnectionPages):
             warehouses, carriers = self.host.warehouses(), self.host.carriers()
         settings = SettingsForm(found.settings, warehouses, carriers)
         warned: list[str] = []
-        if request.method == "POST" and settings.read(request.form):
+        opened = _mark([json.dumps(found.settings.dump(), sort_keys=True)])
+        # The form holds every setting: saved as it stands it would undo what somebody else saved meanwhile.
+        stale = request.form.get("opened", opened) != opened
+        if request.method == "POST" and settings.read(request.form) and not stale:
             warned = consequences(found, settings.settings)
-        if request.method == "POST" and not settings.errors and self._accepted(warned):
+        if request.method == "POST" and not (settings.errors or stale) and self._accepted(warned):
             # Before stock is sent for the first time, people see what that would change at bol.
             planned = settings.settings.send_stock and not found.settings.send_stock
             # Before the store is active its summary tells what that would be, whether it is turned on or not.
@@ -128,6 +132,8 @@ class ConnectPages(ConnectionPages):
             it=found,
             store=found.store,
             form=settings,
+            opened=opened,
+            stale=stale,
             consequences=warned,
             confirmation=_mark(warned),
             changes=changes,

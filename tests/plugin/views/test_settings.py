@@ -48,6 +48,22 @@ def test_who_saves_the_settings_of_a_working_store_stays_there_and_sees_what_cha
     assert "The settings are saved. Nothing was changed." in send(chief, store, safety_stock="2")
 
 
+def test_a_page_that_was_opened_before_somebody_else_saved_undoes_nothing(
+    site: Site, store: int, chief: Person
+) -> None:
+    opened = re.search(r'name="opened" value="(\w+)"', chief.get(path(store)).text)
+    assert opened
+    send(chief, store, safety_stock="2", opened=opened[1])
+    answer = send(chief, store, safety_stock="0", import_minutes="30", opened=opened[1])
+    assert "Nothing was saved: the settings were changed since you opened this page" in answer
+    assert (kept(site).safety_stock, kept(site).import_minutes) == (2, 5)
+    assert 'id="import_minutes" name="import_minutes" value="30"' in answer
+    again = re.search(r'name="opened" value="(\w+)"', answer)
+    assert again
+    send(chief, store, safety_stock="2", import_minutes="30", opened=again[1])
+    assert (kept(site).safety_stock, kept(site).import_minutes) == (2, 30)
+
+
 def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
     answer = save(
         chief,
