@@ -27,17 +27,14 @@ from host_app.db import db
 AppFactory = Callable[..., Flask]
 
 
-#: What costs much to begin is begun in one process: a house and a browser, a wheel.
-TOGETHER = ("tests/browser/", "tests/test_packaging.py")
+#: What costs much to begin is begun in one process: a wheel.
+TOGETHER = ("tests/test_packaging.py",)
 
 
 class Together(LoadScopeScheduling):
     """Gives each process test by test, and tests that share something dear to one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        # The long ones are mostly those of the browser: there each process has its own.
-        if self.config.option.markexpr == "long":
-            return nodeid
         return next((shared for shared in TOGETHER if nodeid.startswith(shared)), nodeid)
 
 

@@ -13,7 +13,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 STORE = "Vijfde Winkel"
 SELLER, OTHER = ("fifth-seller", "fifth-secret"), ("sixth-seller", "sixth-secret")
 SOON = 60_000

@@ -25,7 +25,7 @@ from tests.e2e.house import PROJECT, House, eventually
 
 expect = playwright().expect
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 MANUAL = PROJECT / "docs" / "manual.md"
 PICTURES = PROJECT / "docs" / "pictures"
 WORDS = PICTURES / "words.json"

@@ -10,7 +10,7 @@ from tests.e2e.house import House
 
 expect = playwright().expect
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 
 def test_charts_are_drawn_and_can_be_read_as_tables(house: House, open_window: OpenWindow) -> None:

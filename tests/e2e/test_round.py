@@ -24,6 +24,7 @@ from tests.e2e.steps import (
 from tests.e2e.visitor import Visitor
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of the installation in /proc"),
     pytest.mark.timeout(300),
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from sqlalchemy import inspect, text, update
 from werkzeug.test import TestResponse
@@ -23,6 +24,8 @@ from tests.host_app.admin.conftest import HASH, Person, logged_in
 from tests.plugin.conftest import KETTLE, TOASTER
 from tests.plugin.views.conftest import Site
 from tests.plugin.views.test_roles import ADMINISTRATORS, EVERYONE, PUBLIC, lines
+
+pytestmark = pytest.mark.long
 
 #: Names of fields, as the code asks for them.
 NAMES = sorted(

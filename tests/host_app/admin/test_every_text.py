@@ -45,6 +45,8 @@ from tests.host_app import factories
 from tests.host_app.admin.conftest import Person, add_people, logged_in
 from tests.pseudo import data, speak, unmarked
 
+pytestmark = pytest.mark.long
+
 #: Data that is written where no mark can be.
 KNOWN = ("chief", "packer", "order:", "order_cancelled", "shop")
 LIST_PAGES = (

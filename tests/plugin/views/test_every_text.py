@@ -45,6 +45,8 @@ from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Clock, Shop
 from tests.plugin.views.conftest import Site
 from tests.pseudo import data, speak, unmarked
 
+pytestmark = pytest.mark.long
+
 #: Data that is written where no mark can be: people, and what bol names.
 KNOWN = ("chief", "packer", "seller", "secret", "Bol.com Retailer", "Shop", "CSV", "HOST_PUBLIC_URL")
 #: Numbers of bol, routes of its API, codes and names of carriers, and times, which Babel writes.
