@@ -231,6 +231,15 @@ class OrderReduced:
     reference: str
 
 
+@dataclass(frozen=True, slots=True)
+class OrderPutBack:
+    """Of an order that a mark keeps from being picked, nothing lies picked any more: it is back on the shelf."""
+
+    order_id: int
+    source: str
+    reference: str
+
+
 Event = (
     StockChange
     | PicklistClosed
@@ -239,6 +248,7 @@ Event = (
     | ShipmentChanged
     | OrderCancelled
     | OrderReduced
+    | OrderPutBack
 )
 
 
@@ -555,10 +565,14 @@ class OrderBadge:
 
 @dataclass(frozen=True, slots=True)
 class OrderNote:
-    """What a plugin tells of an order of its own."""
+    """What a plugin tells of an order of its own.
+
+    :param may_close_stopped: packers are offered to close its picklists although a mark keeps it from being picked.
+    """
 
     badges: tuple[OrderBadge, ...] = ()
     labels: LabelSale = LabelSale.NONE
+    may_close_stopped: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -962,6 +976,11 @@ class HookSpecs:
         """A person took pieces off an order, not all of them."""
         return []
 
+    @hookspec
+    def order_put_back(self, host: HostPort, event: OrderPutBack) -> list[Wake]:
+        """Nothing is picked any more of an order that the plugin, or another one, had stopped."""
+        return []
+
     # questions
 
     @hookspec
@@ -997,4 +1016,5 @@ EVENT_HOOKS: Mapping[type, str] = {
     ShipmentChanged: "shipment_changed",
     OrderCancelled: "order_cancelled",
     OrderReduced: "order_reduced",
+    OrderPutBack: "order_put_back",
 }

@@ -17,13 +17,14 @@ from host_app.plugin_api import (
     EVENT_HOOKS,
     Event,
     OrderCancelled,
+    OrderPutBack,
     OrderReduced,
     OrderState,
     PicklistClosed,
     ShipmentChanged,
     StockChange,
 )
-from host_app.services import picking
+from host_app.services import orders, picking
 from host_app.services.stock import free_stock
 from host_app.wakes import wake
 
@@ -117,6 +118,16 @@ def _reductions(ids: Sequence[int]) -> Iterator[tuple[Event, str]]:
         yield OrderReduced(row.id, row.source, row.reference), f"order:{row.id}"
 
 
+def _back(_since: datetime) -> Any:
+    """Find stopped orders of which nothing is picked any more; nobody noted since when."""
+    return orders.put_back_orders()
+
+
+def _put_back(ids: Sequence[int]) -> Iterator[tuple[Event, str]]:
+    for row in current_session().scalars(select(Order).where(Order.id.in_(ids)).order_by(Order.id)):
+        yield OrderPutBack(row.id, row.source, row.reference), f"order:{row.id}"
+
+
 def _counted(since: datetime) -> Any:
     """Find the newest change of each product's stock, in the order in which they came."""
     newest = func.max(StockHistory.id)
@@ -136,5 +147,6 @@ _KINDS = (
     (_sent, _shipments),
     (_cancelled, _cancellations),
     (_reduced, _reductions),
+    (_back, _put_back),
     (_counted, _amounts),
 )

@@ -17,6 +17,7 @@ from host_app.plugin_api import (
     OrderCancelled,
     OrderImport,
     OrderNote,
+    OrderPutBack,
     OrderReduced,
     Panel,
     PicklistClosed,
@@ -108,6 +109,14 @@ def order_cancelled(host: HostPort, event: OrderCancelled) -> list[Wake]:
 def order_reduced(host: HostPort, event: OrderReduced) -> list[Wake]:
     store_id = store_of(event.source)
     if store_id is None or not order_decisions.reduced(host, store_id, event.reference, event.order_id):
+        return []
+    return [wake_for(ORDERS, store_id)]
+
+
+@hookimpl
+def order_put_back(host: HostPort, event: OrderPutBack) -> list[Wake]:
+    store_id = store_of(event.source)
+    if store_id is None or not order_decisions.put_back(host, store_id, event.reference):
         return []
     return [wake_for(ORDERS, store_id)]
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import selectinload
 
 from host_app.db import current_session, insert_if_absent, utcnow
@@ -23,6 +23,7 @@ from host_app.plugin_api import (
     OrderCancelled,
     OrderLineView,
     OrderPicked,
+    OrderPutBack,
     OrderReduced,
     OrderState,
     OrderView,
@@ -387,6 +388,34 @@ def release_order(order_id: int, key: str) -> None:
     mark_order(order_id, key, None)
     if order.state == OrderState.PAUSED and order.held_by == key:
         resume_order(order_id)
+
+
+def tell_put_back(order_id: int) -> None:
+    """Tell plugins, if it is so, that nothing of a stopped order lies picked any more. With the order locked."""
+    order = current_session().scalar(
+        select(Order).where(Order.id.in_(put_back_orders().where(Order.id == order_id)))
+    )
+    if order is not None:
+        emit(OrderPutBack(order.id, order.source, order.reference), f"order:{order.id}")
+
+
+def put_back_orders() -> Select[int]:
+    """Select the ids of open orders that a mark keeps from being picked, and of which nothing lies picked."""
+    stopped = select(OrderMark.order_id).where(OrderMark.stops_picking)
+    picked = (
+        select(PicklistLine.id)
+        .join(Picklist)
+        .where(Picklist.order_id == Order.id, Picklist.state.in_(OPEN_PICKLISTS), PicklistLine.picked > 0)
+    )
+    return (
+        select(Order.id)
+        .where(
+            Order.id.in_(stopped),
+            Order.state.not_in((OrderState.COMPLETED, OrderState.CANCELLED)),
+            ~picked.exists(),
+        )
+        .order_by(Order.id)
+    )
 
 
 def _picked(order_id: int) -> int:

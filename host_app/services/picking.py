@@ -33,7 +33,7 @@ from host_app.plugin_api import (
     ShipmentChanged,
 )
 from host_app.services import labels
-from host_app.services.orders import BACKORDERS, complete_if_done, lock_order
+from host_app.services.orders import BACKORDERS, complete_if_done, lock_order, tell_put_back
 from host_app.services.stock import change_stock
 from host_app.wakes import wake
 
@@ -71,6 +71,7 @@ def pick(picklist_line_id: int, picked: int) -> None:
     if not 0 <= picked <= line.quantity:
         raise HostError(_("Pick 0 to %(count)s pieces.", count=line.quantity))
     session.execute(update(PicklistLine).where(PicklistLine.id == picklist_line_id).values(picked=picked))
+    tell_put_back(picklist.order_id)
 
 
 def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
@@ -93,6 +94,8 @@ def pick_more(picklist_id: int, picklist_line_id: int, pieces: int) -> None:
     )
     if not changed_rows(current_session(), picked):
         raise HostError(_("That does not fit what is to be picked: somebody may have picked it already."))
+    if pieces < 0:
+        tell_put_back(picklist.order_id)
 
 
 def scan(picklist_id: int, code: str) -> str:
@@ -152,14 +155,15 @@ def pick_all(picklist_id: int) -> None:
 
 
 def put_all_back(picklist_id: int) -> None:
-    """Note that everything that was picked lies on its shelf again.
+    """Note that everything that was picked lies on its shelf again; plugins are told where they stopped the order.
 
     :raises HostError: the picklist is not open.
     """
-    lock_picklist(picklist_id)
+    picklist = lock_picklist(picklist_id)
     current_session().execute(
         update(PicklistLine).where(PicklistLine.picklist_id == picklist_id).values(picked=0)
     )
+    tell_put_back(picklist.order_id)
 
 
 def stopped_because(order_id: int) -> str:
@@ -296,6 +300,7 @@ def withdraw_shipment(shipment_id: int, *, who: str) -> None:
         ShipmentChanged(shipment.id, shipment.carrier, shipment.tracking_code, withdrawn=True),
         f"order:{order_id}",
     )
+    tell_put_back(order_id)
     wake(BACKORDERS)
 
 

@@ -32,6 +32,9 @@ REASONS: Mapping[str, str] = {
     "OTHER": _l("Other"),
 }
 HOLD = "bol-cancelling"
+#: The keys of the marks on orders that the customer asks to cancel, and of which bol cancelled something.
+REQUEST_MARK = "bol-cancellation-request"
+CANCELLED_MARK = "bol-cancelled"
 #: The line of the timeline that tells of an order that was cancelled here because bol did.
 CANCELLED_FOR_BOL = "cancelled for bol"
 #: States in which bol may still be asked, or be at work.
@@ -188,10 +191,14 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
     Nothing is cancelled at bol by itself: a cancellation by the seller counts against him.
     """
     session = host.session
-    host.settle_notices(f"bol:{store_id}:cancelled:{reference}")
+    # Locked before its marks and notices, as where bol's order is read again.
     row = session.scalar(
-        select(BolOrder).where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
+        select(BolOrder)
+        .where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
+        .with_for_update(key_share=True)
     )
+    host.settle_notices(f"bol:{store_id}:cancelled:{reference}")
+    forget_marks(host, order_id)
     store = session.get(Store, store_id)
     if row is None or store is None:
         return
@@ -218,6 +225,12 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
             url=order_url(store_id, row.id),
         )
     )
+
+
+def forget_marks(host: HostPort, order_id: int) -> None:
+    """Take away what was shown on an order that is cancelled here: nothing is left to do. In a transaction."""
+    host.mark_order(order_id, CANCELLED_MARK, None)
+    host.mark_order(order_id, REQUEST_MARK, None)
 
 
 def requested(row: BolOrder) -> list[BolOrderItem]:

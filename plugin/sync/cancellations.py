@@ -11,8 +11,11 @@ from plugin import connector
 from plugin.models import BolOrder, CancellationEffect, EffectState
 from plugin.sync.cancel_decisions import (
     CANCELLED_FOR_BOL,
+    CANCELLED_MARK,
+    REQUEST_MARK,
     accept_request,
     being_cancelled,
+    forget_marks,
     note_undone,
     requested,
 )
@@ -20,9 +23,6 @@ from plugin.sync.cancelling import release_if_decided
 from plugin.sync.context import Context, order_url
 from plugin.sync.timeline import note, note_once
 from plugin.texts import gettext as _
-
-REQUEST_MARK = "bol-cancellation-request"
-CANCELLED_MARK = "bol-cancelled"
 
 
 def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
@@ -53,7 +53,10 @@ def _apply_cancellation(ctx: Context, row: BolOrder, view: OrderView) -> None:
         for item in imported
         if item.cancelled > item.cancelled_before_import
     }
-    if not cancelled or view.state == OrderState.CANCELLED:
+    if view.state == OrderState.CANCELLED:
+        forget_marks(ctx.host, view.order_id)
+        return
+    if not cancelled:
         return
     if all(cancelled.get(item.order_item_id, 0) >= item.imported for item in imported):
         _cancel_all(ctx, row, view)
@@ -90,8 +93,7 @@ def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mappi
         view.order_id,
         CANCELLED_MARK,
         _(
-            "bol cancelled a part: %(pieces)s. Do not ship it. Put it back (−1 on the picklist), then take it off the "
-            "order here.",
+            "bol cancelled a part: %(pieces)s. Do not ship it.",
             pieces=pieces,
         ),
     )
@@ -170,6 +172,7 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
         except HostError as error:
             reason = str(error)
         else:
+            forget_marks(ctx.host, view.order_id)
             told = _("Order %(number)s was cancelled, because bol cancelled it", number=view.number)
             note(ctx.host, row.id, told, CANCELLED_FOR_BOL)
             return
@@ -182,10 +185,11 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
             number=view.number,
         ),
     )
+    # What is to be done about it stands beside the mark, for each role, and only while there is something to do.
+    ctx.host.mark_order(
+        view.order_id, CANCELLED_MARK, _("Cancelled at bol. Do not ship it."), stops_picking=True
+    )
     if any(line.shipped for line in view.lines):
-        ctx.host.mark_order(
-            view.order_id, CANCELLED_MARK, _("Cancelled at bol. Do not ship it."), stops_picking=True
-        )
         # Another fact than a cancellation of what is still on the picklist: the parcel may be leaving.
         ctx.notify(
             f"cancelled:{row.order_id}:shipped",
@@ -200,16 +204,9 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
             ctx.host.order_url(view.order_id),
         )
         return
-    ctx.host.mark_order(
-        view.order_id,
-        CANCELLED_MARK,
-        _(
-            "Cancelled at bol. Do not ship it. Put back what was picked (−1 on the picklist), then cancel the order here."
-        ),
-        stops_picking=True,
-    )
     todo = _(
-        "Something of it was picked: put the goods back (press −1 on the picklist), then cancel the order."
+        "Put back what was picked, and press “Everything is back on the shelf” on its picklist: then it is cancelled here, "
+        "too."
     )
     ctx.notify(
         f"cancelled:{row.order_id}",
@@ -217,7 +214,7 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
         Level.DANGER,
         _("order %(order)s was cancelled at bol", order=row.order_id),
         _(
-            "Order %(number)s could not be cancelled by itself. %(reason)s",
+            "Order %(number)s is not cancelled here yet. %(reason)s",
             number=view.number,
             reason=reason or todo,
         ),

@@ -6,8 +6,7 @@ from sqlalchemy import literal_column, select, update
 
 from host_app.plugin_api import HostError, HostPort, speaking
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
-from plugin.sync.cancel_decisions import keep_order
-from plugin.sync.cancellations import REQUEST_MARK
+from plugin.sync.cancel_decisions import REQUEST_MARK, keep_order
 from plugin.sync.dirty import mark_product_sold
 from plugin.sync.failures import without_reference
 from plugin.sync.links import remember
@@ -38,13 +37,20 @@ def read_again(host: HostPort, row: BolOrder) -> None:
     host.session.flush()
 
 
+def put_back(host: HostPort, store_id: int, reference: str) -> bool:
+    """Nothing of a stopped order is picked any more: compare it with bol again, which cancels it here where bol has.
+
+    False where it is not known. In a transaction.
+    """
+    row = _known(host, store_id, reference)
+    if row is not None:
+        read_again(host, row)
+    return row is not None
+
+
 def reduced(host: HostPort, store_id: int, reference: str, order_id: int) -> bool:
     """A person took pieces off an order here: compare it with bol again; False where it is not known. In a transaction."""
-    row = host.session.scalar(
-        select(BolOrder)
-        .where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
-        .with_for_update(key_share=True)
-    )
+    row = _known(host, store_id, reference)
     if row is None:
         return False
     read_again(host, row)
@@ -67,6 +73,15 @@ def reduced(host: HostPort, store_id: int, reference: str, order_id: int) -> boo
         _("Taken off here by hand, in all: %(pieces)s", pieces=pieces),
     )
     return True
+
+
+def _known(host: HostPort, store_id: int, reference: str) -> BolOrder | None:
+    row: BolOrder | None = host.session.scalar(
+        select(BolOrder)
+        .where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
+        .with_for_update(key_share=True)
+    )
+    return row
 
 
 def keep(host: HostPort, row: BolOrder, who: str) -> None:

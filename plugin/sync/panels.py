@@ -14,6 +14,7 @@ from host_app.plugin_api import (
     OrderBadge,
     OrderNote,
     OrderState,
+    OrderView,
     Panel,
     PanelLink,
     PanelRow,
@@ -109,10 +110,14 @@ def _to_do(host: HostPort, row: BolOrder, may_decide: bool, *, on_order: bool) -
         return []
     steps, links = [], []
     if is_open_here(row, view):
-        whole = is_dead(row) and not any(line.shipped for line in view.lines)
-        steps.append(_put_back(whole, may_decide))
-        if may_decide and not on_order:
-            links.append(PanelLink(_("Go to the order here"), host.order_url(view.order_id)))
+        if is_dead(row) and not any(line.shipped for line in view.lines):
+            # The picklist, which is stopped, says so itself.
+            if on_order:
+                steps.append(_put_back_whole(view))
+        else:
+            steps.append(_put_back_part(may_decide))
+            if may_decide and not on_order:
+                links.append(PanelLink(_("Go to the order here"), host.order_url(view.order_id)))
     if requested(row) and not being_cancelled(host, row):
         if may_decide:
             ask = _("The customer asks to cancel: accept it at bol, or keep the order and ship it.")
@@ -131,16 +136,18 @@ def _to_do(host: HostPort, row: BolOrder, may_decide: bool, *, on_order: bool) -
     return [Panel(_("bol.com: what to do now"), rows, tuple(links))] if rows else []
 
 
-def _put_back(whole: bool, may_decide: bool) -> str:
-    if whole and may_decide:
+def _put_back_whole(view: OrderView) -> str:
+    if view.picked:
         return _(
-            "bol cancelled this order: put back what was picked (−1 on the picklist), then cancel the order here."
+            "bol cancelled this order: put back what was picked, and press “Everything is back on the shelf” on its "
+            "picklist. Then it is cancelled here, too."
         )
-    if whole:
-        return _(
-            "bol cancelled this order: put back what was picked (−1 on the picklist), then ask an administrator to "
-            "cancel the order here."
-        )
+    return _(
+        "bol cancelled this order, and nothing of it is picked any more: as soon as that was compared with bol, it is cancelled here, too."
+    )
+
+
+def _put_back_part(may_decide: bool) -> str:
     if may_decide:
         return _(
             "bol cancelled a part of it: put those pieces back (−1 on the picklist), then take them off the order here."
@@ -268,9 +275,11 @@ def _note(row: BolOrder, store: Store, states: set[str]) -> OrderNote:
                 word, tone = NOT_SENT_BADGE, Level.WARNING
             badges.append(OrderBadge(str(word), tone))
             break
-    sells = is_active(store) and StoreSettings.load(store.settings).labels_for_all
+    settings = StoreSettings.load(store.settings)
+    sells = is_active(store) and settings.labels_for_all
     labels = LabelSale.NEEDED if via_bol else LabelSale.OFFERED if sells else LabelSale.NONE
-    return OrderNote(tuple(badges), labels)
+    asked = is_active(store) and settings.check_at_closing
+    return OrderNote(tuple(badges), labels, may_close_stopped=settings.overrule_at_closing or not asked)
 
 
 def product_panels(host: HostPort, product_id: int) -> list[Panel]:

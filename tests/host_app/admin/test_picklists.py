@@ -249,7 +249,7 @@ def test_a_paused_or_withdrawn_picklist_says_what_to_do(packer: Person, do: Do) 
     assert "do not pick it now" in packer.get(PAGE).text
     assert "is paused" in packer.post(f"{PAGE}/scan", PAGE, code="A1").text
     do(cancel)
-    assert "Put the goods back" in packer.get(PAGE).text
+    assert "Nothing of it is sent." in packer.get(PAGE).text
 
 
 def test_marks_of_the_order_are_shown_at_picking(packer: Person, do: Do) -> None:

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from host_app import replay
 from host_app.db import db, transaction
-from host_app.models import Picklist, PicklistLine, Shipment
-from host_app.plugin_api import HostError, NewLabel
+from host_app.models import EventDelivery, Picklist, PicklistLine, Shipment
+from host_app.plugin_api import HostError, NewLabel, OrderNote, OrderPutBack, Wake, hookimpl
 from host_app.services import labels, orders, picking
 from tests.host_app import factories
 from tests.host_app.admin.conftest import Person
+from tests.host_app.admin.probe import Probe
 
 PAGE = "/admin/picklists/1"
 BARCODE = "4006381333931"
 Do = Callable[..., Any]
+
+
+class Shop(Probe):
+    """A shop that stops orders."""
+
+    note: OrderNote | None = None
+
+    @hookimpl
+    def order_put_back(self, host: Any, event: OrderPutBack) -> list[Wake]:
+        return []
+
+    @hookimpl
+    def order_notes(self, host: Any, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
+        return dict.fromkeys(order_ids, self.note) if self.note else {}
+
+
+@pytest.fixture
+def probe() -> Shop:
+    return Shop()
 
 
 @pytest.fixture(autouse=True)
@@ -78,10 +100,14 @@ def test_what_was_stopped_is_not_picked_but_put_back(packer: Person, do: Do) -> 
     assert picked(do) == [1, 0]
 
     page = packer.get(PAGE).text
-    assert "Stop: do not pick this any more." in page and "Everything is back on the shelf" in page
+    box = re.search(r'<div id="marks".*?</form></div>', page, re.DOTALL)
+    assert box and box[0].count('role="alert"') == 1 and "Cancelled by &lt;the shop&gt;." in box[0]
+    assert "then press the button." in box[0] and "Everything is back on the shelf" in box[0]
+    assert page.count("Everything is back on the shelf") == 1
     assert 'name="code"' not in page and "Pick all" not in page and "+1" not in page
     assert "0 / 2" in packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="-1").text
-    assert "Nothing is in the cart" in packer.get(PAGE).text
+    page = packer.get(PAGE).text
+    assert "Nothing of it is in the cart" in page and "press the button" not in page
 
 
 def test_everything_is_put_back_by_one_button(packer: Person, do: Do) -> None:
@@ -90,6 +116,70 @@ def test_everything_is_put_back_by_one_button(packer: Person, do: Do) -> None:
     told = packer.post(f"{PAGE}/put-back", PAGE).text
 
     assert "Noted: everything is back on the shelf." in told and picked(do) == [0, 0]
+
+
+def put_back_told(do: Do) -> list[Any]:
+    """Return what the plugin is still to be told of orders that lie on the shelf again."""
+
+    def read() -> list[Any]:
+        told = select(EventDelivery.payload).where(EventDelivery.kind == "order_put_back")
+        return list(db.session.scalars(told.order_by(EventDelivery.id)))
+
+    return list(do(read))
+
+
+@pytest.mark.parametrize("way", ["button", "minus", "withdrawn"])
+def test_plugins_are_told_once_nothing_of_a_stopped_order_is_picked(
+    packer: Person, do: Do, probe: Shop, way: str
+) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    if way == "withdrawn":
+        close(packer)
+    mark(do, "Cancelled.")
+    if way == "minus":
+        for line in ("1", "2", "1"):
+            assert put_back_told(do) == []
+            packer.post(f"{PAGE}/pick", PAGE, line=line, pieces="-1")
+    elif way == "button":
+        packer.post(f"{PAGE}/put-back", PAGE)
+    else:
+
+        def withdraw() -> None:
+            with transaction():
+                picking.withdraw_shipment(1, who="ann")
+
+        do(withdraw)
+
+    assert [event["order_id"] for event in put_back_told(do)] == [1]
+
+
+def test_plugins_are_not_told_of_what_is_put_back_of_other_orders(
+    packer: Person, do: Do, probe: Shop
+) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    mark(do, "A part was cancelled.", stops=False)
+    packer.post(f"{PAGE}/put-back", PAGE)
+
+    assert picked(do) == [0, 0] and put_back_told(do) == []
+
+
+def test_a_plugin_that_was_away_is_told_what_lies_on_the_shelf_again(do: Do, probe: Shop) -> None:
+    mark(do, "Cancelled.")
+    told = do(lambda: replay.tell_again("probe", datetime(2026, 1, 1, tzinfo=UTC)))
+
+    assert told["order_put_back"] == 1 and [event["reference"] for event in put_back_told(do)] == ["R-1"]
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_closing_a_stopped_picklist_is_offered_to_those_who_may(
+    packer: Person, do: Do, probe: Shop, may: bool
+) -> None:
+    probe.note = OrderNote(may_close_stopped=may)
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    mark(do, "Cancelled.")
+    page = packer.get(PAGE).text
+
+    assert ("Close it all the same" in page, "Tracking code" in page) == (may, may)
 
 
 def test_picking_goes_on_where_the_mark_is_gone(packer: Person, do: Do) -> None:

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from host_app.db import reading, transaction
-from host_app.models import Notification, OrderLine
+from host_app.models import Notification, OrderLine, Shipment
 from host_app.plugin_api import HostError
 from host_app.services import orders, picking
+from plugin.models import BolOrderEvent
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 
@@ -69,9 +70,95 @@ def test_a_picked_order_is_left_alone_and_people_are_told_once(shop: Shop) -> No
     assert shop.host_order(order_id).state == "processing"
     assert [title for title in shop.notices() if "was cancelled at bol" in title] != []
     assert len(shop.notices()) == 1
-    assert shop.marks() == [
-        "Cancelled at bol. Do not ship it. Put back what was picked (−1 on the picklist), then cancel the order here."
+    assert shop.marks() == ["Cancelled at bol. Do not ship it."]
+
+
+def test_an_order_that_bol_cancelled_is_cancelled_here_once_everything_is_back_on_the_shelf(
+    shop: Shop,
+) -> None:
+    shop.connect(send_stock=True)
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    picklist_id = shop.picklist_id(order_id)
+    with transaction():
+        picking.pick_all(picklist_id)
+    shop.sandbox.cancel(order_id)
+    read_often(shop, order_id)
+    kettles, _toaster = shop.picklist_lines(picklist_id)
+    with transaction():
+        picking.pick_more(picklist_id, kettles.id, -2)
+    shop.work()
+    # One piece is still in a cart.
+    assert shop.host_order(order_id).state == "processing"
+    with transaction():
+        picking.put_all_back(picklist_id)
+    with transaction():
+        # Pressed twice, before anybody has looked.
+        picking.put_all_back(picklist_id)
+    shop.work()
+    read_often(shop, order_id)
+    order = shop.host_order(order_id)
+    assert (order.state, order.cancel_reason) == ("cancelled", "cancelled at bol")
+    assert shop.picklist(order_id).state == "cancelled"
+    assert (shop.free(KETTLE), shop.free(TOASTER)) == (20, 10)
+    assert shop.marks() == []
+    assert [told.read_at is not None for told in shop.all(Notification)] == [True]
+    assert [told.text for told in shop.all(BolOrderEvent) if "because bol cancelled it" in told.text] == [
+        f"Order {order.number} was cancelled, because bol cancelled it"
     ]
+
+
+def test_an_order_is_put_back_while_bol_does_not_answer_and_cancelled_here_later(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    picklist_id = shop.picklist_id(order_id)
+    with transaction():
+        picking.pick_all(picklist_id)
+    shop.sandbox.cancel(order_id)
+    shop.import_orders()
+    shop.sandbox.faults([{"path": "/retailer/orders/*", "when": "before", "status": 503}])
+    with transaction():
+        picking.put_all_back(picklist_id)
+    shop.work()
+    assert shop.host_order(order_id).state == "processing"
+    shop.sandbox.faults([])
+    shop.pass_time(3600, steps=6)
+    assert shop.host_order(order_id).state == "cancelled"
+    assert shop.free(KETTLE) == 20
+
+
+def test_an_order_that_bol_cancelled_after_it_was_shipped_is_cancelled_once_the_parcel_is_withdrawn(
+    shop: Shop,
+) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.close(order_id)
+    shop.sandbox.cancel(order_id)
+    shop.import_orders()
+    assert shop.marks() == ["Cancelled at bol. Do not ship it."]
+    shipment_id = shop.all(Shipment)[0].id
+    with transaction():
+        picking.withdraw_shipment(shipment_id, who="ann")
+    shop.work()
+    assert (shop.host_order(order_id).state, shop.marks(), shop.free(KETTLE)) == ("cancelled", [], 20)
+
+
+def test_a_part_that_is_put_back_does_not_cancel_the_rest(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.work()
+    picklist_id = shop.picklist_id(order_id)
+    with transaction():
+        picking.pick_all(picklist_id)
+    shop.sandbox.cancel(order_id, item_ids(shop, order_id)[:1])
+    shop.import_orders()
+    with transaction():
+        picking.put_all_back(picklist_id)
+    read_often(shop, order_id)
+    assert shop.host_order(order_id).state == "processing"
+    assert shop.marks() == ["bol cancelled a part: 2 of 2 × Kettle. Do not ship it."]
 
 
 def test_a_part_cancelled_is_told_with_what_to_do(shop: Shop) -> None:

@@ -36,7 +36,7 @@ def test_lists_tell_which_orders_travel_on_bols_labels(shop: Shop) -> None:
     shop.work()
 
     assert noted(shop, via_bol).labels == LabelSale.NEEDED and badges(shop, via_bol) == ["Shipping via bol"]
-    assert noted(shop, own) == OrderNote()
+    assert noted(shop, own) == OrderNote(may_close_stopped=False)
     shop.settings(labels_for_all=True)
     assert noted(shop, own).labels == LabelSale.OFFERED
     with shop.host.reading():

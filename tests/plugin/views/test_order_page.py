@@ -99,15 +99,49 @@ def test_an_order_that_bol_cancelled_names_the_next_step_in_the_warehouse(
         shop.sandbox.cancel(order_id)
         shop.import_orders()
     page = f"/admin/picklists/{picklist}"
-    assert "then cancel the order here." in chief.get(f"/admin/orders/{here}").text
-    assert "Go to the order here" in chief.get(page).text
-    assert "then ask an administrator to cancel the order here." in packer.get(page).text
+    order_page = f"/admin/orders/{here}"
+    for person in (chief, packer):
+        # One box, which says the same to everybody: everybody can do it.
+        seen = person.get(page).text
+        box = seen.split('id="marks"')[1].split('id="said"')[0]
+        assert box.count('role="alert"') == 1 and "Everything is back on the shelf" in box
+        assert "Cancelled at bol. Do not ship it." in box and "then press the button." in box
+        for wrong in ("what to do now", "−1 on the picklist", "administrator", "Close it all the same"):
+            assert wrong not in html.unescape(seen), wrong
+    assert "Then it is cancelled here, too." in chief.get(order_page).text
     with site.shop() as shop:
-        (line,) = shop.picklist_lines(picklist)
+        shop.settings(overrule_at_closing=True)
+    assert "Close it all the same" in packer.get(page).text
+
+    assert "Noted: everything is back on the shelf." in packer.post(f"{page}/put-back", page).text
+    seen = chief.get(order_page).text
+    assert "put back what was picked" not in seen and "it is cancelled here, too." in seen
+    with site.shop() as shop:
+        shop.work()
+    seen = chief.get(order_page).text
+    assert "Cancelled: cancelled at bol" in seen
+    assert "what to do now" not in seen and "Do not ship it" not in seen
+    seen = packer.get(page).text
+    assert "This picklist was withdrawn" in seen and "Do not ship it" not in seen
+
+
+def test_the_mark_of_an_order_that_bol_cancelled_goes_when_it_is_cancelled_by_hand(
+    site: Site, store: int, chief: Person
+) -> None:
+    order_id, _path = imported(site)
+    with site.shop() as shop:
+        here, picklist = shop.host_order(order_id).id, shop.picklist_id(order_id)
         with transaction():
-            picking.pick_more(picklist, line.id, -1)
-            orders.cancel_order(here, "bol did")
-    assert "what to do now" not in chief.get(f"/admin/orders/{here}").text
+            picking.pick_all(picklist)
+        shop.sandbox.cancel(order_id)
+        shop.import_orders()
+        with transaction():
+            picking.put_all_back(picklist)
+            orders.cancel_order(here, "by hand")
+        shop.work()
+        assert shop.notices() == [f"Shop: order {order_id} was cancelled at bol"]
+    seen = chief.get(f"/admin/orders/{here}").text
+    assert "Cancelled: by hand" in seen and "Do not ship it" not in seen
 
 
 def test_a_request_to_cancel_is_refused_by_keeping_the_order(site: Site, store: int, chief: Person) -> None:
