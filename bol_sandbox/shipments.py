@@ -13,6 +13,7 @@ from bol_sandbox.model import Label, OrderItem, Outcome, Shipment
 from bol_sandbox.order_lines import Lines
 from bol_sandbox.orders import offer_reference
 from bol_sandbox.problems import bad_request, invalid, not_found
+from bol_sandbox.transports import check_code
 from bol_sandbox.world import World
 
 PAGE_SIZE = 50
@@ -101,6 +102,7 @@ def _read(body: dict[str, Any]) -> Wanted:
         checks.refuse("transport", invalid(transport))
     elif transport is not None:
         code = checks.text(transport, "transporterCode", "transport.transporterCode")
+        check_code(checks, code, "transport.transporterCode")
         track = checks.optional_text(transport, "trackAndTrace", "transport.trackAndTrace")
     checks.finish()
     return Wanted(lines, reference, label, code, track)

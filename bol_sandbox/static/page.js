@@ -8,6 +8,8 @@ const money = new Intl.NumberFormat("nl-NL", { style: "currency", currency: "EUR
 
 let state = null;
 let basket = [];
+// Whether what is chosen in the form is more than what was put into the basket.
+let chosenSince = false;
 let known = new Set();
 let amounts = new Map();
 let drawn = {};
@@ -55,9 +57,20 @@ function wishFromForm() {
   return wish;
 }
 
+// With a basket, what was chosen since belongs to the order, too.
+function toBuy() {
+  return basket.length && !chosenSince ? basket : [...basket, wishFromForm()];
+}
+
+function emptyBasket() {
+  basket = [];
+  chosenSince = false;
+  showBasket();
+}
+
 function placeOrder(event) {
   event.preventDefault();
-  const items = basket.length ? basket : [wishFromForm()];
+  const items = toBuy();
   const order = {
     clientId: $("seller").value, items, pickupPoint: $("pickup").checked,
     country: $("country").value, force: $("force").checked,
@@ -65,8 +78,7 @@ function placeOrder(event) {
   act(
     async () => {
       const placed = await send("/sandbox/orders", order);
-      basket = [];
-      showBasket();
+      emptyBasket();
       return placed;
     },
     (placed) => `Order ${placed.orderId} is placed.`,
@@ -84,8 +96,10 @@ function changeAmount(event) {
 
 function showBasket() {
   $("basket").hidden = basket.length === 0;
-  const rows = basket.map((wish) => el("li", {}, `${wish.quantity} × ${titleOf(wish.ean)}`));
-  $("basket").replaceChildren(el("b", {}, "Basket"), el("ul", {}, ...rows));
+  const rows = toBuy().map((wish, place) =>
+    el("li", {}, `${wish.quantity} × ${titleOf(wish.ean)}${place < basket.length ? "" : " (chosen above)"}`));
+  $("basket").replaceChildren(el("b", {}, "Basket"), el("ul", {}, ...rows),
+    el("button", { class: "small", type: "button", onclick: emptyBasket }, "Empty the basket"));
 }
 
 function titleOf(ean) {
@@ -248,12 +262,19 @@ $("change").addEventListener("submit", changeAmount);
 $("add").addEventListener("click", () => {
   if ($("buy").reportValidity()) {
     basket.push(wishFromForm());
+    chosenSince = false;
     showBasket();
   }
 });
+for (const id of ["offer", "quantity", "method"]) {
+  $(id).addEventListener("input", () => {
+    chosenSince = true;
+    showBasket();
+  });
+}
 $("seller").addEventListener("change", () => {
-  basket = [];
-  showBasket();
+  emptyBasket();
+  say("");
   amounts = new Map();
   refresh();
 });

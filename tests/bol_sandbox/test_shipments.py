@@ -97,6 +97,18 @@ def test_a_malformed_shipment_is_refused_at_once(api: Api, change: dict[str, Any
     assert answer.json()["violations"][0].get("name") == name
 
 
+@pytest.mark.parametrize("code", ["BLA", "DPD", "tnt", "TNT "])
+def test_a_transporter_that_bol_has_not_published_is_refused_at_once_and_the_list_is_told(
+    sandbox: SandboxControls, api: Api, order: dict[str, Any], code: str
+) -> None:
+    answer = api.ship((item_ids(order)[0], None), transport={"transporterCode": code, "trackAndTrace": "3S1"})
+    assert answer.status_code == 400
+    (violation,) = answer.json()["violations"]
+    assert violation["name"] == "transport.transporterCode"
+    assert f"'{code}', allowed values: AMPERE, " in violation["reason"] and "DPD-NL" in violation["reason"]
+    assert sandbox.state()["shipments"] == []
+
+
 def test_the_order_id_excludes_a_fulfilment_method(api: Api) -> None:
     answer = api.get("/retailer/shipments", order_id="1", fulfilment_method="FBR")
     assert answer.status_code == 400

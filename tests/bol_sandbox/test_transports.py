@@ -71,6 +71,7 @@ def test_an_unknown_transport_and_another_sellers_fail_later(
         ({"transporterCode": "TNT"}, "trackAndTrace"),
         ({"trackAndTrace": ""}, "trackAndTrace"),
         ({"trackAndTrace": "3S", "transporterCode": 7}, "transporterCode"),
+        ({"trackAndTrace": "3S", "transporterCode": "BLA"}, "transporterCode"),
     ],
 )
 def test_a_malformed_change_is_refused_at_once(
