@@ -47,7 +47,6 @@ def host_order(
             unit_price=item.unit_price.quantize(CENT, ROUND_HALF_UP),
             external_ref=item.order_item_id,
             discount=sum((discount.amount for discount in item.discounts), Decimal(0)),
-            note=_("Shipping via bol") if item.distribution_party == "BOL" else "",
         )
         for item in items
     )

@@ -180,6 +180,11 @@ def _panel(
             rows.append(
                 PanelRow(_("Shipping"), _("Shipping via bol: needs a label bought from bol"), Level.WARNING)
             )
+    ours = [item for item in row.items if item.imported]
+    via_bol = [item for item in ours if item.distribution_party == VIA_BOL]
+    if 0 < len(via_bol) < len(ours):
+        titles = ", ".join(item.title or item.ean for item in via_bol)
+        rows.append(PanelRow(_("Only these by Shipping via bol"), titles))
     if row.latest_delivery is not None:
         rows.append(PanelRow(_("Promised delivery"), day(row.latest_delivery)))
     for bought in labels:

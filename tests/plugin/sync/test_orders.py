@@ -136,12 +136,12 @@ def test_only_what_is_not_shipped_yet_comes_in_and_the_note_tells_the_rest(shop:
     assert "Left out, shipped or cancelled at bol before the import: 2 × Kettle" in order.notes
 
 
-def test_items_of_shipping_via_bol_say_so(shop: Shop) -> None:
+def test_no_words_in_the_language_of_the_installation_are_kept_with_lines(shop: Shop) -> None:
     shop.connect()
     items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}, {"ean": TOASTER, "quantity": 1}]
     order_id = shop.sandbox.place_order("seller", items)["orderId"]
     shop.work()
-    assert [line.note for line in lines(shop.host_order(order_id).id)] == ["Shipping via bol", ""]
+    assert [line.note for line in lines(shop.host_order(order_id).id)] == ["", ""]
 
 
 def test_a_concept_waits_to_be_processed_in_the_warehouse_of_the_store(shop: Shop) -> None:

@@ -43,6 +43,18 @@ def test_lists_tell_which_orders_travel_on_bols_labels(shop: Shop) -> None:
         assert order_notes(shop.host, []) == {} and order_notes(shop.host, [9_999]) == {}
 
 
+def test_the_panel_tells_which_items_travel_on_bols_label_where_not_all_do(shop: Shop) -> None:
+    shop.connect()
+    mixed = str(shop.sandbox.place_order("seller", [VIA_BOL, {"ean": TOASTER, "quantity": 1}])["orderId"])
+    whole = str(shop.sandbox.place_order("seller", [VIA_BOL])["orderId"])
+    shop.work()
+    with shop.host.reading():
+        (some,) = picklist_panels(shop.host, shop.picklist_id(mixed))
+        (every,) = picklist_panels(shop.host, shop.picklist_id(whole))
+    assert rows(some)["Only these by Shipping via bol"] == "Kettle"
+    assert "Only these by Shipping via bol" not in rows(every)
+
+
 def test_lists_and_the_picklist_tell_what_bol_has_said_of_a_parcel(shop: Shop) -> None:
     shop.connect(send_shipments=True)
     order_id = shop.order((KETTLE, 2), (TOASTER, 1))
