@@ -43,6 +43,8 @@ MAX_AMOUNT = 999
 
 #: Kinds of notifications about a store.
 MAIL_KINDS = ("connection", "order", "cancellation", "deadline", "shipment", "label", "stock")
+#: Longest transporter code.
+MAX_CODE = 60
 #: As much as tells a slip of the pen from an address.
 ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+", re.ASCII)
 MOST_ADDRESSES = 20
@@ -172,7 +174,7 @@ class StoreSettings:
                 found[name] = _("Choose %(least)s to %(most)s minutes.", least=0, most=MAX_WAIT_MINUTES)
         if not all(pattern and code for pattern, code in self.tracking_patterns.items()):
             found["tracking_patterns"] = _("Give each pattern a transporter code.")
-        if any(len(code) > 60 for code in self.carriers.values()):
+        if any(len(code) > MAX_CODE for code in self.carriers.values()):
             found["carriers"] = _("A transporter code has at most 60 characters.")
         wrong = [address for address in self.mail_to.split() if not ADDRESS.fullmatch(address)]
         if wrong:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from plugin.models import BolOrderState
 from plugin.settings import StoreSettings
 from plugin.sync.overview import Overview
+from plugin.sync.transporters import doubt
 from plugin.texts import gettext as _
 from plugin.texts import ngettext, number
 
@@ -14,12 +15,31 @@ from plugin.texts import ngettext, number
 AMOUNTS = ("safety_stock", "max_stock", "stock_warehouses")
 
 
-def consequences(it: Overview, after: StoreSettings) -> list[str]:
-    """Return sentences for people, with real numbers; none where nothing needs a second look."""
+def consequences(it: Overview, after: StoreSettings, carriers: Mapping[str, str]) -> list[str]:
+    """Return sentences for people, with real numbers; none where nothing needs a second look.
+
+    :param carriers: the host's, with their titles.
+    """
+    doubts = list(_doubts(it.settings, after))
     if not it.active:
-        # Nothing happens before the store is activated, and its summary is shown before that.
-        return []
-    return [*_orders(it, after), *_stock(it, after), *_shipments(it, after), *_data(it.settings, after)]
+        # Nothing happens before the store is activated, and its summary is shown before that; but it does not know
+        # a slip of the pen from a code that is new at bol.
+        return doubts
+    return [
+        *doubts,
+        *_orders(it, after),
+        *_stock(it, after),
+        *_shipments(it, after),
+        *_carriers(it.settings, after, carriers),
+        *_data(it.settings, after),
+    ]
+
+
+def _doubts(before: StoreSettings, after: StoreSettings) -> Iterator[str]:
+    known = {*before.carriers.values(), *before.tracking_patterns.values()}
+    for code in dict.fromkeys((*after.carriers.values(), *after.tracking_patterns.values())):
+        if code not in known and (doubted := doubt(code)):
+            yield doubted
 
 
 def _orders(it: Overview, after: StoreSettings) -> Iterator[str]:
@@ -81,6 +101,15 @@ def _shipments(it: Overview, after: StoreSettings) -> Iterator[str]:
         yield _(
             "bol and your customers are not told that parcels left. bol cancels orders that are not confirmed in time."
         )
+
+
+def _carriers(before: StoreSettings, after: StoreSettings, titles: Mapping[str, str]) -> Iterator[str]:
+    for carrier, code in before.carriers.items():
+        if code.strip() and not after.carriers.get(carrier, "").strip():
+            yield _(
+                "Parcels of %(carrier)s wait from now on and are not reported to bol, until the carrier has a code again.",
+                carrier=titles.get(carrier, carrier),
+            )
 
 
 def _data(before: StoreSettings, after: StoreSettings) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
+from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
 
 #: The codes that bol has published, with a name where the code does not tell whose it is. bol takes others, too
@@ -45,3 +47,25 @@ TRANSPORTER_CODES: Mapping[str, str] = {
 def title(code: str) -> str:
     """Return what people call a transporter; the code where it says enough, or is not known here."""
     return str(TRANSPORTER_CODES.get(code) or code)
+
+
+def doubt(code: str) -> str:
+    """Return why a code is questioned, with published ones that look like it; "" for one that bol has published."""
+    if not code or code in TRANSPORTER_CODES:
+        return ""
+    if like := _like(code):
+        return _(
+            "“%(code)s” is none of the transporter codes that bol has published. Do you mean %(codes)s? bol may refuse parcels with it.",
+            code=code,
+            codes=", ".join(like),
+        )
+    return _(
+        "“%(code)s” is none of the transporter codes that bol has published. bol may refuse parcels with it.",
+        code=code,
+    )
+
+
+def _like(code: str) -> list[str]:
+    wanted = code.upper()
+    begun = [known for known in TRANSPORTER_CODES if known.startswith(wanted)]
+    return begun or get_close_matches(wanted, TRANSPORTER_CODES, n=3, cutoff=0.7)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from flask import flash, request, url_for
+from flask import flash, redirect, request, url_for
 
+from plugin.settings import MAX_CODE
 from plugin.sync import attention
+from plugin.sync.transporters import doubt
 from plugin.texts import gettext as _
 from plugin.views import waiting
 from plugin.views.base import URL, Answer, BolView, does, shows, telling, who
@@ -26,11 +28,21 @@ class AttentionPages(BolView):
 
     @does("/<int:store_id>/carriers")
     def set_carrier(self, store_id: int) -> Answer:
-        """Give a carrier its code at bol; the shipments that wait for it are sent."""
-        with telling(_("The code is saved, and the shipments that waited for it are sent to bol.")):
-            self.actions.set_carrier(
-                store_id, request.form.get("carrier", ""), request.form.get("code", ""), who()
+        """Give a carrier its code at bol; the shipments that wait for it are sent.
+
+        A code that bol has not published is asked about at its field: whoever knows better insists with a tick.
+        """
+        carrier, code = request.form.get("carrier", ""), request.form.get("code", "").strip()
+        if doubt(code) and len(code) <= MAX_CODE and request.form.get("confirmed") != code:
+            # Who has no form yet is asked where it stands: among what needs attention.
+            place = (
+                url_for("bol.show", store_id=store_id, store=store_id, carrier=carrier, code=code)
+                if request.form.get("back") == "store"
+                else url_for("bol.attention", store=store_id, carrier=carrier, code=code)
             )
+            return redirect(place)
+        with telling(_("The code is saved, and the shipments that waited for it are sent to bol.")):
+            self.actions.set_carrier(store_id, carrier, code, who())
         return self.back_to(url_for("bol.settings", store_id=store_id))
 
     @does("/<int:store_id>/shipments/<int:effect_id>/try-all-again")

@@ -100,7 +100,8 @@ class ConnectPages(ConnectionPages):
         # The form holds every setting: saved as it stands it would undo what somebody else saved meanwhile.
         stale = request.form.get("opened", opened) != opened
         if request.method == "POST" and settings.read(request.form) and not stale:
-            warned = consequences(found, settings.settings)
+            titles = {choice.key: choice.title for choice in carriers}
+            warned = consequences(found, settings.settings, titles)
         if request.method == "POST" and not (settings.errors or stale) and self._accepted(warned):
             # Before stock is sent for the first time, people see what that would change at bol.
             planned = settings.settings.send_stock and not found.settings.send_stock

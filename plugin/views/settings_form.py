@@ -11,7 +11,6 @@ from werkzeug.datastructures import MultiDict
 
 from host_app.plugin_api import Choice
 from plugin.settings import StoreSettings
-from plugin.sync.transporters import TRANSPORTER_CODES
 from plugin.texts import gettext as _
 
 SWITCHES = (
@@ -42,8 +41,6 @@ NUMBERS = (
 
 class SettingsForm:
     """Settings as the page shows them. What the form does not name keeps its value."""
-
-    codes = tuple(TRANSPORTER_CODES.items())
 
     def __init__(
         self, settings: StoreSettings, warehouses: Sequence[Choice], carriers: Sequence[Choice]

@@ -19,13 +19,13 @@ from flask_babel import (  # type: ignore[import-untyped]
 
 from host_app.plugin_api import Level
 from plugin.models import BolOrderState, EffectState, OfferLink, Run, RunState, SettingChange, StoreState
-from plugin.settings import BARCODE_FIRST, CODE_FIRST
+from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
 from plugin.sync import due, eans, offer_states, overview, panels
 from plugin.sync.call_log import PACKING
 from plugin.sync.charts import DAY
 from plugin.sync.findings import Action, Cause, Skipped
 from plugin.sync.runs import COMMAND_LINE
-from plugin.sync.transporters import TRANSPORTER_CODES
+from plugin.sync.transporters import TRANSPORTER_CODES, doubt
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
 
@@ -114,6 +114,8 @@ FLOWS: Mapping[str, str] = {
 }
 
 TRANSPORTERS = tuple(TRANSPORTER_CODES.items())
+USUAL_CODES = DEFAULT_CARRIERS
+code_doubt = doubt
 
 #: A setting, as its page calls it; and the state of the store, whose changes are noted beside.
 SETTINGS: Mapping[str, str] = {

@@ -38,6 +38,7 @@ from plugin.models import (
 )
 from plugin.sync import eans, failures, label_options, panels, runs, stock_check
 from plugin.sync.findings import Action, Cause
+from plugin.sync.transporters import TRANSPORTER_CODES
 from plugin.views import words
 from tests.conftest import AppFactory
 from tests.host_app.admin.conftest import HASH, Person, logged_in
@@ -49,10 +50,13 @@ pytestmark = pytest.mark.long
 
 #: Data that is written where no mark can be: people, and what bol names.
 KNOWN = ("chief", "packer", "seller", "secret", "Bol.com Retailer", "Shop", "CSV", "HOST_PUBLIC_URL")
+#: bol's codes of carriers, longer ones before those that they begin with.
+CODES = "|".join(re.escape(code) for code in sorted(TRANSPORTER_CODES, key=len, reverse=True))
 #: Numbers of bol, routes of its API, codes and names of carriers, and times, which Babel writes.
 DATA = re.compile(
     r"\bC0\w{8}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(?:[A-Z]{3,6}(?:, )?)+ /[\w/{}*-]+"
-    r"|\bTNT\b|\b3S\w+|KETTLE-1|dhl: |DHLFORYOU|Dynalogic|Transportservice NL|Brievenbus\+|Pakket\b|extra@home|\d+ (?:minuut|minuten|uur|dag|dagen) geleden"
+    rf"|\b(?:{CODES})(?![\w-])"
+    r"|\b3S\w+|KETTLE-1|dhl: |Dynalogic|Transportservice NL|Brievenbus\+|Pakket\b|extra@home|\d+ (?:minuut|minuten|uur|dag|dagen) geleden"
 )
 #: The innermost marked text, with tags of its own.
 TAGGED = re.compile(r"⟦([^⟦⟧]*)⟧")
@@ -396,6 +400,7 @@ SENT: tuple[tuple[str, dict[str, str]], ...] = (
     ("1/discard-zeros", {}),
     ("1/carriers", {"carrier": "dhl", "code": ""}),
     ("1/carriers", {"carrier": "dhl", "code": "DHL"}),
+    ("1/settings", {"carrier:dhl": "DHLL", "carrier:gls": "", "carrier:ups": "QQQQ"}),
     ("1/waiting-products/link", {"ean": "1", "code": "x"}),
     ("1/offers/1/link", {"code": ""}),
     ("1/offers/1/link", {"code": "x"}),

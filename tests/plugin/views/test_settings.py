@@ -11,6 +11,7 @@ import pytest
 
 from plugin.models import SettingChange
 from plugin.settings import DEFAULT_CARRIERS, StoreSettings
+from plugin.sync.transporters import TRANSPORTER_CODES
 from plugin.views.words import SETTINGS
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE
@@ -236,6 +237,58 @@ def test_parcels_that_wait_are_told_before_sending_is_turned_on(
         shop.close(order_id)
         shop.work()
     assert "Parcels that are reported to bol at once: 1." in send(chief, store, send_shipments="on")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            {"carrier:dpd": "DPD"},
+            "“DPD” is none of the transporter codes that bol has published. Do you mean DPD-BE, DPD-NL?",
+        ),
+        (
+            {"carrier:dpd": "BLA"},
+            "“BLA” is none of the transporter codes that bol has published. bol may refuse",
+        ),
+        ({"carrier:postnl": "tnt"}, "“tnt” is none of"),
+        ({"tracking_patterns": "3S* = TNTT"}, "“TNTT” is none of"),
+    ],
+)
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_code_that_bol_has_not_published_is_kept_only_by_who_insists(
+    site: Site, store: int, chief: Person, typed: dict[str, str], told: str, paused: bool
+) -> None:
+    if paused:
+        with site.shop() as shop:
+            shop.runtime.pause(store)
+    first = send(chief, store, **typed)
+    assert told in first and "Nothing is saved yet." in first
+    assert kept(site) == StoreSettings()
+    assert "The settings are saved." in save(chief, store, **typed)
+    assert kept(site) != StoreSettings()
+    # What was insisted on is not asked about again with each change of something else.
+    assert "Nothing is saved yet." not in send(chief, store, safety_stock="1")
+
+
+def test_published_codes_stand_on_the_page_and_are_saved_without_a_question(
+    site: Site, store: int, chief: Person
+) -> None:
+    page = chief.get(path(store)).text
+    assert '<option value="DPD-NL">' in page and "All codes that bol has published" in page
+    for code in TRANSPORTER_CODES:
+        assert "Nothing is saved yet." not in send(chief, store, **{"carrier:dpd": code})
+        assert kept(site).carriers["dpd"] == code
+
+
+def test_who_empties_a_code_is_told_whose_parcels_wait_and_reads_the_usual_code(
+    site: Site, store: int, chief: Person
+) -> None:
+    first = send(chief, store, **{"carrier:dpd": ""})
+    assert "Parcels of DPD wait from now on and are not reported to bol" in first
+    assert kept(site) == StoreSettings()
+    save(chief, store, **{"carrier:dpd": ""})
+    assert kept(site).carriers["dpd"] == ""
+    assert "Usual: DPD-NL." in chief.get(path(store)).text
 
 
 def test_a_tick_is_for_what_was_told_and_nothing_else(site: Site, store: int, chief: Person) -> None:

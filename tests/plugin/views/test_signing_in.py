@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -175,13 +176,23 @@ def test_the_page_tells_account_token_limits_and_calls(site: Site, chief: Person
         "at bol's login page",
         "Allowed until",
         "365 days",
-        "valid until",
+        "it is renewed by itself every few minutes, without you",
         "GET /retailer/orders/*",
         "HOST_PUBLIC_URL is not set",
         "/retailer/offers",
         "Disconnect this store",
     ):
         assert words in shown, words
+
+
+def test_own_credentials_have_no_end_and_the_page_says_so(site: Site, chief: Person, store: int) -> None:
+    page = f"/admin/bol/{store}/connection"
+    with site.shop() as shop:
+        shop.work()
+    shown = html.unescape(chief.get(page).text)
+    assert re.search(r"<dt>Allowed until</dt><dd>no end, until you withdraw it at bol</dd>", shown)
+    assert "it is renewed by itself every few minutes, without you" in shown
+    assert "valid until" not in shown
 
 
 def test_testing_the_connection_calls_bol_and_tells_each_answer(

@@ -6,6 +6,7 @@ import html
 import re
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
 from host_app.db import transaction
@@ -14,6 +15,7 @@ from host_app.services import orders as orders_here
 from host_app.services import picking
 from host_app.services.stock import adjust_stock
 from plugin.models import BolOrder, BolOrderState, EffectState, Offer, Run, ShipmentEffect, Store, StoreState
+from plugin.settings import StoreSettings
 from plugin.sync.overview import overviews
 from plugin.sync.sweep import KIND as SWEEP
 from tests.host_app.admin.conftest import Person
@@ -82,6 +84,46 @@ def test_a_shipment_without_a_code_is_asked_for(site: Site, store: int, chief: P
         shop.settings(send_shipments=True, carriers={})
     shipped(site, EffectState.WANTED)
     assert "1 shipment waits for bol's code of the carrier PostNL." in text(chief, f"{store}/")
+
+
+@pytest.mark.parametrize(("back", "at"), [("store", "{store}/"), ("attention", "attention")])
+def test_the_code_asked_for_is_filled_in_and_one_that_bol_never_published_needs_a_tick(
+    site: Site, store: int, chief: Person, back: str, at: str
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True, carriers={})
+    shipped(site, EffectState.WANTED, carrier="dpd")
+    page = chief.get(f"/admin/bol/{at.format(store=store)}").text
+    assert re.search(r'name="code" value="DPD-NL" required[^>]*list="transporter-codes"', page)
+    assert '<option value="DPD-NL">' in page and "Usual: DPD-NL." in page
+
+    def give(code: str, **more: str) -> str:
+        return press(chief, f"{store}/carriers", carrier="dpd", code=code, back=back, **more)
+
+    def code() -> str:
+        with site.shop() as shop:
+            return StoreSettings.load(shop.store().settings).carriers.get("dpd", "")
+
+    asked = give("DPD")
+    assert (
+        "“DPD” is none of the transporter codes that bol has published. Do you mean DPD-BE, DPD-NL?" in asked
+    )
+    assert re.search(r'name="code" value="DPD" required', asked)
+    assert re.search(r'type="checkbox"[^>]*name="confirmed" value="DPD">', asked)
+    assert "“BLA” is none of" in give("BLA", confirmed="DPD")
+    assert code() == ""
+    assert "The code is saved" in give("DPD", confirmed="DPD")
+    assert code() == "DPD"
+
+
+def test_what_is_typed_into_an_address_is_only_text(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True, carriers={})
+    shipped(site, EffectState.WANTED, carrier="dpd")
+    crafted = chief.get(
+        f'/admin/bol/attention?store={store}&carrier=dpd&code="><script>alert(1)</script>'
+    ).text
+    assert "<script>alert" not in crafted and "is none of the transporter codes" in crafted
 
 
 def test_a_problem_is_shown_in_words(site: Site, store: int, packer: Person) -> None:
