@@ -1,5 +1,5 @@
 // While something runs, fetches the page again every few seconds and replaces the parts that show it. Where nothing
-// changes it asks ever less often. The state of a store is looked at every five seconds, whatever runs.
+// changes it asks ever less often. What is watched is looked at every five seconds, whatever runs.
 "use strict";
 
 (() => {
@@ -37,6 +37,7 @@
       changed = true;
     });
     wait = changed ? FIRST_MS : Math.min(wait * 1.5, LONGEST_MS);
+    press();
   }
 
   function later() {
@@ -44,6 +45,15 @@
     if (failures < MOST_FAILURES && (running || document.querySelector("[data-bol-watched]"))) {
       window.setTimeout(() => (document.hidden ? later() : refresh()), running ? wait : QUIET_MS);
     }
+  }
+
+  // What a person would press every time is pressed for them: once, so that a refusal is read and not tried for ever.
+  function press() {
+    const wanted = document.querySelector("[data-bol-press]");
+    const key = wanted && `${window.location.pathname} ${wanted.dataset.bolPress}`;
+    if (!wanted || sessionStorage.getItem("bol-pressed") === key) return;
+    sessionStorage.setItem("bol-pressed", key);
+    wanted.querySelector("form").requestSubmit();
   }
 
   // What somebody is filling in stays as it is.
@@ -57,5 +67,7 @@
   const open = tabs && tabs.querySelector(".active");
   if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
 
+  // Later than the page is complete: then it stays behind the one that follows.
+  window.addEventListener("load", () => window.setTimeout(press));
   later();
 })();

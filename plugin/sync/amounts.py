@@ -99,6 +99,17 @@ def may_be_sent(offer: Offered) -> bool:
     )
 
 
+def is_at_bol(offer: Offer, amount: int | None, settings: StoreSettings) -> bool:
+    """Tell if bol confirmed this amount, with the flag that the settings call for, and after any order it subtracted."""
+    managed = settings.managed_by_retailer
+    return (
+        not offer.in_doubt
+        and offer.confirmed_amount == amount
+        and offer.confirmed_managed == managed
+        and (not managed or offer.confirmed_version >= offer.ordered_version)
+    )
+
+
 def pending_of_products(host: HostPort, product_ids: Iterable[int]) -> dict[int, int]:
     """Return, by product, the open pieces of orders of all stores that are found but not in the host.
 

@@ -9,8 +9,12 @@ from sqlalchemy import ColumnElement, and_, case, or_
 
 from host_app.plugin_api import Level
 from plugin.models import Offer, OfferLink, OfferState
+from plugin.settings import StoreSettings
+from plugin.sync.amounts import is_at_bol
 from plugin.sync.mapping import FBR
+from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
+from plugin.texts import number
 
 GONE, BOL_SHIPS, NO_PRODUCT, UNLINKED = "gone", "bol ships", "no product", "unlinked by hand"
 EXCLUDED, HELD = "excluded", "held"
@@ -53,6 +57,28 @@ def offer_state() -> ColumnElement[str]:
         (due, WAITING),
         else_=UP_TO_DATE,
     )
+
+
+def standing(
+    offer: Offer, word: str, wanted: int | None, settings: StoreSettings, *, sends: bool
+) -> tuple[str, Level]:
+    """Tell where an offer stands by the amount that bol should have now.
+
+    A change of stock may not have been told yet to those who send it: that nothing is due does not make it right.
+
+    :param word: its ``offer_state``.
+    :param wanted: its amount by ``amounts``.
+    :param sends: the store is active and sends stock.
+    """
+    if word not in (UP_TO_DATE, WAITING):
+        return WORDS[word]
+    if wanted is None:
+        return _("stock unknown"), Level.WARNING
+    if offer.in_doubt or offer.confirmed_amount != wanted:
+        if sends:
+            return _("being sent to bol: %(amount)s", amount=number(wanted)), Level.INFO
+        return _("not sent to bol: %(amount)s", amount=number(wanted)), Level.WARNING
+    return WORDS[UP_TO_DATE if is_at_bol(offer, wanted, settings) else word]
 
 
 def differs() -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, not_, or_, select
 
 from host_app.plugin_api import HostPort
 from plugin.connector import PUBLISHED_LIMITS
@@ -84,13 +84,14 @@ class Waiting:
 
 
 #: Kinds of work that may wait, and the calls each piece of it takes.
-ORDERS_WAIT, STOCK_WAITS = "orders", "stock"
+ORDERS_WAIT, STOCK_WAITS, COMPARING = "orders", "stock", "comparing"
 SHIPMENTS_WAIT, CANCELLATIONS_WAIT = "shipments", "cancellations"
 CORRECTIONS_WAIT, LABELS_WAIT = "corrections", "labels"
 WORK: Mapping[str, tuple[str, str]] = {
     ORDERS_WAIT: ("GET", "/retailer/orders/{order-id}"),
     SHIPMENTS_WAIT: ("POST", "/retailer/shipments"),
     STOCK_WAITS: ("PATCH", "/retailer/offers/{offer-id}"),
+    COMPARING: ("PATCH", "/retailer/offers/{offer-id}"),
     CANCELLATIONS_WAIT: ("PUT", "/retailer/orders/cancellation"),
     CORRECTIONS_WAIT: ("PUT", "/retailer/transports/{transport-id}"),
     LABELS_WAIT: ("POST", "/retailer/shipping-labels"),
@@ -193,7 +194,12 @@ class Overview:
         if not self.active:
             return None
         begin = max(self.at, self.store.next_import_at or self.at) if self.store.problem else self.at
-        longest = max((_seconds(item) for item in self.waiting if self._goes_on(item.kind)), default=0.0)
+        takes: dict[tuple[str, str], float] = {}
+        for item in self.waiting:
+            if self._goes_on(item.kind):
+                # Kinds that are done by the same call share its limit.
+                takes[WORK[item.kind]] = takes.get(WORK[item.kind], 0.0) + _seconds(item)
+        longest = max(takes.values(), default=0.0)
         end = begin + timedelta(seconds=longest)
         return end if longest and end - self.at >= SOON else None
 
@@ -370,6 +376,18 @@ def _count_parcels(*conditions: ColumnElement[bool]) -> Select[int]:
     return select(func.count(ShipmentEffect.host_shipment_id.distinct())).where(*conditions)
 
 
+#: Of offers that are due, those of which bol needs an update by all that is known. The others were only marked, by a
+#: setting or by what came in of orders: they are compared, and where bol has the right amount nothing is sent.
+_TO_SEND = or_(
+    Offer.changed_version > Offer.done_version,
+    Offer.ordered_version > Offer.done_version,
+    Offer.attempts > 0,
+    Offer.in_doubt,
+    Offer.confirmed_amount.is_(None),
+    and_(Offer.wanted_amount.is_not(None), Offer.wanted_amount != Offer.confirmed_amount),
+)
+
+
 def _work(session: Any, store_id: int, settings: StoreSettings) -> list[Waiting]:
     """Return what waits to be done, by kind; kinds of which nothing waits are left out.
 
@@ -385,7 +403,8 @@ def _work(session: Any, store_id: int, settings: StoreSettings) -> list[Waiting]
     looks: list[tuple[str, Any, Any, tuple[Any, ...]]] = [(ORDERS_WAIT, BolOrder, BolOrder.found_at, reading)]
     if settings.send_stock:
         due = in_need(Offer), Offer.product_id.is_not(None)
-        looks.append((STOCK_WAITS, Offer, Offer.changed_at, due))
+        looks.append((STOCK_WAITS, Offer, Offer.changed_at, (*due, _TO_SEND)))
+        looks.append((COMPARING, Offer, Offer.changed_at, (*due, not_(_TO_SEND))))
     for kind, ledger in ledgers.items():
         looks.append((kind, ledger, ledger.created_at, (ledger.state.in_(AT_WORK),)))
     found = []

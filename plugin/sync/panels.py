@@ -21,11 +21,11 @@ from host_app.plugin_api import (
 )
 from plugin.models import BolOrder, EffectState, LabelEffect, Offer, ShipmentEffect, Store
 from plugin.settings import StoreSettings
+from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
 from plugin.sync.context import is_active, order_url, store_url
 from plugin.sync.label_options import VIA_BOL
-from plugin.sync.offer_states import FAILED, offer_state
-from plugin.sync.offer_states import WORDS as OFFER_WORDS
+from plugin.sync.offer_states import FAILED, offer_state, standing
 from plugin.sync.order_waits import is_dead
 from plugin.texts import day, minute, number
 from plugin.texts import gettext as _
@@ -296,15 +296,21 @@ def product_panels(host: HostPort, product_id: int) -> list[Panel]:
         .order_by(Offer.id)
         .limit(MOST_OFFERS)
     ).all()
-    return [_offer_panel(offer, store, word) for offer, store, word in found]
+    wanted: dict[int, int | None] = {}
+    for store in {store.id: store for _offer, store, _word in found}.values():
+        mine = [offer for offer, _store, _word in found if offer.store_id == store.id]
+        wanted |= amounts(host, store.id, StoreSettings.load(store.settings), mine)
+    return [_offer_panel(offer, store, word, wanted[offer.id]) for offer, store, word in found]
 
 
-def _offer_panel(offer: Offer, store: Store, word: str) -> Panel:
-    state, tone = OFFER_WORDS[word]
+def _offer_panel(offer: Offer, store: Store, word: str, wanted: int | None) -> Panel:
+    settings = StoreSettings.load(store.settings)
+    sends = settings.send_stock and is_active(store)
+    state, tone = standing(offer, word, wanted, settings, sends=sends)
     told = f"{state}. {offer.error}" if offer.error and word == FAILED else str(state)
     none = _("not known yet")
     rows = [PanelRow(_("Store"), store.name), PanelRow(_("EAN"), offer.ean), PanelRow(_("Stock"), told, tone)]
-    if not StoreSettings.load(store.settings).send_stock or not is_active(store):
+    if not sends:
         rows.append(PanelRow(_("Stock updates"), _("off: bol is told nothing"), Level.WARNING))
     if offer.in_doubt:
         rows.append(PanelRow(_("bol has"), _("not known: an answer was lost"), Level.WARNING))

@@ -16,7 +16,7 @@ from plugin.connector import BolError, BudgetExhausted, NotFound
 from plugin.models import BolOrder, Offer, OfferState, Store
 from plugin.settings import StoreSettings
 from plugin.sync import counters
-from plugin.sync.amounts import amounts
+from plugin.sync.amounts import amounts, is_at_bol
 from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of
 from plugin.sync.dirty import change_offers, in_need, lock_offers, near_zero, ready
 from plugin.sync.failures import come_back, line_is_down
@@ -261,7 +261,9 @@ class _Pump:
             return []
         # Fewer than were asked for: what becomes due from here on is looked for a little later.
         self._empty = len(rows) < BATCH
-        settled = [row for row in rows if wanted[row.id] is None or self._is_up_to_date(row, wanted[row.id])]
+        settled = [
+            row for row in rows if wanted[row.id] is None or is_at_bol(row, wanted[row.id], ctx.settings)
+        ]
         to_send = [row for row in rows if row not in settled]
         wait = [row for row in to_send if near_zero(wanted[row.id])] if self._far_from_zero else []
         to_send = [row for row in to_send if row not in wait]
@@ -286,15 +288,6 @@ class _Pump:
         if rows:
             self._write_down(settled, held, pushes, wanted, wait)
         return pushes
-
-    def _is_up_to_date(self, row: Offer, amount: int | None) -> bool:
-        managed = self._ctx.settings.managed_by_retailer
-        return (
-            not row.in_doubt
-            and row.confirmed_amount == amount
-            and row.confirmed_managed == managed
-            and (not managed or row.confirmed_version >= row.ordered_version)
-        )
 
     def _write_down(
         self,

@@ -8,8 +8,16 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from plugin.models import Offer, ProductRule
 from plugin.settings import StoreSettings
 from plugin.sync import ean_doctor
-from plugin.sync.amounts import amounts
-from plugin.sync.offer_states import FILTERS, narrowed, offer_state
+from plugin.sync.amounts import amounts, is_at_bol
+from plugin.sync.context import is_active
+from plugin.sync.offer_states import (
+    FILTERS,
+    UP_TO_DATE,
+    WAITING,
+    narrowed,
+    offer_state,
+    standing,
+)
 from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows, telling
 from plugin.views.paging import chosen, listed, read_page
@@ -58,6 +66,7 @@ class OfferPages(BolView):
             products = self.host.products(ids)
             stock = self.host.free_stock(ids, settings.stock_warehouses or None)
             wanted = amounts(self.host, store_id, settings, rows)
+        sends = settings.send_stock and is_active(store)
         return self.page(
             "offers",
             store=store,
@@ -66,6 +75,9 @@ class OfferPages(BolView):
             products=products,
             stock=stock,
             wanted=wanted,
+            standings={
+                row.id: standing(row, word, wanted[row.id], settings, sends=sends) for row, word in page.rows
+            },
             state=state,
             q=text,
             tab="offers",
@@ -87,6 +99,7 @@ class OfferPages(BolView):
             product = self.host.products(ids).get(row.product_id)
             free = self.host.free_stock(ids, settings.stock_warehouses or None).get(row.product_id)
             wanted = amounts(self.host, store_id, settings, [row])[row.id]
+            sends = settings.send_stock and is_active(store)
             rule = session.get(ProductRule, (store_id, row.product_id)) if ids else None
             diagnosis = ean_doctor.diagnose(self.host, store_id, settings, [row])[row.id]
         return self.page(
@@ -95,6 +108,9 @@ class OfferPages(BolView):
             settings=settings,
             row=row,
             word=word,
+            standing=standing(row, word, wanted, settings, sends=sends),
+            # It is about to look different by itself.
+            running=sends and word in (WAITING, UP_TO_DATE) and not is_at_bol(row, wanted, settings),
             product=product,
             free=free,
             wanted=wanted,

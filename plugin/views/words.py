@@ -98,6 +98,7 @@ WORK: Mapping[str, str] = {
     overview.ORDERS_WAIT: _l("Orders to read"),
     overview.SHIPMENTS_WAIT: _l("Shipments to confirm"),
     overview.STOCK_WAITS: _l("Stock updates to send"),
+    overview.COMPARING: _l("Offers being compared with bol"),
     overview.CANCELLATIONS_WAIT: _l("Cancellations at bol"),
     overview.CORRECTIONS_WAIT: _l("Corrected tracking codes"),
     overview.LABELS_WAIT: _l("Labels to buy"),

@@ -124,6 +124,8 @@ def each_page(window: Window) -> Iterator[str]:
     while ahead and len(seen) < MOST_PAGES:
         path = ahead.pop(0)
         window.open(path)
+        # What a page presses by itself leads to another state of it.
+        expect(window.page.locator("[data-bol-press]")).to_have_count(0, timeout=COMES_IN * 1000)
         links = window.page.eval_on_selector_all("a[href]", "found => found.map(one => one.href)")
         yield path
         for link in links:

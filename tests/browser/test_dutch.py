@@ -103,6 +103,7 @@ def test_somebody_dutch_connects_a_store(house: House, chief: Window) -> None:
     expect(page.get_by_text("€\N{NO-BREAK SPACE}24,95")).to_be_visible()
     chief.look("artikel")
     chief.open(f"{store}stock-plan")
+    expect(page.get_by_role("button", name="Voorraadwijzigingen doorgeven")).to_be_visible(timeout=SOON)
     expect(page.get_by_role("heading", name="Wat er gebeurt als voorraad wordt doorgegeven")).to_be_visible()
     chief.look("plan")
 

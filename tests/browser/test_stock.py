@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from plugin.connector import (
@@ -16,6 +18,9 @@ from tests.browser.needs import playwright
 from tests.browser.steps import connect_with_secret
 from tests.browser.window import Window
 from tests.e2e.house import House, eventually
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 expect = playwright().expect
 
@@ -50,6 +55,11 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
         house.sandbox.settings(latencyMs=0)
     expect(page.locator("#bol-progress progress")).to_have_count(0, timeout=SOON)
 
+    # The plan that this import overtook is worked out again, and nobody presses for it.
+    chief.open(f"{store}stock-plan")
+    expect(page.get_by_role("button", name="Send stock updates")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Nothing changes:")).to_be_visible()
+
     # Sending begins with its plan, which tells what changes at bol.
     set_at_bol(house, EANS[3], 12)
     chief.open(f"{store}settings")
@@ -65,6 +75,22 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
     page.get_by_role("button", name="Send stock updates").click()
 
     eventually(lambda: at_bol(house, EANS[3]) == 50, 30)
+
+    # The page of a product tells that its stock is on its way to bol, and then, by itself, that it is there.
+    chief.open(f"{store}offers?q={EANS[2]}")
+    page.locator("td[data-label='Product here'] a").first.click()
+    count(page, "45")
+    stock = page.locator("#panels")
+    expect(stock).to_contain_text("up to date", timeout=SOON)
+    assert at_bol(house, EANS[2]) == 45
+    house.sandbox.settings(latencyMs=4000)
+    try:
+        count(page, "50")
+        expect(stock).to_contain_text("being sent to bol: 50")
+        expect(stock).to_contain_text("up to date", timeout=SOON)
+    finally:
+        house.sandbox.settings(latencyMs=0)
+    assert at_bol(house, EANS[2]) == 50
 
     # Somebody changes an offer at bol; a dry run finds it, a check has it corrected.
     set_at_bol(house, EANS[0], 7)
@@ -84,10 +110,7 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
     for ean in EANS[:2]:
         chief.open(f"{store}offers?q={ean}")
         page.locator("td[data-label='Product here'] a").first.click()
-        page.locator("label[for=how-counted]").click()
-        page.locator("#amount").fill("0")
-        page.locator("#reason").fill("sold out")
-        page.get_by_role("button", name="Adjust stock").click()
+        count(page, "0")
     chief.open(store)
     expect(page.locator("#bol-tasks").get_by_text("and you are asked first")).to_be_visible(timeout=SOON)
     chief.look("guard")
@@ -115,6 +138,15 @@ def connect(window: Window) -> str:
     page.get_by_role("button", name="Activate store").click()
     expect(page.get_by_text("The store is active.")).to_be_visible()
     return page.url.removeprefix(window.url)
+
+
+def count(page: Page, pieces: str) -> None:
+    """Tell on a product's page how many pieces are on the shelf."""
+    page.locator("label[for=how-counted]").click()
+    page.locator("#amount").fill(pieces)
+    page.locator("#reason").fill("counted")
+    page.get_by_role("button", name="Adjust stock").click()
+    expect(page.get_by_text("The stock is adjusted.")).to_be_visible()
 
 
 def at_bol(house: House, ean: str) -> int:

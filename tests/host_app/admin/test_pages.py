@@ -110,6 +110,13 @@ def test_how_stock_is_adjusted_must_be_chosen(chief: Person, do: Do, stocked: No
     assert chosen.format("counted") in chief.get("/admin/products/2").text
 
 
+def test_the_page_of_a_product_follows_what_others_change(chief: Person, stocked: None) -> None:
+    page = chief.get("/admin/products/1").text
+    assert 'data-part data-watch="/admin/products/1"' in page
+    for part in ("panels", "stock", "history"):
+        assert f'id="{part}" data-part>' in page
+
+
 @pytest.mark.parametrize(("how", "amount", "physical"), [("change", "-3", 7), ("counted", "42", 42)])
 def test_stock_is_adjusted_with_a_reason(
     chief: Person, do: Do, stocked: None, how: str, amount: str, physical: int

@@ -9,7 +9,10 @@ from host_app.db import transaction
 from host_app.models import OrderMark
 from host_app.plugin_api import HostError, LabelSale, Level, OrderNote, Panel
 from host_app.services import picking
+from host_app.services.stock import adjust_stock
+from plugin.sync.dirty import mark_all
 from plugin.sync.panels import order_notes, picklist_panels, product_panels
+from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 VIA_BOL = {"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}
@@ -144,3 +147,48 @@ def test_a_product_shows_its_offers_and_what_bol_has_of_them(shop: Shop) -> None
     with shop.host.reading():
         (panel,) = product_panels(shop.host, offer.product_id or 0)
     assert rows(panel)["Stock updates"] == "off: bol is told nothing"
+
+
+def test_a_product_is_not_up_to_date_before_its_change_is_told_and_sent(shop: Shop) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    product_id = shop.offer(KETTLE).product_id or 0
+
+    def stock() -> tuple[str, Level]:
+        with shop.host.reading():
+            (panel,) = product_panels(shop.host, product_id)
+        return next((row.value, row.tone) for row in panel.rows if row.label == "Stock")
+
+    with transaction():
+        adjust_stock(product_id, shop.warehouse, set_to=15, reason="counted", who="ann")
+    # Nobody has been told of the change yet.
+    offer = shop.offer(KETTLE)
+    assert offer.dirty_version == offer.done_version
+    assert stock() == ("being sent to bol: 15", Level.INFO)
+    shop.work()
+    assert stock() == ("up to date", Level.SUCCESS) and shop.amount_at_bol(KETTLE) == 15
+
+    with transaction():
+        adjust_stock(product_id, shop.warehouse, set_to=14, reason="counted", who="ann")
+    shop.settings(send_stock=False)
+    assert stock() == ("not sent to bol: 14", Level.WARNING)
+
+
+def test_what_was_only_marked_and_is_right_stays_up_to_date(shop: Shop) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    product_id = shop.offer(KETTLE).product_id or 0
+    with transaction():
+        mark_all(shop.host, shop.store_id)
+    with shop.host.reading():
+        (panel,) = product_panels(shop.host, product_id)
+    assert rows(panel)["Stock"] == "up to date"
+
+
+def test_a_product_whose_stock_nobody_knows_is_not_up_to_date(shop: Shop) -> None:
+    add_product("K", None, KETTLE)
+    shop.connect(send_stock=True)
+    shop.work()
+    with shop.host.reading():
+        (panel,) = product_panels(shop.host, shop.offer(KETTLE).product_id or 0)
+    assert rows(panel)["Stock"] == "stock unknown"

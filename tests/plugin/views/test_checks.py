@@ -298,6 +298,36 @@ def test_a_plan_that_stock_or_an_import_overtook_is_worked_out_again(
     assert "stock-plan/send" not in chief.get(address).text
 
 
+def test_a_plan_that_was_overtaken_is_worked_out_by_itself_once_nothing_is_imported(
+    site: Site, store: int, chief: Person
+) -> None:
+    address = f"/admin/bol/{store}/stock-plan"
+    assert 'data-bol-press="first"' in chief.get(address).text
+    turn_on(chief, store)
+    work(site)
+    assert "data-bol-press" not in chief.get(address).text
+    plan = newest(site).id
+    with site.shop() as shop:
+        shop.runtime.import_products(store)
+    page = chief.get(address).text
+    assert "data-bol-press" not in page, "the import would overtake it once more"
+    assert re.search('id="bol-plan" data-bol-part data-bol-running>', page)
+    assert "After that the plan is worked out by itself." in page
+    work(site)
+    assert f'data-bol-press="{plan}"><form' in re.sub(r">\s+<", "><", page := chief.get(address).text)
+    assert page.count("data-bol-press") == 1
+    press(chief, f"{store}/stock-plan/work-out")
+    work(site)
+    page = chief.get(address).text
+    assert "data-bol-press" not in page and "stock-plan/send" in page
+    # Once it is decided on, nobody needs another.
+    with site.shop() as shop:
+        shop.settings(send_stock=True)
+        shop.runtime.import_products(store)
+        shop.work()
+    assert "data-bol-press" not in chief.get(address).text
+
+
 def test_a_plan_that_was_stopped_is_not_offered(site: Site, store: int, chief: Person) -> None:
     turn_on(chief, store)
     press(chief, f"{store}/checks/{newest(site).id}/stop")

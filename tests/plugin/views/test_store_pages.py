@@ -395,6 +395,7 @@ def test_what_waits_is_told_with_its_age_and_its_end(site: Site, store: int, pac
                         seen_at=shop.clock.now(),
                         product_id=1,
                         dirty_version=1,
+                        changed_version=1,
                         changed_at=shop.clock.now(),
                     )
                 )
@@ -407,6 +408,31 @@ def test_what_waits_is_told_with_its_age_and_its_end(site: Site, store: int, pac
         (row,) = overviews(shop.host)
     assert row.done_at is not None
     assert timedelta(seconds=120) < row.done_at - row.at < timedelta(seconds=135)
+
+
+def test_what_is_marked_and_right_already_is_compared_and_not_waiting_to_be_sent(
+    site: Site, store: int, packer: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_stock=True)
+    page = text(packer, f"{store}/")
+    assert "Stock updates to send" not in page and "not known" not in page
+    assert "Offers being compared with bol 2 Last" in page
+    with site.shop() as shop:
+        shop.work()
+        assert shop.writes() == []
+    assert "Nothing: bol has all that it should." in text(packer, f"{store}/")
+    with site.shop() as shop:
+        shop.settings(send_stock=True, safety_stock=1)
+        with transaction() as session:
+            # Of one of them its stock changed, too.
+            session.execute(
+                update(Offer)
+                .where(Offer.ean == KETTLE)
+                .values(changed_version=Offer.dirty_version, changed_at=shop.clock.now())
+            )
+    page = text(packer, f"{store}/")
+    assert re.search(rf"Stock updates to send 1 {MOMENT} Offers being compared with bol 1 Last", page)
 
 
 def test_a_lost_line_tells_since_when_and_what_waits(site: Site, store: int, packer: Person) -> None:
