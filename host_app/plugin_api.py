@@ -568,11 +568,13 @@ class OrderNote:
     """What a plugin tells of an order of its own.
 
     :param may_close_stopped: packers are offered to close its picklists although a mark keeps it from being picked.
+    :param labels_title: what its sale of labels is called everywhere, such as "Shipping via bol".
     """
 
     badges: tuple[OrderBadge, ...] = ()
     labels: LabelSale = LabelSale.NONE
     may_close_stopped: bool = True
+    labels_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from flask import session
 from flask_babel import gettext as _
+from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
 from host_app.carriers import CARRIERS
@@ -19,7 +20,7 @@ from host_app.services import labels
 from host_app.services.picking import NewParcel
 
 MOST_PARCELS = 20
-#: Where the session keeps the carrier that was chosen last.
+#: Where the session keeps the carrier that was chosen last, and by which user.
 CARRIER_KEY = "carrier"
 
 
@@ -50,16 +51,18 @@ class Verdict:
 
 
 def remember_carrier(parcels: Sequence[NewParcel]) -> None:
-    """Keep, for this login, which carrier was chosen last: the next parcel begins with it."""
+    """Keep, for who is logged in, which carrier they chose last: their next parcel begins with it."""
     for parcel in parcels:
         if parcel.label_id is None:
-            session[CARRIER_KEY] = parcel.carrier
+            session[CARRIER_KEY] = [current_user.get_id(), parcel.carrier]
 
 
 def remembered_carrier() -> str:
-    """Return the carrier that was chosen last in this login; "" for none."""
-    carrier = str(session.get(CARRIER_KEY, ""))
-    return carrier if carrier in CARRIERS else ""
+    """Return the carrier that who is logged in chose last; "" for none, or where somebody else did."""
+    kept = session.get(CARRIER_KEY)
+    # Sessions of release 0.1.0 and before keep nothing that says whose it is.
+    chooser, carrier = kept if isinstance(kept, list) and len(kept) == 2 else (None, "")
+    return str(carrier) if chooser == current_user.get_id() and carrier in CARRIERS else ""
 
 
 def first_drafts(
@@ -101,6 +104,14 @@ def read_drafts(form: MultiDict[str, str], lines: Sequence[PicklistLine]) -> lis
         )
         for number in range(max(1, min(count, MOST_PARCELS)))
     ]
+
+
+def without_code(drafts: Sequence[ParcelDraft], code: str) -> Sequence[ParcelDraft]:
+    """Empty the fields that hold this code, so that what is scanned next does not stand behind it."""
+    for draft in drafts:
+        if draft.tracking_code == code:
+            draft.tracking_code = ""
+    return drafts
 
 
 def add_parcel(drafts: list[ParcelDraft], lines: Sequence[PicklistLine]) -> list[ParcelDraft]:

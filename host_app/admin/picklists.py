@@ -25,6 +25,7 @@ from host_app.admin.closing import (
     refuse_changed_labels,
     remember_carrier,
     remembered_carrier,
+    without_code,
 )
 from host_app.admin.security import EVERYONE, begin_reading
 from host_app.admin.shipping import (
@@ -229,6 +230,10 @@ class PicklistsView(HostView):
         except picking.AlreadyClosed as error:
             flash(str(error), "danger")
             return _back(picklist_id)
+        except picking.ProductsCode as error:
+            flash(str(error), "danger")
+            begin_reading()
+            return self._page(picklist_id, drafts=without_code(drafts, error.code))
         except HostError as error:
             flash(str(error), "danger")
             begin_reading()
@@ -281,6 +286,9 @@ class PicklistsView(HostView):
         )
         unused = [label for label in picklist.labels if label.shipment_id is None]
         note = notes_on([picklist.order_id])[picklist.order_id]
+        needs_label = note.labels == LabelSale.NEEDED
+        # A carrier of one's own is the exception there, and is not to be proposed.
+        usual = "" if needs_label else remembered_carrier()
         return str(
             self.render(
                 template,
@@ -289,9 +297,9 @@ class PicklistsView(HostView):
                 picked=sum(line.picked for line in picklist.lines),
                 quantity=sum(line.quantity for line in picklist.lines),
                 seen=_seen(picklist.lines),
-                drafts=drafts or first_drafts(picklist.lines, unused, remembered_carrier()),
+                drafts=drafts or first_drafts(picklist.lines, unused, usual),
                 note=note,
-                needs_label=note.labels == LabelSale.NEEDED,
+                needs_label=needs_label,
                 stopped=any(mark.stops_picking for mark in picklist.order.marks),
                 label_scanned=request.args.get("label") == "right",
                 typed=bool(drafts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from host_app.events import emit
 from host_app.languages import kept_text
 from host_app.models import (
     Barcode,
+    Label,
     OrderMark,
     Picklist,
     PicklistLine,
@@ -37,9 +39,20 @@ from host_app.services.orders import BACKORDERS, complete_if_done, lock_order, t
 from host_app.services.stock import change_stock
 from host_app.wakes import wake
 
+#: A barcode of goods: EAN-8 to GTIN-14, whether or not anybody wrote it down.
+LIKE_A_BARCODE = re.compile(r"[0-9]{8}|[0-9]{12,14}")
+
 
 class AlreadyClosed(HostError):
     """Somebody else closed the picklist before."""
+
+
+class ProductsCode(HostError):
+    """Where the code of a parcel belongs stands ``code``, which is that of a product."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,25 @@ def scan(picklist_id: int, code: str) -> str:
     """
     picklist = lock_picklist(picklist_id)
     _refuse_stopped(picklist.order_id)
-    lines = (
+    lines = _lines_with(picklist_id, code)
+    if not lines:
+        raise HostError(_belongs_elsewhere(picklist_id, code))
+    line = next((line for line in lines if line.picked < line.quantity), None)
+    if line is None:
+        raise HostError(_one_too_many(lines[0]))
+    picked = line.picked + 1
+    pick_more(picklist_id, line.id, 1)
+    return _(
+        "%(product)s: %(picked)s of %(quantity)s",
+        product=f"{line.product.code} {line.product.name}",
+        picked=picked,
+        quantity=line.quantity,
+    )
+
+
+def _lines_with(picklist_id: int, code: str) -> Sequence[PicklistLine]:
+    """Return the lines of a picklist whose product has this code or barcode."""
+    return (
         current_session()
         .scalars(
             select(PicklistLine)
@@ -122,22 +153,28 @@ def scan(picklist_id: int, code: str) -> str:
         )
         .all()
     )
-    if not lines:
-        raise HostError(_("%(code)s is not on this picklist: put it back.", code=code))
-    line = next((line for line in lines if line.picked < line.quantity), None)
-    if line is None:
-        name = lines[0].product.code
-        raise HostError(
-            _("All pieces of %(code)s are picked already: this one is too many, put it back.", code=name)
-        )
-    picked = line.picked + 1
-    pick_more(picklist_id, line.id, 1)
-    return _(
-        "%(product)s: %(picked)s of %(quantity)s",
-        product=f"{line.product.code} {line.product.name}",
-        picked=picked,
-        quantity=line.quantity,
+
+
+def _one_too_many(line: PicklistLine) -> str:
+    return _("All pieces of %(code)s are picked already: put this one back.", code=line.product.code)
+
+
+def _belongs_elsewhere(picklist_id: int, code: str) -> str:
+    """Say of a code that is on no line what to do with what bears it: goods are put back, labels are not."""
+    session = current_session()
+    known = select(Product.id).where(
+        or_(Product.code == code, Product.barcodes.any(Barcode.code == code)),
     )
+    if session.scalar(known.limit(1)) is None:
+        if session.scalar(select(Label.id).where(Label.picklist_id == picklist_id).limit(1)) is not None:
+            return _("%(code)s is not the label of this parcel.", code=code)
+        if not LIKE_A_BARCODE.fullmatch(code):
+            return _(
+                "%(code)s is no product, and not the label of this parcel: none was bought here. "
+                "The label of a carrier of your own is scanned at Tracking code.",
+                code=code,
+            )
+    return _("%(code)s is not on this picklist: put it back.", code=code)
 
 
 def pick_all(picklist_id: int) -> None:
@@ -192,10 +229,11 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
         .order_by(PicklistLine.product_id, PicklistLine.id)
         .execution_options(populate_existing=True)
     ).all()
-    _check(lines, parcels)
     for parcel in parcels:
         if parcel.label_id is None:
+            _refuse_one_too_many(picklist_id, parcel.tracking_code)
             refuse_products_code(parcel.tracking_code, [line.product_id for line in lines])
+    _check(lines, parcels)
     closed = (
         update(Picklist)
         .where(Picklist.id == picklist_id, Picklist.state == PicklistState.NEW)
@@ -408,10 +446,21 @@ def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
         raise HostError(_("The parcels together must hold exactly what was picked."))
 
 
+def _refuse_one_too_many(picklist_id: int, tracking_code: str) -> None:
+    """Refuse, as the code of a parcel, that of a product which is picked already: the packer holds one more of it.
+
+    :raises ProductsCode: it is one.
+    """
+    code = tracking_code.strip()
+    lines = _lines_with(picklist_id, code) if code else ()
+    if lines and all(line.picked == line.quantity for line in lines):
+        raise ProductsCode(_one_too_many(lines[0]), code)
+
+
 def refuse_products_code(tracking_code: str, product_ids: Iterable[int]) -> None:
     """Refuse what a scanner read from a product where the code of the parcel belongs.
 
-    :raises HostError: it is the barcode of a product, or the code of one of these.
+    :raises ProductsCode: it is the barcode of a product, or the code of one of these.
     """
     code = tracking_code.strip()
     product = (
@@ -429,12 +478,13 @@ def refuse_products_code(tracking_code: str, product_ids: Iterable[int]) -> None
         else None
     )
     if product is not None:
-        raise HostError(
+        raise ProductsCode(
             _(
                 "%(code)s is the code of product %(product)s. Scan the tracking code of the parcel's label instead.",
                 code=code,
                 product=product,
-            )
+            ),
+            code,
         )
 
 

@@ -13,13 +13,16 @@ document.addEventListener("submit", (event) => {
   const field = form.elements.code;
   const code = field.value.trim();
   field.value = "";
-  if (!code) return;
-  const twice = code === last.code && event.timeStamp - last.at < BOUNCE;
-  Object.assign(last, { code, at: event.timeStamp });
+  if (code) read(form, code, event.timeStamp);
+});
+
+function read(form, code, at) {
+  const twice = code === last.code && at - last.at < BOUNCE;
+  Object.assign(last, { code, at });
   if (twice) return say("warning", `${form.dataset.twice} ${code}`);
   codes.push(code);
   if (codes.length === 1) count(form);
-});
+}
 
 async function count(form) {
   while (codes.length) {
@@ -49,9 +52,11 @@ function take(text) {
   document.getElementById("said").replaceChildren(...message.childNodes);
   const wrong = document.querySelector("#said .alert-danger");
   scan.classList.toggle("is-invalid", Boolean(wrong));
-  if (wrong) buzz();
+  if (wrong) alarm();
   document.querySelectorAll("[data-part]").forEach((part) => {
     const next = fresh.getElementById(part.id);
+    // A wrong scan changes nothing in what is being filled in: parcels that were added stay, too.
+    if (wrong && part.dataset.touched && next && seenIn(next) === seenIn(part)) return;
     if (next && !next.isEqualNode(part)) keepTyped(part, next);
   });
   if (document.activeElement === scan || document.activeElement === document.body) {
@@ -60,13 +65,20 @@ function take(text) {
   }
 }
 
+function seenIn(part) {
+  const seen = part.querySelector("input[name=seen]");
+  return seen && seen.value;
+}
+
 function keepTyped(part, next) {
   part.querySelectorAll("input:not([type=hidden]), select").forEach((old) => {
     const field = old.name && next.querySelector(`[name="${CSS.escape(old.name)}"]`);
     if (field && part.dataset.touched) field.value = old.value;
   });
   if (part.dataset.touched) next.dataset.touched = "1";
+  const held = part.contains(document.activeElement) && document.activeElement.id;
   part.replaceWith(document.adoptNode(next));
+  if (held && document.getElementById(held)) document.getElementById(held).focus({ preventScroll: true });
 }
 
 function say(level, text) {
@@ -74,7 +86,13 @@ function say(level, text) {
   alert.className = `alert alert-${level}`;
   alert.textContent = text;
   document.getElementById("said").replaceChildren(alert);
-  if (level === "danger") buzz();
+  if (level === "danger") alarm();
+}
+
+// Where work goes on further down, the message comes into sight.
+function alarm() {
+  document.getElementById("said").scrollIntoView({ block: "nearest" });
+  buzz();
 }
 
 // Who looks at the shelf must hear that something is wrong: the scanner itself always sounds content.
@@ -90,6 +108,74 @@ function buzz() {
   tone.onended = () => audio.close();
   tone.start();
   tone.stop(audio.currentTime + 0.35);
+}
+
+// Carrier has the focus once all is picked. What is scanned there would choose a carrier by its first letters and open the
+// list. So characters wait for a moment: quick ones that end with Enter are a code, and others choose, as in any list.
+const QUICK = 60; // Milliseconds from key to key, on average: scanners need fewer, people more.
+const PAUSE = 150; // After so many a code does not go on.
+const SEARCH = 1000; // As long as that, one more letter narrows down what is searched.
+const burst = { list: "", code: "", since: 0, at: -Infinity, before: "", ended: -Infinity };
+const search = { waiting: "", text: "", at: -Infinity, timer: 0 };
+
+document.addEventListener("keydown", (event) => {
+  const list = event.target.closest("select[data-carrier]");
+  if (!list || ["Shift", "CapsLock", "NumLock", "AltGraph"].includes(event.key)) return;
+  const at = event.timeStamp;
+  const goesOn = list.id === burst.list && at - burst.at <= PAUSE;
+  if (event.key === "Enter" && goesOn && burst.code.length > 1 && (at - burst.since) / burst.code.length < QUICK) {
+    event.preventDefault();
+    clearTimeout(search.timer);
+    Object.assign(search, { waiting: "", text: "" });
+    list.value = burst.before;
+    const form = document.querySelector("[data-scan]");
+    if (form) read(form, burst.code.trim(), at);
+    else buzz();
+    Object.assign(burst, { list: "", ended: at });
+  } else if (event.key === "Enter" && at - burst.ended < PAUSE) {
+    event.preventDefault(); // Some scanners end with two.
+  } else if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) {
+    finish(list);
+  } else if (event.key !== " " || at - Math.max(search.at, burst.at) < SEARCH) {
+    event.preventDefault();
+    if (!goesOn) Object.assign(burst, { list: list.id, code: "", since: at, before: list.value });
+    burst.code += event.key;
+    burst.at = at;
+    search.waiting += event.key;
+    clearTimeout(search.timer);
+    search.timer = setTimeout(() => choose(document.getElementById(list.id)), PAUSE);
+  }
+});
+
+document.addEventListener("focusout", (event) => {
+  const list = event.target;
+  if (!list.matches("select[data-carrier]")) return;
+  // Not where its part of the page was fetched anew: then the one that took its place has the focus.
+  setTimeout(() => { if (document.activeElement.id !== list.id) finish(list); });
+});
+
+function finish(list) {
+  choose(list);
+  burst.list = "";
+  search.text = "";
+}
+
+// Choose by first letters what people typed; one letter again and again goes through all that begin with it.
+function choose(list) {
+  clearTimeout(search.timer);
+  if (!list || !search.waiting) return;
+  const now = performance.now();
+  const text = ((now - search.at < SEARCH ? search.text : "") + search.waiting).toLowerCase();
+  Object.assign(search, { waiting: "", text, at: now });
+  const same = [...text].every((letter) => letter === text[0]);
+  const wanted = same ? text[0] : text;
+  const options = [...list.options];
+  const start = list.selectedIndex + (same ? 1 : 0);
+  const found = [...options.slice(start), ...options.slice(0, start)]
+    .find((option) => option.text.trim().toLowerCase().startsWith(wanted));
+  if (!found || found.selected) return;
+  found.selected = true;
+  for (const kind of ["input", "change"]) list.dispatchEvent(new Event(kind, { bubbles: true }));
 }
 
 // A second press of a button must not send a form twice.

@@ -283,8 +283,10 @@ def _note(row: BolOrder, store: Store, states: set[str]) -> OrderNote:
     settings = StoreSettings.load(store.settings)
     sells = is_active(store) and settings.labels_for_all
     labels = LabelSale.NEEDED if via_bol else LabelSale.OFFERED if sells else LabelSale.NONE
+    title = "" if labels == LabelSale.NONE else _("Shipping via bol")
     asked = is_active(store) and settings.check_at_closing
-    return OrderNote(tuple(badges), labels, may_close_stopped=settings.overrule_at_closing or not asked)
+    may_close = settings.overrule_at_closing or not asked
+    return OrderNote(tuple(badges), labels, may_close_stopped=may_close, labels_title=title)
 
 
 def product_panels(host: HostPort, product_id: int) -> list[Panel]:

@@ -152,21 +152,73 @@ def test_a_picklist_is_worked_through_with_nothing_but_a_scanner(house: House, p
     expect(said).to_contain_text("SNIJ-38")
     page.wait_for_timeout(300)
     scan(BOARD)
-    expect(said).to_contain_text("this one is too many")
+    expect(said).to_contain_text("All pieces of SNIJ-38 are picked already: put this one back.")
     scan(PAN)
     expect(counts).to_have_text(["2 / 2", "1 / 1"])
     assert page.evaluate("performance.timeOrigin") == opened
-    expect(page.get_by_label("Carrier")).to_be_focused()
+    carrier = page.get_by_label("Carrier")
+    expect(carrier).to_be_focused()
+    page.wait_for_timeout(300)
+    # Later than a second reading of the last piece: one piece too many, by its number and by a code whose letters begin the name of a carrier.
+    for code, told in ((PAN, "All pieces of PAN-24-R are picked already"), ("DHL-X", "DHL-X is no product")):
+        scan(code)
+        expect(said.locator(".alert-danger")).to_contain_text(told)
+        expect(carrier).to_be_focused()
+        expect(carrier).to_have_value("")
+    packer.look("too-many-at-carrier")
+    scan(PAN)
+    expect(said.locator(".alert-danger")).to_contain_text("All pieces of PAN-24-R are picked already")
     page.keyboard.type("PostNL")
     page.keyboard.press("Tab")
+    expect(carrier).to_have_value("postnl")
     scan(PAN)
-    expect(said).to_contain_text("is the code of product PAN-24-R")
+    expect(said.locator(".alert-danger")).to_contain_text(
+        "All pieces of PAN-24-R are picked already: put this one back."
+    )
     expect(page.get_by_label("Tracking code")).to_be_focused()
-    page.get_by_label("Tracking code").fill("")
+    expect(page.get_by_label("Tracking code")).to_have_value("")
+    packer.look("too-many-at-tracking-code")
+    # A scan into a carrier that was chosen leaves it chosen.
+    carrier.focus()
+    scan("UPS")
+    expect(said.locator(".alert-danger")).to_contain_text("UPS is no product")
+    expect(carrier).to_have_value("postnl")
+    page.get_by_label("Tracking code").focus()
     scan("3SSCAN0001")
     expect(page.get_by_text("Closed by packer")).to_be_visible()
     # What bol says of it comes by itself.
     expect(page.locator("#head")).to_contain_text("Confirmed by bol", timeout=60_000)
+
+
+def test_who_types_chooses_a_carrier_by_its_letters(house: House, packer: Window) -> None:
+    order_id, _ = order(house, [{"ean": BOARD, "quantity": 1}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    page.get_by_role("button", name="Pick all").click()
+    carrier = page.get_by_label("Carrier")
+    expect(carrier).to_be_focused()
+    # As fast as people are, and once too fast to tell the letters apart.
+    page.keyboard.type("tru", delay=200)
+    expect(carrier).to_have_value("trunkrs")
+    page.wait_for_timeout(1200)
+    page.keyboard.type("own d")
+    expect(carrier).to_have_value("own")
+    page.wait_for_timeout(1200)
+    # One letter again and again goes through all that begin with it.
+    for expected in ("dhl", "dpd", "dhl"):
+        page.keyboard.press("d")
+        expect(carrier).to_have_value(expected)
+    page.keyboard.press("ArrowDown")
+    expect(carrier).to_have_value("dpd")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("g")
+    page.keyboard.press("Tab")
+    expect(carrier).to_have_value("gls")
+    expect(page.get_by_label("Tracking code")).to_be_focused()
+    page.keyboard.type("3STYPED001")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
 
 
 def test_keys_lead_to_the_scan_field_and_fold_up_what_is_open(house: House, packer: Window) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -81,11 +82,36 @@ def test_labels_are_offered_as_the_plugin_says(packer: Person, probe: Telling) -
     probe.note = OrderNote()
     assert "Shipping label" not in packer.get(PAGE).text
     probe.note = OrderNote(labels=LabelSale.OFFERED)
-    assert "<summary>Buy a shipping label of the shop for this order</summary>" in packer.get(PAGE).text
+    assert "<summary>Buy a shipping label for this order</summary>" in packer.get(PAGE).text
     probe.note = OrderNote(labels=LabelSale.NEEDED)
     page = packer.post(f"{PAGE}/pick-all", PAGE).text
     assert "Show label options" in page and "<summary>Buy a shipping label" not in page
-    assert "This order travels on a label of the shop." in page and "btn-primary btn-lg" not in page
+    assert (
+        "This order needs a shipping label. Buy it above first" in page and "btn-primary btn-lg" not in page
+    )
+
+
+def test_the_sale_of_labels_is_called_what_the_plugin_calls_it(packer: Person, probe: Telling) -> None:
+    probe.note = OrderNote(labels=LabelSale.OFFERED, labels_title="By <boat>")
+    assert "<summary>By &lt;boat&gt;: buy a shipping label for this order</summary>" in packer.get(PAGE).text
+    probe.note = OrderNote(labels=LabelSale.NEEDED, labels_title="By <boat>")
+    assert "By &lt;boat&gt;: buy the label above first;" in packer.post(f"{PAGE}/pick-all", PAGE).text
+
+
+def test_where_a_label_is_needed_no_carrier_is_proposed(packer: Person, probe: Telling, do: Do) -> None:
+    probe.note = OrderNote()
+    do(lambda: factories.accept("R-2", (1, 1)))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    seen = re.search(r'name="seen" value="([^"]*)"', packer.get(PAGE).text)
+    assert seen
+    fields = {"seen": seen[1], "parcels": "1", "carrier-0": "dhl", "tracking-0": "3S1"}
+    assert "Closed by packer" in packer.post(f"{PAGE}/close", PAGE, **fields).text
+
+    following = "/admin/picklists/2"
+    assert '<option value="dhl" selected>' in packer.post(f"{following}/pick-all", following).text
+    probe.note = OrderNote(labels=LabelSale.NEEDED)
+    page = packer.get(following).text
+    assert 'name="carrier-0"' in page and " selected>" not in page and "as your last parcel" not in page
 
 
 def test_a_product_shows_what_plugins_tell_of_it(packer: Person) -> None:

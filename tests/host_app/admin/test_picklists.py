@@ -90,13 +90,13 @@ def test_a_barcode_of_two_products_picks_what_is_still_open(packer: Person) -> N
     assert "2 / 2" in page.text and "3 / 3" in page.text
 
     page = packer.post(f"{PAGE}/scan", PAGE, code="8712345678906")
-    assert "this one is too many" in page.text
+    assert "are picked already: put this one back." in page.text
 
 
 def test_a_product_that_is_not_on_the_list_is_refused(packer: Person) -> None:
     page = packer.post(f"{PAGE}/scan", PAGE, code="<b>nonsense</b>")
 
-    assert "&lt;b&gt;nonsense&lt;/b&gt; is not on this picklist" in page.text
+    assert "&lt;b&gt;nonsense&lt;/b&gt; is no product" in page.text
 
 
 def test_closing_makes_the_shipment_and_shows_it(packer: Person, probe: Probe, do: Do) -> None:

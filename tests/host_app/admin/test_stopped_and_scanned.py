@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from host_app import replay
+from host_app.admin.closing import CARRIER_KEY
 from host_app.db import db, transaction
 from host_app.models import EventDelivery, Picklist, PicklistLine, Shipment
 from host_app.plugin_api import HostError, NewLabel, OrderNote, OrderPutBack, Wake, hookimpl
@@ -236,7 +237,7 @@ def test_a_wrong_code_is_told_beside_the_scan_field_which_keeps_the_focus(packer
     page = packer.post(f"{PAGE}/scan", PAGE, code="nonsense").text
 
     said = page.split('id="said"')[1].split("<form")[0]
-    assert 'aria-live="assertive"' in said and "nonsense is not on this picklist" in said
+    assert 'aria-live="assertive"' in said and "nonsense is no product" in said
     field = re.search(r"<input [^>]*host-scan[^>]*>", page)
     assert field and "is-invalid" in field[0] and "autofocus" in field[0]
 
@@ -263,18 +264,88 @@ def test_the_next_parcel_begins_with_the_carrier_of_the_last(packer: Person, do:
     assert " selected>" not in packer.get("/admin/picklists/2").text
 
 
+def test_the_carrier_of_the_last_parcel_is_that_of_the_user_not_of_the_browser(
+    packer: Person, do: Do
+) -> None:
+    do(lambda: factories.accept("R-2", (1, 1)))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    close(packer, carrier__0="dhl")
+    with packer.client.session_transaction() as session:
+        kept = session[CARRIER_KEY]
+    packer.post("/admin/picklists/2/pick-all", "/admin/picklists/2")
+
+    def begins_with() -> bool:
+        return '<option value="dhl" selected>' in packer.get("/admin/picklists/2").text
+
+    def keep(value: Any) -> None:
+        with packer.client.session_transaction() as session:
+            session[CARRIER_KEY] = value
+
+    packer.post("/logout", "/admin/")
+    packer.log_in("chief")
+    keep(kept)
+    assert not begins_with()
+    # What an older release kept says nothing of whose it is.
+    keep("dhl")
+    assert not begins_with()
+    packer.post("/logout", "/admin/")
+    packer.log_in("packer")
+    keep(kept)
+    assert begins_with()
+
+
 @pytest.mark.parametrize("code", [BARCODE, " B2 ", "8712345678906"])
 def test_the_code_of_a_product_is_no_tracking_code(packer: Person, do: Do, code: str) -> None:
     """A scanner that reads the last piece twice must not close with it."""
-    packer.post(f"{PAGE}/pick-all", PAGE)
+    packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="1")
     page = close(packer, tracking__0=code).text
     assert "Scan the tracking code of the parcel&#39;s label instead." in page
     assert do(lambda: db.session.get(Picklist, 1).state) == "new"
+    packer.post(f"{PAGE}/pick-all", PAGE)
 
     close(packer)
     told = packer.post("/admin/shipments/1/correct", PAGE, carrier="dhl", tracking_code=code).text
     assert "Scan the tracking code of the parcel&#39;s label instead." in told
     assert shipment(do) == ("postnl", "3S1")
+
+
+@pytest.mark.parametrize("carrier", ["postnl", ""])
+@pytest.mark.parametrize(
+    ("code", "product"), [(BARCODE, "B2"), (" B2 ", "B2"), ("8712345678906", "A1"), ("A1", "A1")]
+)
+def test_one_piece_too_many_in_the_field_for_the_tracking_code_is_put_back(
+    packer: Person, do: Do, code: str, product: str, carrier: str
+) -> None:
+    """Chosen or not, the carrier stays; the field is empty for the code of the label."""
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer, tracking__0=code, carrier__0=carrier).text
+
+    said = page.split('id="said"')[1].split("<form")[0]
+    assert "alert-danger" in said
+    assert f"All pieces of {product} are picked already: put this one back." in said
+    assert do(lambda: db.session.get(Picklist, 1).state) == "new" and picked(do) == [2, 1]
+    field = re.search(r'<input [^>]*name="tracking-0"[^>]*>', page)
+    assert field and 'value=""' in field[0] and ("autofocus" in field[0]) == bool(carrier)
+    assert ('<option value="postnl" selected>' in page) == bool(carrier)
+
+
+@pytest.mark.parametrize("code", ["3SWRONG", "8710000000000"])
+def test_the_label_of_another_parcel_is_not_put_back(packer: Person, do: Do, code: str) -> None:
+    attach(do)
+    do(lambda: factories.add_product("C3", 10, "8712345000011"))
+
+    assert f"{code} is not the label of this parcel." in packer.post(f"{PAGE}/scan", PAGE, code=code).text
+    for product in ("C3", "8712345000011"):
+        told = packer.post(f"{PAGE}/scan", PAGE, code=product).text
+        assert f"{product} is not on this picklist: put it back." in told
+
+
+def test_without_a_bought_label_only_what_looks_like_goods_is_put_back(packer: Person) -> None:
+    told = packer.post(f"{PAGE}/scan", PAGE, code="3SWRONG").text
+    assert "3SWRONG is no product, and not the label of this parcel: none was bought here." in told
+    assert "put it back" not in told
+    told = packer.post(f"{PAGE}/scan", PAGE, code="8710000000000").text
+    assert "8710000000000 is not on this picklist: put it back." in told
 
 
 def shipment(do: Do) -> tuple[str, str]:
@@ -289,7 +360,9 @@ def shipment(do: Do) -> tuple[str, str]:
 def test_scanning_a_bought_label_checks_it_and_leads_to_closing(packer: Person, do: Do) -> None:
     attach(do)
     packer.post(f"{PAGE}/pick-all", PAGE)
-    assert "3SOTHER is not on this picklist" in packer.post(f"{PAGE}/scan", PAGE, code="3SOTHER").text
+    assert (
+        "3SOTHER is not the label of this parcel." in packer.post(f"{PAGE}/scan", PAGE, code="3SOTHER").text
+    )
     page = packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text
 
     assert "PostNL 3SLABEL1: the label of this picklist." in page and picked(do) == [2, 1]

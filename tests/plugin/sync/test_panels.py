@@ -42,6 +42,7 @@ def test_lists_tell_which_orders_travel_on_bols_labels(shop: Shop) -> None:
     assert noted(shop, own) == OrderNote(may_close_stopped=False)
     shop.settings(labels_for_all=True)
     assert noted(shop, own).labels == LabelSale.OFFERED
+    assert [noted(shop, one).labels_title for one in (own, via_bol)] == ["Shipping via bol"] * 2
     with shop.host.reading():
         assert order_notes(shop.host, []) == {} and order_notes(shop.host, [9_999]) == {}
 
