@@ -234,6 +234,8 @@ def test_who_is_logged_out_is_told_so(house: House, packer: Window) -> None:
     order_id, _ = order(house, [{"ean": BOARD, "quantity": 1}])
     open_picklist(packer, order_id)
     page = packer.page
+    # The page is there before its cookies are gone.
+    expect(page.locator(".host-scan")).to_be_focused()
     packer.context.clear_cookies()
     page.keyboard.type(BOARD)
     page.keyboard.press("Enter")
