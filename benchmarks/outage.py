@@ -28,6 +28,7 @@ from plugin.models import EffectState, ShipmentEffect
 HOURS = 3
 #: bol is tried so often while it is away, in seconds of the warehouse's time.
 TRIED_EVERY = 600
+EARLIER = 1800
 #: Customers order these; the others' stock changes.
 ORDERED_OFFERS = 50
 STOCK_A_SECOND, SHIPMENTS_A_SECOND, ORDERS_A_SECOND = 50, 25, 25
@@ -76,6 +77,10 @@ def catch_up(pile: Pile) -> dict[str, float]:
     with moved(ahead), shop(offers=ORDERED_OFFERS + pile.changes) as running:
         running.connect(send_stock=True, send_shipments=True)
         order(running, pile.shipments)
+        running.work_all()
+        # What is shipped meanwhile was ordered earlier in the day, not in the minute before.
+        ahead.seconds += EARLIER
+        running.sandbox.advance(EARLIER)
         running.work_all()
         running.sandbox.faults([{"status": 503}])
         pile_up(running, pile)

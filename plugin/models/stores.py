@@ -102,6 +102,7 @@ class Store(Base):
     list_page: Mapped[int] = mapped_column(default=1)
     list_pass: Mapped[int] = mapped_column(default=1)
     list_changes: Mapped[int] = mapped_column(default=0)
+    list_moved_at: Mapped[datetime | None]
     next_sweep_at: Mapped[datetime | None]
     next_erase_at: Mapped[datetime | None]
     next_check_at: Mapped[datetime | None]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from plugin import connector
 from plugin.connector import BolError, BudgetExhausted, RateLimited
@@ -36,6 +37,9 @@ LISTED_LATE = timedelta(minutes=5)
 TURN_SECONDS = 1.0
 #: A read that has not read anything yet begins anew when it stood still this long.
 BEGIN_ANEW = timedelta(minutes=1)
+#: Import and stock pump read side by side; who finds the other one at it leaves it the pages, until it stands so long.
+LEFT_TO_THE_OTHER = 1.5
+LOOKS_AGAIN = 0.1
 #: A list that keeps changing while it is read is taken as read after this many passes; the daily sweep finds the rest.
 MAX_PASSES = 5
 #: So many pages of a first pass are asked for at once; few, because some are asked for in vain, beyond the end.
@@ -103,6 +107,8 @@ def _read_pass(ctx: Context, *, until_known: bool = False) -> None:
     """
     _begin(ctx)
     ahead: dict[Place, Future[connector.OrderPage]] = {}
+    other = _Other()
+    unknown: datetime | None = None
     with ThreadPoolExecutor(PAGES_AT_ONCE) as pool:
         while not ctx.lease.slice_over():
             with ctx.host.reading() as session:
@@ -110,11 +116,20 @@ def _read_pass(ctx: Context, *, until_known: bool = False) -> None:
             if store.list_began_at is None:
                 # The stock pump reads the list, too, and was first to end this read.
                 return
+            if not _knows(store, store.list_began_at):
+                unknown = store.list_began_at
+            elif until_known and unknown == store.list_began_at:
+                # The other one has come by the new orders.
+                return
             interval = None if store.list_full else read_interval(store.orders_read_at, ctx.now())
             if interval is None and not store.list_full:
                 _update(ctx, list_full=True, list_page=1, list_pass=1, list_changes=0)
                 continue
             place = Place(store.list_began_at, store.list_pass, store.list_page)
+            if other.is_moving(place):
+                ctx.lease.ensure(CALL_SECONDS)
+                time.sleep(LOOKS_AGAIN)
+                continue
             if place not in ahead:
                 ahead = {place: _ask(ctx, pool, store, place.page, interval)}
             page = ahead.pop(place).result()
@@ -124,7 +139,8 @@ def _read_pass(ctx: Context, *, until_known: bool = False) -> None:
                         ahead[after] = _ask(ctx, pool, store, after.page, interval)
             with ctx.host.transaction():
                 if not _is_at(ctx, place):
-                    # Import and stock pump read side by side, and the other one has noted this page.
+                    # The other one has noted this page: to ask for each page twice would use up bol's limit.
+                    other.was_first(place)
                     continue
                 noted = note_page(ctx, page.orders)
                 known = not _knows(store, place.began) and _goes_back_far_enough(page, store)
@@ -133,6 +149,28 @@ def _read_pass(ctx: Context, *, until_known: bool = False) -> None:
                 _advance(ctx, store, noted.changes, last=page.last)
             if page.last or (known and until_known):
                 return
+
+
+class _Other:
+    """Who reads the same list at the same time, as far as its moving on tells."""
+
+    def __init__(self) -> None:
+        self._seen: Place | None = None
+        self._since = 0.0
+
+    def was_first(self, place: Place) -> None:
+        self._seen, self._since = place, time.monotonic()
+
+    def is_moving(self, place: Place) -> bool:
+        """Tell if the other one was seen, and has moved on a moment ago."""
+        if self._seen is None:
+            return False
+        if self._seen != place:
+            self._seen, self._since = place, time.monotonic()
+        if time.monotonic() - self._since < LEFT_TO_THE_OTHER:
+            return True
+        self._seen = None
+        return False
 
 
 def _to_ask_for(here: Place, store: Store) -> list[Place]:
@@ -292,14 +330,20 @@ def _is_at(ctx: Context, place: Place) -> bool:
 
 
 def _begin(ctx: Context) -> None:
-    """Begin a read, unless one is under way that has read something, or was begun just now."""
+    """Begin a read, unless one is under way that has read something, or was begun just now.
+
+    One that stood still for long, as where bol could not be reached, begins anew: what it would come to know is old,
+    and rows have left the list since, so that others may have slipped past the page at which it stands.
+    """
     now = ctx.now()
     stands = and_(Store.list_page == 1, Store.list_pass == 1, Store.list_began_at < now - BEGIN_ANEW)
+    stood = func.coalesce(Store.list_moved_at, Store.list_began_at) < now - GAP
     with ctx.host.transaction() as session:
         session.execute(
             update(Store)
-            .where(Store.id == ctx.store_id, or_(Store.list_began_at.is_(None), stands))
+            .where(Store.id == ctx.store_id, or_(Store.list_began_at.is_(None), stands, stood))
             .values(
+                list_moved_at=now,
                 list_began_at=now,
                 list_full=Store.orders_read_at.is_(None),
                 list_page=1,
@@ -312,7 +356,7 @@ def _begin(ctx: Context) -> None:
 
 def _advance(ctx: Context, store: Store, changes: int, *, last: bool) -> None:
     """Note that a page was read, in the transaction that noted its orders."""
-    began = store.list_began_at or ctx.now()
+    began, now = store.list_began_at or ctx.now(), ctx.now()
     total = store.list_changes + changes
     session = ctx.host.session
     mine = update(Store).where(
@@ -322,11 +366,13 @@ def _advance(ctx: Context, store: Store, changes: int, *, last: bool) -> None:
         Store.list_page == store.list_page,
     )
     if not last:
-        session.execute(mine.values(list_page=store.list_page + 1, list_changes=total))
+        session.execute(mine.values(list_page=store.list_page + 1, list_changes=total, list_moved_at=now))
         return
     again = store.list_page > 1 and store.list_pass < MAX_PASSES and (store.list_pass == 1 or total > 0)
     if again:
-        session.execute(mine.values(list_page=1, list_pass=store.list_pass + 1, list_changes=0))
+        session.execute(
+            mine.values(list_page=1, list_pass=store.list_pass + 1, list_changes=0, list_moved_at=now)
+        )
         return
     session.execute(
         mine.values(

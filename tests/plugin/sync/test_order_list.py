@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 
@@ -133,6 +134,29 @@ def test_a_read_that_meets_bols_limit_goes_on_where_it_stopped(shop: Shop) -> No
     shop.pass_time(600, steps=10)
     assert len(shop.host_orders()) == len(order_ids)
     assert shop.store().orders_read_at is not None
+
+
+def pages_asked(shop: Shop, since: int) -> list[int]:
+    """Return the pages of the list that bol was asked for since a call."""
+    asked = [call["query"] for call in shop.sandbox.calls(since) if call["path"] == "/retailer/orders"]
+    return [int(re.findall(r"\bpage=(\d+)", query)[0]) for query in asked]
+
+
+@pytest.mark.usefixtures("pages_of_ten")
+def test_a_read_that_stood_still_while_bol_was_away_begins_anew(shop: Shop) -> None:
+    order_ids = place(shop, 38)
+    shop.sandbox.limits([{"method": "GET", "path": "/retailer/orders", "capacity": 2, "seconds": 60}])
+    shop.connect()
+    shop.work()
+    shop.sandbox.faults([{"path": "/retailer/orders", "status": 503, "when": "before"}])
+    assert shop.store().list_page > 1
+    shop.pass_time(3600, steps=3)
+    before = len(shop.sandbox.calls())
+    shop.sandbox.faults([])
+    shop.pass_time(3600, steps=1)
+    assert pages_asked(shop, before)[0] == 1
+    shop.pass_time(600, steps=10)
+    assert {order.reference for order in shop.host_orders()} == set(order_ids)
 
 
 # the look for new orders that stock updates rest on
