@@ -81,7 +81,7 @@ def due_orders(store_id: int, now: datetime, *, importing: bool) -> list[Any]:
 
 
 def read_due_orders(ctx: Context) -> bool:
-    """Read every order that is due, several at a time, oldest first. True when some are left."""
+    """Read every order that is due, several at a time. True when some are left."""
     while not ctx.lease.slice_over():
         down, found = _read_all(ctx)
         if down is not None:
@@ -166,7 +166,7 @@ def _read_all(ctx: Context) -> tuple[BolError | None, int]:
 
 
 def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
-    """Return the oldest orders that are due and not being read."""
+    """Return orders that are due and not being read: new ones first, as stock waits for them, and the oldest of each."""
     with ctx.host.reading() as session:
         found: Sequence[Any] = session.execute(
             select(BolOrder.id, BolOrder.order_id)
@@ -174,7 +174,7 @@ def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
                 *due_orders(ctx.store_id, ctx.now(), importing=ctx.settings.import_orders),
                 BolOrder.id.not_in(list(reading)),
             )
-            .order_by(BolOrder.placed_at, BolOrder.id)
+            .order_by(BolOrder.host_order_id.is_not(None), BolOrder.placed_at, BolOrder.id)
             .limit(BATCH)
         ).all()
     return found

@@ -66,6 +66,26 @@ def test_items_that_bol_ships_are_left_out_with_a_note(shop: Shop) -> None:
     assert "bol ships it" in order.notes
 
 
+def test_new_orders_are_read_before_those_that_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.connect()
+    known = [shop.order((KETTLE, 1)) for _ in range(3)]
+    shop.work()
+    new = [shop.order((KETTLE, 1)) for _ in range(2)]
+    with transaction() as session:
+        session.execute(update(BolOrder).values(read_due_at=shop.clock.now()))
+    read: list[str] = []
+    get = Orders.get
+
+    def note(orders: Orders, order_id: str, **more: Any) -> Any:
+        read.append(order_id)
+        return get(orders, order_id, **more)
+
+    monkeypatch.setattr(Orders, "get", note)
+    shop.import_orders()
+    assert set(read[:2]) == set(new)
+    assert set(read) == {*known, *new}
+
+
 def test_an_order_that_bol_ships_alone_is_ignored(shop: Shop) -> None:
     shop.connect()
     shop.work()
