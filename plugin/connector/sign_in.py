@@ -174,7 +174,10 @@ class Tokens:
         if not self._ledger.keep(claim, answer.refresh_token):
             return None
         stored = usable(answer, asked_at)
-        self._store.set(self._key, stored)
+        try:
+            self._store.set(self._key, stored)
+        finally:
+            self._ledger.give_back(claim)
         return stored
 
 

@@ -80,7 +80,7 @@ class SignInLedger(Protocol):
         """
 
     def keep(self, claim: Claim, refresh_token: str | None) -> bool:
-        """bol gave a token: keep the new refresh token, if there is one, and give the right back.
+        """bol gave a token: keep the new refresh token, if there is one. The right is given back once the token is kept.
 
         False: somebody signed in anew meanwhile, so that token is not to be used.
         """
@@ -92,7 +92,7 @@ class SignInLedger(Protocol):
         """bol blocks our address: nobody is to ask for some time."""
 
     def give_back(self, claim: Claim) -> None:
-        """Nothing came of it."""
+        """Nothing came of it, or the token is there for all."""
 
 
 class MemoryTokenStore:

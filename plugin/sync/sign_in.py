@@ -28,6 +28,8 @@ REFUSED_REST = timedelta(minutes=15)
 #: The database may be away for a moment just when bol has handed out a new refresh token: it is worth some patience.
 KEEP_TRIES = 6
 KEEP_PAUSE = 1.0
+#: From keeping what bol gave to telling all processes the token.
+HANDED_OVER = timedelta(seconds=5)
 #: Days before the end of the consent on which people are told.
 WARNINGS = (30, 14, 7, 1)
 
@@ -86,7 +88,10 @@ class StoreLedger:
         return claim if taken.rowcount == 1 else None
 
     def keep(self, claim: Claim, refresh_token: str | None) -> bool:
-        changes: dict[str, Any] = {"claim": None, "claim_until": None, "refused_at": None, "refused_code": ""}
+        # The claim stays until it is given back, or for a moment where that never happens: until the token is there for all
+        # processes, who claimed would ask for another one.
+        until = self._host.now() + HANDED_OVER
+        changes: dict[str, Any] = {"claim_until": until, "refused_at": None, "refused_code": ""}
         if refresh_token is not None and refresh_token != claim.refresh_token:
             changes["secret"] = self._secrets.hide(refresh_token)
             changes["secret_version"] = claim.version + 1
@@ -199,10 +204,11 @@ class StoreLedger:
     def _update(self, claim: Claim, changes: dict[str, Any]) -> Any:
         """Change the row if its secret is the one of the claim. Another one's claim on it stays."""
         mine = {"claim", "claim_until"}
-        statement = update(Store).where(Store.id == self._store_id, Store.secret_version == claim.version)
+        statement = update(Store).where(Store.id == self._store_id)
         if changes.keys() <= mine:
+            # Also where the secret was renewed under this claim.
             return statement.where(Store.claim == claim.holder).values(changes)
-        return statement.values(changes)
+        return statement.where(Store.secret_version == claim.version).values(changes)
 
 
 def reason(store: Store) -> str:
