@@ -202,7 +202,7 @@ class StoreLedger:
         return True
 
     def _update(self, claim: Claim, changes: dict[str, Any]) -> Any:
-        """Change the row if its secret is the one of the claim. Another one's claim on it stays."""
+        """Change the row if its secret is the one of the claim; end the claim only if it is still this one."""
         mine = {"claim", "claim_until"}
         statement = update(Store).where(Store.id == self._store_id)
         if changes.keys() <= mine:

@@ -110,7 +110,7 @@ def _go_on_if_overtaken(ctx: Context, reading: Reading) -> None:
         later = ctx.now() + SLICE
         if row.state == BolOrderState.TOO_OLD:
             overtaken = None if too_old(settings.orders_from, row.placed_at) else later
-        elif row.state == BolOrderState.WAITING_FOR_PRODUCT and not _missing(ctx, row, order):
+        elif row.state == BolOrderState.WAITING_FOR_PRODUCT and not _match(ctx, row, items_to_pick(order))[1]:
             overtaken = ctx.now()
         else:
             overtaken = later if settings.import_products and not ctx.settings.import_products else None
@@ -118,11 +118,12 @@ def _go_on_if_overtaken(ctx: Context, reading: Reading) -> None:
             row.read_due_at = row.read_due_at or overtaken
 
 
-def _missing(ctx: Context, row: BolOrder, order: connector.Order) -> list[connector.OrderItem]:
-    """Return the items to pick that have no product here."""
-    wanted = items_to_pick(order)
+def _match(
+    ctx: Context, row: BolOrder, wanted: Sequence[connector.OrderItem]
+) -> tuple[dict[str, int], list[connector.OrderItem]]:
+    """Return the products of these items by EAN, and the items that have none here."""
     products = _known_products(ctx, wanted) | _linked_by_hand(row)
-    return [item for item in wanted if item.ean not in products]
+    return products, [item for item in wanted if item.ean not in products]
 
 
 def _agree(ctx: Context, reading: Reading) -> str:
@@ -193,8 +194,7 @@ def _apply(ctx: Context, row: BolOrder, reading: Reading, order: connector.Order
     if too_old(ctx.settings.orders_from, row.placed_at):
         row.state = BolOrderState.TOO_OLD
         return
-    products = _known_products(ctx, wanted) | _linked_by_hand(row)
-    missing = [item for item in wanted if item.ean not in products]
+    products, missing = _match(ctx, row, wanted)
     if missing and ctx.settings.import_products and all(item.ean for item in missing):
         products |= create_products(ctx, _wanted_products(missing, reading.offers), reading.pending)
         missing = []
