@@ -33,7 +33,7 @@ async function count(form) {
         codes.length = 0;
         return;
       }
-      if (!answer.ok) return location.replace(document.querySelector("[data-home]").dataset.home);
+      if (!answer.ok) return go(document.querySelector("[data-home]").dataset.home);
       take(await answer.text());
     } catch {
       say("danger", form.dataset.lost);
@@ -199,6 +199,7 @@ document.addEventListener("submit", (event) => {
 
 // Pages kept by the browser for "back" may be sent anew.
 window.addEventListener("pageshow", () => {
+  left = -Infinity;
   document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
   document.querySelectorAll("[data-pressed]").forEach((button) => {
     button.disabled = false;
@@ -232,12 +233,21 @@ function isLoggedOut(answer) {
   return true;
 }
 
+// Who is on the way to another page is not called back. What is downloaded leaves the page where it is.
+const ON_THE_WAY = 20000; // Milliseconds.
+let left = -Infinity;
+window.addEventListener("beforeunload", () => { left = performance.now(); });
+
+function go(address) {
+  if (performance.now() - left > ON_THE_WAY) location.replace(address);
+}
+
 // Somebody else closed, cancelled or stopped what is shown: then the whole page is another one.
 function renewed(fresh) {
   const part = document.querySelector("[data-state]");
   const next = part && fresh.getElementById(part.id);
   if (!next || next.dataset.state === part.dataset.state) return false;
-  location.replace(part.dataset.home);
+  go(part.dataset.home);
   return true;
 }
 

@@ -63,6 +63,38 @@ def shipments(house: House, order_id: str) -> list[Any]:
     return [shipment for shipment in found if shipment["order"]["orderId"] == order_id]
 
 
+def test_a_cancelled_order_is_put_back_on_a_phone_and_cancelled_here_by_itself(
+    house: House, open_window: OpenWindow
+) -> None:
+    order_id, _items = order(house, [{"ean": PAN, "quantity": 1}])
+    packer = open_window((390, 800))
+    packer.log_in("packer", house.password("packer"))
+    open_picklist(packer, order_id)
+    page = packer.page
+    page.get_by_role("button", name="Pick all").click()
+    expect(page.get_by_text("Everything is picked.")).to_be_visible()
+    house.sandbox.cancel(order_id)
+    box = page.locator("#marks .alert")
+    expect(box).to_contain_text("Cancelled at bol. Do not ship it.", timeout=60_000)
+    expect(box).to_have_count(1)
+    back = box.get_by_role("button", name="Everything is back on the shelf")
+    # Neither is covered by what is told.
+    for button in (page.get_by_role("button", name="−1 PAN-24-R"), back):
+        button.scroll_into_view_if_needed()
+        button.click(trial=True)
+    assert page.locator("#marks").evaluate("part => getComputedStyle(part).position") == "static"
+    expect(page.get_by_text("Close it all the same")).to_have_count(0)
+    packer.look("stopped-on-a-phone")
+    back.click()
+    expect(page.get_by_text("This picklist was withdrawn")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Do not ship it.")).to_have_count(0)
+    packer.look("withdrawn")
+    page.get_by_role("link", name="O-").first.click()
+    expect(page.get_by_text("Cancelled: ")).to_be_visible()
+    expect(page.get_by_text("Do not ship it.")).to_have_count(0)
+    packer.look("cancelled-order")
+
+
 def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     house: House, packer: Window, open_window: OpenWindow
 ) -> None:
@@ -243,6 +275,25 @@ def test_who_is_logged_out_is_told_so(house: House, packer: Window) -> None:
     expect(gone).to_contain_text("You are logged out")
     gone.get_by_role("link", name="Log in again").click()
     expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_who_leaves_a_picklist_as_it_is_stopped_is_not_called_back(house: House, packer: Window) -> None:
+    order_id, _ = order(house, [{"ean": BOARD, "quantity": 1}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    state, watched = re.compile(r'data-state="\w+"'), re.compile(r"/watched$")
+    page.route(
+        watched, lambda route: route.fulfill(body=state.sub('data-state="stopped"', route.fetch().text()))
+    )
+    slow: list[Any] = []
+    page.route("**/admin/products/", lambda route: slow.append(route))
+    with page.expect_request("**/admin/products/"):
+        page.get_by_role("link", name="Products").first.click(no_wait_after=True)
+    with page.expect_response(watched):
+        pass
+    page.wait_for_timeout(500)
+    slow.pop().continue_()
+    page.wait_for_url("**/admin/products/")
 
 
 def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House, packer: Window) -> None:
