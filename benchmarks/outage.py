@@ -23,12 +23,13 @@ from host_app.db import reading, transaction
 from host_app.models import Order, Picklist, Product, Stock
 from host_app.models.picking import PicklistState
 from host_app.services import picking
-from plugin.models import EffectState, ShipmentEffect
+from plugin.models import EffectState, ShipmentEffect, Store
 
 HOURS = 3
 #: bol is tried so often while it is away, in seconds of the warehouse's time.
 TRIED_EVERY = 600
 EARLIER = 1800
+MINUTE = 60
 #: Customers order these; the others' stock changes.
 ORDERED_OFFERS = 50
 STOCK_A_SECOND, SHIPMENTS_A_SECOND, ORDERS_A_SECOND = 50, 25, 25
@@ -77,16 +78,14 @@ def catch_up(pile: Pile) -> dict[str, float]:
     with moved(ahead), shop(offers=ORDERED_OFFERS + pile.changes) as running:
         running.connect(send_stock=True, send_shipments=True)
         order(running, pile.shipments)
-        running.work_all()
+        read_all(running, ahead)
         # What is shipped meanwhile was ordered earlier in the day, not in the minute before.
-        ahead.seconds += EARLIER
-        running.sandbox.advance(EARLIER)
+        pass_time(running, ahead, EARLIER)
         running.work_all()
         running.sandbox.faults([{"status": 503}])
         pile_up(running, pile)
         for _ in range(HOURS * 3600 // TRIED_EVERY):
-            ahead.seconds += TRIED_EVERY
-            running.sandbox.advance(TRIED_EVERY)
+            pass_time(running, ahead, TRIED_EVERY)
             try_once(running)
         before = len(running.sandbox.calls())
         with processes(running, ahead=ahead.seconds):
@@ -94,6 +93,21 @@ def catch_up(pile: Pile) -> dict[str, float]:
             took = returned(running, pile, before)
         check(running, pile, before)
     return took
+
+
+def pass_time(running: Shop, ahead: Ahead, seconds: float) -> None:
+    ahead.seconds += seconds
+    running.sandbox.advance(seconds)
+
+
+def read_all(running: Shop, ahead: Ahead) -> None:
+    """Read the list of orders to its end, minute by minute: bol allows 25 pages in each."""
+    while True:
+        running.work_all()
+        with reading() as session:
+            if session.scalar(select(Store.id).where(Store.orders_read_at.is_not(None))) is not None:
+                return
+        pass_time(running, ahead, MINUTE)
 
 
 def order(running: Shop, count: int) -> None:

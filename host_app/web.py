@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -19,6 +20,9 @@ def run(app: Flask) -> None:
     # A busy minute is nothing to warn of, request by request.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # The collector need not go through all that was imported, over and over: somebody would wait for it.
+    gc.collect()
+    gc.freeze()
     waitress.serve(app, **options(app, settings.host, settings.port))
 
 

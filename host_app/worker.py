@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import time
@@ -52,6 +53,9 @@ class HostWorker(Worker):
         execution = self.prepare_execution(job)
         self.perform_job(job, queue, execution)
         self.set_state(WorkerStatus.IDLE)
+        # What was learned stays: the collectors of forks need not go through it, nor copy its pages by doing so.
+        gc.collect()
+        gc.freeze()
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Return how long the worker counts as alive without a sign of life; during its own jobs it gives none."""

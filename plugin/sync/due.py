@@ -34,7 +34,7 @@ from plugin.sync.labels import abandoned_label, next_label
 from plugin.sync.orders import due_orders
 from plugin.sync.preview import KIND as PREVIEW
 from plugin.sync.products import KIND as IMPORT
-from plugin.sync.pump import look_after_due
+from plugin.sync.pump import look_after_due, may_send
 from plugin.sync.shipments import next_parcel
 from plugin.sync.stock_check import KIND as CHECK_RUN
 from plugin.sync.sweep import KIND as SWEEP
@@ -139,7 +139,9 @@ def _with_bol(session: Any, store: Store, now: datetime) -> Iterator[str]:
         yield SHIPMENTS
     if found.order or (active and settings.import_orders and _list(store, found, now)):
         yield ORDERS
-    if found.offer or (active and settings.send_stock and look_after_due(store, settings, now)):
+    if (found.offer and may_send(store, settings, now, far_from_zero=found.far_from_zero)) or (
+        active and settings.send_stock and look_after_due(store, settings, now)
+    ):
         yield STOCK
     if found.products:
         yield PRODUCTS
@@ -179,7 +181,7 @@ def _look(*, active: bool, shipments: bool, orders: bool, stock: bool) -> Select
         ]
     if shipments:
         effects += [next_parcel(STORE, NOW).exists(), next_correction(STORE, NOW).exists()]
-    orders_due, offers_due = [], []
+    orders_due, offers_due, far_from_zero = [], [], []
     if active:
         effects += [
             next_cancellation(STORE, NOW).exists(),
@@ -192,12 +194,14 @@ def _look(*, active: bool, shipments: bool, orders: bool, stock: bool) -> Select
         ]
     if stock:
         offers_due = [_some(Offer, in_need(Offer), ready(NOW)), _some(Offer, Offer.read_back_at <= NOW)]
+        far_from_zero = [_some(Offer, in_need(Offer), ready(NOW), Offer.urgent.is_(False))]
     return select(
         or_(*effects).label("effect"),
         or_(false(), *orders_due).label("order"),
         _running([SWEEP]).label("sweeping"),
         _running([SWEEP], Run.due_at <= NOW).label("sweep_due"),
         or_(false(), *offers_due).label("offer"),
+        or_(false(), *far_from_zero).label("far_from_zero"),
         _running([IMPORT, PREVIEW], Run.due_at <= NOW).label("products"),
         (exists().where(*due_titles(STORE, NOW)) if active else false()).label("title"),
         _running([CHECK_RUN]).label("checking"),

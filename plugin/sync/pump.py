@@ -19,7 +19,7 @@ from plugin.sync import counters
 from plugin.sync.amounts import amounts, is_at_bol
 from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of
 from plugin.sync.dirty import change_offers, in_need, lock_offers, near_zero, ready
-from plugin.sync.failures import come_back, line_is_down
+from plugin.sync.failures import LONGEST_PAUSE, come_back, line_is_down
 from plugin.sync.guard import Guard, empties, end_if_over, hold
 from plugin.sync.order_list import (
     GAP,
@@ -88,15 +88,29 @@ def push_stock(ctx: Context) -> bool:
     return _Pump(ctx).run()
 
 
+def may_send(store: Store, settings: StoreSettings, now: datetime, *, far_from_zero: bool) -> bool:
+    """Tell if there is sense in a job for amounts that are due: new orders are known, or can be looked for.
+
+    :param far_from_zero: amounts are due that need not wait for the next look.
+    """
+    return not minds_orders(settings) or _may_look(store, now) or (far_from_zero and known_lately(store, now))
+
+
 def look_after_due(store: Store, settings: StoreSettings, now: datetime) -> bool:
     """Tell if new orders must be looked for because stock was sent after the last look began."""
-    if store.stock_sent_at is None or not minds_orders(settings):
-        return False
-    if store.orders_look_after is not None and store.orders_look_after > now:
-        # bol could not be asked.
+    if store.stock_sent_at is None or not minds_orders(settings) or not _may_look(store, now):
         return False
     known_at = store.orders_known_at
     return known_at is None or (known_at <= store.stock_sent_at and known_at + spacing(store) * SOONER <= now)
+
+
+def _may_look(store: Store, now: datetime) -> bool:
+    """Tell if new orders may be looked for: a while ago bol could not be asked, or its limit left no room.
+
+    A moment that is further away than any pause was noted by a clock that was wrong.
+    """
+    after = store.orders_look_after
+    return after is None or not now < after <= now + LONGEST_PAUSE
 
 
 class _Pump:
@@ -114,6 +128,7 @@ class _Pump:
         self._outdated = False
         #: New orders are not known to the second: only what is far from zero is sent.
         self._far_from_zero = False
+        self._no_room = False
 
     def run(self) -> bool:
         """Work until nothing is due, the slice is over, or bol can't be asked. True when work is left."""
@@ -127,7 +142,8 @@ class _Pump:
                 self._stopping = True
         end_if_over(ctx, self._store())
         if self._down is None:
-            ctx.clear_problem()
+            if not self._no_room:
+                ctx.clear_problem()
             return left
         if not isinstance(self._down, BudgetExhausted):
             ctx.report_problem(self._down)
@@ -176,10 +192,12 @@ class _Pump:
                     return False
             except BudgetExhausted as error:
                 # bol's limit for the list leaves no room for some seconds. Amounts that a few orders can't use up need
-                # not wait for it.
-                self._far_from_zero = known_lately(store, ctx.now()) and self._anything_due(near_zero=False)
+                # not wait for it. None is put off: the import may come by the new orders before there is room.
+                lately = known_lately(self._store(), ctx.now())
+                self._far_from_zero = lately and self._anything_due(near_zero=False)
                 if not self._far_from_zero:
-                    self._list_failed(error)
+                    self._no_room = True
+                    put_off(ctx, error)
                     return False
             except BolError as error:
                 # Nothing is sent that might be sold already.

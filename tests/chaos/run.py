@@ -49,8 +49,8 @@ HARMS = (
     "forged",
     "bol",
 )
-#: A lease of a killed job, on PostgreSQL, and a busy machine.
-PATIENCE = 150
+#: A lease of a killed job, on PostgreSQL, and a machine with other things to do.
+PATIENCE = 300
 #: Work that is due and that nobody does for so long waits for something.
 STUCK = 4
 #: Times that the house is moved to the next moment at which something is due.

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from host_app import events, jobs, leases
 from host_app.db import transaction
@@ -14,13 +15,14 @@ from host_app.models import Notification
 from host_app.plugin_api import HostError
 from host_app.plugins import plugins
 from host_app.services.stock import adjust_stock
+from host_app.wakes import waker
 from plugin.connector import BolClient, BudgetExhausted, Deadline
 from plugin.connector.resources.offers import Offers
 from plugin.jobs.wakes import wake_for
-from plugin.models import Offer
+from plugin.models import Offer, Store
 from plugin.settings import StoreSettings
 from plugin.sync import pump
-from plugin.sync.due import STOCK
+from plugin.sync.due import ORDERS, STOCK
 from plugin.sync.guard import empties
 from plugin.sync.order_list import FRESH
 from tests.host_app.factories import add_product
@@ -102,6 +104,11 @@ def use_up_the_list(shop: Shop) -> None:
         assert ctx is not None
         for _ in range(30):
             ctx.client.orders.page(deadline=Deadline.after(turn=0.1))
+
+
+def change_store(**values: Any) -> None:
+    with transaction() as session:
+        session.execute(update(Store).values(**values))
 
 
 def stock_is_due(shop: Shop) -> bool:
@@ -237,6 +244,38 @@ def test_what_nobody_looked_for_within_a_minute_waits_for_the_list(shop: Shop, s
     assert sent == []
     shop.pass_time(61)
     assert shop.amount_at_bol(TOASTER) == 17
+
+
+def test_what_waits_for_the_list_goes_as_soon_as_the_import_has_read_it(shop: Shop, sent: list[int]) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    shop.clock.ahead += timedelta(seconds=70)
+    use_up_the_list(shop)
+    sent.clear()
+    stock(shop, TOASTER, 17)
+    push(shop)
+    assert sent == []
+    assert not stock_is_due(shop)
+    # There is room again.
+    waker().redis.flushdb()
+    shop.sandbox.limits([])
+    change_store(import_wanted_at=shop.host.now())
+    wake = wake_for(ORDERS, shop.store_id)
+    jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    assert stock_is_due(shop)
+    push(shop)
+    assert sent == [17]
+
+
+def test_a_pause_that_a_wrong_clock_has_noted_holds_up_nothing(shop: Shop) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    stock(shop, TOASTER, 17)
+    now = shop.host.now()
+    change_store(orders_known_at=now - timedelta(minutes=5), orders_look_after=now + timedelta(minutes=1))
+    assert not stock_is_due(shop)
+    change_store(orders_look_after=now + timedelta(days=1))
+    assert stock_is_due(shop)
 
 
 def test_after_a_gap_orders_are_taken_over_before_stock_is_sent(shop: Shop, sent: list[int]) -> None:
