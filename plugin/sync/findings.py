@@ -99,22 +99,22 @@ def skipped(facts: Facts, asked: Asked) -> Skipped | None:
     """Return why an offer is not compared, None where it is."""
     if facts.shown.method != FBR:
         return Skipped.BOL_SHIPS
-    row = facts.row
-    if row is None or facts.is_new or facts.is_newly_linked:
+    if facts.is_newly_linked:
         return None
-    if facts.product_id is None:
+    row = facts.row
+    if row is None or facts.product_id is None:
         return Skipped.NO_PRODUCT
     if row.excluded:
         return Skipped.EXCLUDED
     if facts.wanted is None:
         return Skipped.UNKNOWN_STOCK
-    if _moved(row, asked) and not _is_waiting(row, asked):
+    if not facts.is_new and _moved(row, asked) and not _is_waiting(row, asked):
         return Skipped.MEANWHILE
     return None
 
 
 def differs(facts: Facts, settings: StoreSettings) -> bool:
-    """Tell if bol shows something else than it should. Offers that are new here always differ."""
+    """Tell if bol shows something else than it should. Offers that are new here, and have a product, always differ."""
     if facts.is_new or facts.is_newly_linked:
         return True
     shown = facts.shown
@@ -164,9 +164,7 @@ def action_on(facts: Facts, cause: Cause, *, changing: bool) -> Action:
         return Action.REPORTED
     if cause == Cause.GONE:
         return Action.MARKED_GONE
-    if facts.is_newly_linked:
-        return Action.LINKED
-    return Action.REPORTED if facts.product_id is None else Action.MARKED
+    return Action.LINKED if facts.is_newly_linked else Action.MARKED
 
 
 def _is_due(row: Row[Any]) -> bool:

@@ -163,10 +163,30 @@ def test_a_new_offer_with_a_product_is_linked_and_sent(sending: Shop) -> None:
     assert sending.amount_at_bol(MUG) == 7
 
 
-def test_a_new_offer_without_a_product_is_reported(sending: Shop) -> None:
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_new_offer_without_a_product_is_left_out_and_does_not_differ(sending: Shop, dry: bool) -> None:
+    """There is no stock here that it could differ from."""
     add_at_bol(sending, MUG, 3)
-    assert report(sending, check(sending)) == {MUG: ("new offer", "reported only")}
-    assert sending.offer(MUG).product_id is None
+    run = check(sending, dry=dry)
+    assert report(sending, run) == {}
+    assert (run.counts["differed"], run.counts["no product"], run.counts["compared"]) == (0, 1, 2)
+    assert sending.notices() == []
+    # What the check takes over is listed among the offers without a product from then on.
+    assert [(offer.ean, offer.product_id) for offer in sending.all(Offer) if offer.ean == MUG] == (
+        [] if dry else [(MUG, None)]
+    )
+
+
+@pytest.mark.parametrize("kept_out", [{"excluded": True}, {"product_id": None, "link": "unlinked"}])
+def test_an_offer_that_came_back_and_gets_no_stock_does_not_differ(
+    sending: Shop, kept_out: dict[str, Any]
+) -> None:
+    change_offer(sending, TOASTER, state="gone", **kept_out)
+    set_at_bol(sending, TOASTER, 4)
+    run = check(sending)
+    assert (report(sending, run), run.counts["differed"]) == ({}, 0)
+    assert sending.offer(TOASTER).state == "listed"
+    assert sending.amount_at_bol(TOASTER) == 4
 
 
 def test_an_order_for_a_product_that_nobody_has_counted_sends_no_stock(shop: Shop) -> None:
