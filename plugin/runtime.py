@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import update
 
@@ -39,6 +41,14 @@ from plugin.sync.failures import KEY, SETUP
 
 #: How long a store rests whose secret can't be read.
 UNREADABLE_REST = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class _Asking:
+    """The line for a question. learnt: keeps what the answer tells beside it; in a transaction."""
+
+    client: BolClient
+    learnt: Callable[[], None] | None = None
 
 
 class Runtime(Connecting):
@@ -323,15 +333,15 @@ class Runtime(Connecting):
         return done
 
     @contextmanager
-    def _asking(self, store: Store) -> Iterator[BolClient]:
+    def _asking(self, store: Store) -> Iterator[_Asking]:
         """Yield the line for a question of the packing table, and log its calls."""
         calls = CallLog(self.host, store.id, PACKING)
-        client = self.line.client(store, calls.note)
+        asking = _Asking(self.line.client(store, calls.note))
         try:
-            yield client
+            yield asking
         finally:
-            client.close()
-            calls.write()
+            asking.client.close()
+            calls.write(asking.learnt)
 
     def closing_answer(self, picklist_id: int, seconds: float) -> ClosingAnswer | None:
         """Ask bol about a picklist that is about to be closed."""
@@ -342,8 +352,15 @@ class Runtime(Connecting):
             store = session.get(Store, question.store_id)
         if store is None:
             return None
-        with self._asking(store) as client:
-            return closing.ask(question, client, seconds)
+        with self._asking(store) as asking:
+            heard = closing.ask(question, asking.client, seconds)
+            if heard.news:
+                asking.learnt = partial(self._read_order, question)
+        return heard.answer
+
+    def _read_order(self, question: closing.Question) -> None:
+        closing.read_order(self.host, question)
+        self.host.wake(wake_for(ORDERS, question.store_id))
 
     def shipping_options(
         self, picklist_id: int, pieces: Mapping[int, int], seconds: float
@@ -359,8 +376,8 @@ class Runtime(Connecting):
             return None
         if StoreSettings.load(store.settings).label_automatic:
             return label_options.recommended_only()
-        with self._asking(store) as client:
-            return label_options.options(goods, client, seconds)
+        with self._asking(store) as asking:
+            return label_options.options(goods, asking.client, seconds)
 
     def enter_label_number(self, store_id: int, effect_id: int, label_id: str) -> None:
         """:raises HostError: the purchase waits for no decision, or the number is empty."""

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -57,8 +57,11 @@ class CallLog:
         ):
             self.write()
 
-    def write(self) -> None:
-        """Write what was gathered, in one transaction. A database that refuses it does not end the job."""
+    def write(self, learnt: Callable[[], None] | None = None) -> None:
+        """Write what was gathered, in one transaction. A database that refuses it does not end the job.
+
+        :param learnt: writes in the same transaction what the calls have told, for whom each wait is one too many.
+        """
         calls = [self._waiting.popleft() for _ in range(len(self._waiting))]
         rows = [self._row(call) for call in calls]
         counted = _counted(self._store_id, calls)
@@ -69,6 +72,8 @@ class CallLog:
             with self._host.transaction() as session:
                 session.execute(insert(ApiCall), rows)
                 counted.write(session, self._host.now())
+                if learnt is not None:
+                    learnt()
         except SQLAlchemyError as error:
             log.warning("%d calls to bol could not be logged: %s", len(rows), type(error).__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from host_app.plugin_api import ClosingAnswer, HostPort, PicklistView
 from plugin.connector import BolClient, BolError, Deadline
@@ -29,6 +29,7 @@ class Packed:
 
     imported: what the order line asked for; cancelled_before: by bol, before that; taken_off: here, by a person.
     kept: a person decided to ship although the customer asks to cancel.
+    known: what was known here of its cancellation: pieces that bol cancelled, and if the customer asks to.
     """
 
     imported: int
@@ -36,6 +37,7 @@ class Packed:
     taken_off: int
     leaving: int
     kept: bool = False
+    known: tuple[int, bool] = (0, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,14 @@ class Question:
     items: dict[str, Packed]
     may_overrule: bool
     label_missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What bol's answer comes to. news: of cancellations, more is known now than the order here tells."""
+
+    answer: ClosingAnswer
+    news: bool = False
 
 
 def question_for(host: HostPort, picklist_id: int) -> Question | None:
@@ -88,13 +98,14 @@ def _packed(host: HostPort, picklist: PicklistView, row: BolOrder) -> dict[str, 
             taken_off=line.cancelled,
             leaving=line.shipped + (line.picked if begun else picklist.pieces[line.order_line_id]),
             kept=item.request_kept,
+            known=(item.cancelled, item.cancellation_request),
         )
         for item in row.items
         if (line := lines.get(item.order_item_id)) is not None
     }
 
 
-def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
+def ask(question: Question, client: BolClient, seconds: float) -> Heard:
     """Read the order from bol and object to what was cancelled, or what the customer asks to cancel.
 
     bol unreachable is a warning: the work goes on, and the shipment's own outcome tells.
@@ -103,17 +114,19 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
     try:
         order = client.orders.get(question.order_id, deadline=Deadline.after(max(0.1, seconds - MARGIN)))
     except BolError:
-        return ClosingAnswer(
+        unknown = ClosingAnswer(
             objections=unlabelled,
             warnings=(_("bol could not be asked whether this order was cancelled meanwhile."),),
             may_overrule=True,
         )
-    objections, warnings = [], []
+        return Heard(unknown)
+    objections, warnings, news = [], [], False
     for item in order.items:
         packed = question.items.get(item.order_item_id)
         if packed is None:
             continue
         name = item.title or item.ean
+        news |= (item.quantity_cancelled, item.cancellation_request) != packed.known
         cancelled = item.quantity_cancelled - packed.cancelled_before
         if cancelled > 0 and packed.leaving > packed.imported - cancelled:
             objections.append(
@@ -133,4 +146,16 @@ def ask(question: Question, client: BolClient, seconds: float) -> ClosingAnswer:
             )
     # Sending without the label is the packer's to decide; sending what was cancelled is the administrator's.
     may_overrule = question.may_overrule or not objections
-    return ClosingAnswer((*objections, *unlabelled), tuple(warnings), may_overrule)
+    return Heard(ClosingAnswer((*objections, *unlabelled), tuple(warnings), may_overrule), news)
+
+
+def read_order(host: HostPort, question: Question) -> None:
+    """Have the order read at once that bol has told something new of, so that lists and pages tell it, too.
+
+    A packer waits: where somebody else works on the order just now, that is left to the next import. In a transaction.
+    """
+    mine = (BolOrder.store_id == question.store_id, BolOrder.order_id == question.order_id)
+    row_id = host.session.scalar(select(BolOrder.id).where(*mine).with_for_update(skip_locked=True))
+    if row_id is not None:
+        due = {"read_due_at": host.now(), "attempts": 0}
+        host.session.execute(update(BolOrder).where(BolOrder.id == row_id).values(due))

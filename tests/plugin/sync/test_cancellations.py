@@ -274,6 +274,35 @@ def test_the_packer_is_stopped_at_closing_by_what_bol_cancelled_meanwhile(shop: 
     assert "Cancelled at bol" in answer.objections[0]
 
 
+def test_what_the_packer_is_told_at_closing_is_told_to_everybody_at_once(shop: Shop) -> None:
+    """Lists would offer the picklist without a warning until the next import."""
+    shop.connect()
+    cancelled, asked = shop.order((KETTLE, 2)), shop.order((KETTLE, 1))
+    shop.work()
+    picklists = [shop.picklist_id(order_id) for order_id in (cancelled, asked)]
+    # No import finds it.
+    shop.settings(import_orders=False)
+    shop.sandbox.cancel(cancelled)
+    shop.sandbox.request_cancellation(asked)
+    shop.work()
+    assert (shop.host_order(cancelled).state, shop.marks()) == ("processing", [])
+    for picklist in picklists:
+        shop.runtime.closing_answer(picklist, 2.0)
+    shop.work()
+    assert shop.host_order(cancelled).state == "cancelled"
+    assert [mark.startswith("The customer asks bol to cancel") for mark in shop.marks()] == [True]
+
+
+def test_what_is_known_already_is_not_read_once_more_at_each_closing(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.sandbox.request_cancellation(order_id)
+    shop.import_orders()
+    shop.runtime.closing_answer(shop.picklist_id(order_id), 2.0)
+    assert shop.bol_order(order_id).read_due_at is None
+
+
 @pytest.mark.parametrize("may_overrule", [False, True])
 def test_the_packer_is_told_which_items_and_may_ship_all_the_same_only_where_the_setting_says_so(
     shop: Shop, may_overrule: bool
