@@ -12,6 +12,7 @@ from host_app.db import transaction
 from host_app.models import User
 from host_app.models.people import Role
 from host_app.plugins import plugins
+from host_app.services import users
 
 
 def init_app(app: Flask) -> None:
@@ -77,13 +78,13 @@ def run_scheduler() -> None:
 
 @click.command()
 @click.argument("username")
-@click.password_option()
+@click.password_option(prompt=f"Password (at least {users.SHORTEST} characters)")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.WAREHOUSE.value)
 @with_appcontext
 def add_user(username: str, password: str, role: str) -> None:
     """Add a user who can log in."""
-    if len(password) < 10:
-        raise click.ClickException("A password needs at least 10 characters.")
+    if len(password) < users.SHORTEST:
+        raise click.ClickException(f"A password needs at least {users.SHORTEST} characters.")
     with transaction() as session:
         user = User(username=username, role=role, active=True)
         user.set_password(password)

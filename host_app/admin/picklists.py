@@ -71,7 +71,7 @@ class PicklistsView(HostView):
             .join(Picklist.order)
             .options(
                 contains_eager(Picklist.order).selectinload(Order.marks),
-                selectinload(Picklist.lines),
+                selectinload(Picklist.lines).joinedload(PicklistLine.product),
                 joinedload(Picklist.warehouse),
             )
         )

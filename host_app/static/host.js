@@ -256,7 +256,7 @@ let pointed = -Infinity;
 document.addEventListener("pointermove", (event) => { pointed = event.timeStamp; }, { passive: true });
 
 function isInHand(part) {
-  if (part.dataset.touched || part.querySelector("form[data-sent], details[open], :focus")) return true;
+  if (part.dataset.touched || part.querySelector("form[data-sent], details[open], :focus:not(a)")) return true;
   return part.matches(":hover") && performance.now() - pointed < 1500;
 }
 
@@ -267,7 +267,12 @@ async function refresh(address) {
   if (renewed(fresh)) return;
   document.querySelectorAll("[data-part]").forEach((part) => {
     const next = fresh.getElementById(part.id);
-    if (next && !next.isEqualNode(part) && !isInHand(part)) part.replaceWith(document.adoptNode(next));
+    if (!next || next.isEqualNode(part) || isInHand(part)) return;
+    const held = part.contains(document.activeElement) && document.activeElement.getAttribute("href");
+    part.replaceWith(document.adoptNode(next));
+    // Who walks over the links of a list by keyboard stays where they are.
+    const link = held && [...next.querySelectorAll("a[href]")].find((one) => one.getAttribute("href") === held);
+    if (link) link.focus({ preventScroll: true });
   });
 }
 
@@ -289,6 +294,14 @@ function follow(rounds) {
 }
 
 follow(30);
+
+// What others changed meanwhile is there at once when somebody comes back to the page.
+function comeBack() {
+  const watched = document.querySelector("[data-watch]");
+  if (watched && !document.hidden) refresh(watched.dataset.watch).catch(() => {});
+}
+document.addEventListener("visibilitychange", comeBack);
+window.addEventListener("pageshow", (event) => { if (event.persisted) comeBack(); });
 
 // A link into the page takes the focus that the page asked for.
 window.addEventListener("load", () => setTimeout(() => {

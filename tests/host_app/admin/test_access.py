@@ -201,6 +201,8 @@ def test_passwords_and_their_hashes_are_never_shown(chief: Person) -> None:
     added = chief.post("/admin/users/", username="piet", password=PASSWORD, role="warehouse")
 
     assert "piet" in added.text
+    # Said at both fields, before anybody is refused.
+    assert added.text.count("At least 10 characters.") == added.text.count('type="password"') > 1
     assert "scrypt" not in added.text and PASSWORD not in added.text
 
 

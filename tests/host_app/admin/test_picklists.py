@@ -63,6 +63,15 @@ def test_pieces_are_picked_one_by_one_and_all_at_once(packer: Person) -> None:
     assert "2 / 2" in page.text and "3 / 3" in page.text
 
 
+def test_the_list_says_how_much_there_is_to_pick(packer: Person, do: Do) -> None:
+    do(lambda: factories.accept("R-2", (factories.add_product("C3", 10), 4)))
+    packer.post(f"{PAGE}/pick", PAGE, line="2", pieces="2")
+    page = packer.get("/admin/picklists/").text
+    assert "2 of 5 picked" in page and "2 articles" in page
+    # Of one article its name says more than a number.
+    assert "0 of 4 picked" in page and "C3 Product C3" in page and "1 article" not in page
+
+
 def test_more_than_is_asked_for_can_not_be_picked(packer: Person) -> None:
     page = packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="3")
 
