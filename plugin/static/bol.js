@@ -62,6 +62,13 @@
     if (part) part.dataset.touched = "1";
   });
 
+  // What was changed in a form, and is not saved, is said beside its button.
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("[data-bol-form]");
+    const told = form && form.querySelector("[data-bol-unsaved]");
+    if (told) told.hidden = false;
+  });
+
   // Where the tabs of a store don't fit, the one that is open is in sight.
   const tabs = document.querySelector(".bol-tabs");
   const open = tabs && tabs.querySelector(".active");

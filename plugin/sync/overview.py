@@ -163,6 +163,11 @@ class Overview:
         return self.active and self.settings.import_orders and (wanted or bool(self.orders["found"]))
 
     @property
+    def waits_for_first_order(self) -> bool:
+        """Tell if orders are imported, and bol has had none so far."""
+        return self.active and self.settings.import_orders and not any(self.orders.values())
+
+    @property
     def linked(self) -> int:
         return sum(self.offers[state] for state in LINKED_STATES)
 

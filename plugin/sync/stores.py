@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import BolOrder, BolOrderState, SettingChange, Store, StoreState
@@ -255,6 +256,22 @@ def start_product_import(host: HostPort, store_id: int) -> None:
     if not StoreSettings.load(store.settings).import_products:
         raise HostError(_("“Import products” is off for this store: turn it on in the settings first."))
     products.start_import(host, store_id)
+
+
+def set_up_at(host: HostPort, store: Store) -> datetime | None:
+    """Return when the last was done of all that sets a store up: activating it, and turning on what writes to bol.
+
+    In a transaction.
+    """
+    turned_on = host.session.scalar(
+        select(func.max(SettingChange.at)).where(
+            SettingChange.store_id == store.id,
+            SettingChange.name.in_(("send_stock", "send_shipments")),
+            SettingChange.after == json.dumps(True),
+        )
+    )
+    moments = [moment for moment in (store.activated_at, turned_on) if moment is not None]
+    return max(moments, default=None)
 
 
 def with_everything_on(settings: StoreSettings) -> StoreSettings:

@@ -139,6 +139,7 @@ class ConnectPages(ConnectionPages):
             confirmation=_mark(warned),
             changes=changes,
             tab="settings",
+            step=2,
         )
 
     def _accepted(self, warned: Sequence[str]) -> bool:
@@ -174,7 +175,6 @@ class ConnectPages(ConnectionPages):
             warehouses=titles,
             unmapped=unmapped,
             tells_events="" if why_not(self.host, found.store) else self.host.public_url,
-            tab="settings",
             step=3,
         )
 

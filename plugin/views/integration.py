@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from host_app.plugin_api import HostPort, Integration, Level, StoreSummary
-from plugin.models import Store, StoreState
+from plugin.models import BolOrder, Store, StoreState
+from plugin.settings import StoreSettings
 from plugin.sync.attention import Task
 from plugin.sync.context import store_url
 from plugin.texts import gettext as _
@@ -23,6 +24,7 @@ def integration(host: HostPort) -> Integration:
     """Return the kind of webshop this is, with the stores that are connected."""
     with host.reading() as session:
         stores = session.scalars(select(Store).order_by(Store.name)).all()
+        known = set(session.scalars(select(Store.id).where(exists().where(BolOrder.store_id == Store.id))))
         found = waiting.tasks(host)
     return Integration(
         key=KEY,
@@ -30,13 +32,18 @@ def integration(host: HostPort) -> Integration:
         description=_("Orders, shipments, products and stock of a seller's account at bol.com."),
         connect_url=CONNECT_URL,
         stores=tuple(
-            StoreSummary(store.name, *state_of(store), store_url(store.id), doing(store, found))
+            StoreSummary(
+                store.name,
+                *state_of(store),
+                store_url(store.id),
+                doing(store, found, had_orders=store.id in known),
+            )
             for store in stores
         ),
     )
 
 
-def doing(store: Store, found: Sequence[Task]) -> str:
+def doing(store: Store, found: Sequence[Task], *, had_orders: bool) -> str:
     """Return in one sentence how a store is doing."""
     decisions = sum(task.decisions for task in found if task.store_id == store.id)
     if store.state == StoreState.CONNECTED:
@@ -49,6 +56,8 @@ def doing(store: Store, found: Sequence[Task]) -> str:
         return _("No orders come in, and nothing is sent to bol.")
     if decisions:
         return ngettext("%(num)s thing needs you.", "%(num)s things need you.", decisions)
+    if not had_orders and StoreSettings.load(store.settings).import_orders:
+        return _("Set up, waiting for the first order.")
     if store.orders_imported_at is not None:
         return _("All is well. Orders were read %(ago)s.", ago=words.ago(store.orders_imported_at))
     return _("All is well.")

@@ -36,7 +36,6 @@ class PlanPages(BolView):
             plan=plan,
             products=products,
             progress=progress(running, self.host.now()),
-            tab="settings",
             step=3,
         )
 
@@ -69,7 +68,6 @@ class PlanPages(BolView):
             store=found.store,
             settings=found.settings,
             plan=shipment_plan(self.host, store_id, found.settings),
-            tab="settings",
             step=3,
         )
 

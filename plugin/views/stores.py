@@ -6,7 +6,7 @@ from flask import url_for
 from sqlalchemy import select
 
 from plugin.models import SettingChange
-from plugin.sync import attention, charts
+from plugin.sync import attention, charts, stores
 from plugin.sync.overview import overviews
 from plugin.texts import gettext as _
 from plugin.views import waiting
@@ -36,6 +36,7 @@ class StorePages(BolView):
             shown = charts.charts(self.host, store_id, period) if found.store.activated_at else ()
             chosen_settings = select(SettingChange.id).where(SettingChange.store_id == store_id).limit(1)
             resume = "bol.summary" if session.scalar(chosen_settings) is not None else "bol.settings"
+            set_up_at = stores.set_up_at(self.host, found.store)
         return self.page(
             "overview",
             it=found,
@@ -46,6 +47,7 @@ class StorePages(BolView):
             charts=shown,
             period=period,
             resume=resume,
+            set_up_at=set_up_at,
             step=3 if resume == "bol.summary" else 2,
             tab="overview",
         )

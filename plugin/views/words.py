@@ -303,6 +303,30 @@ def day(value: date) -> str:
     return str(format_date(value, "d MMM yyyy"))
 
 
+def local_day(value: datetime) -> str:
+    """Write the day of a moment, where whoever looks is."""
+    return day(to_user_timezone(value).date())
+
+
+def not_yet(it: overview.Overview, flow: str) -> str:
+    """Tell why a flow was never done: it is off, or its time has yet to come."""
+    settings = it.settings
+    wanted = {
+        "orders": settings.import_orders,
+        "products": settings.import_products,
+        "sweep": settings.import_orders,
+        "stock": settings.send_stock,
+        "stock check": settings.send_stock and settings.check_time is not None,
+        "shipments": settings.send_shipments,
+    }
+    if not wanted[flow]:
+        return _("off in the settings")
+    first = {"sweep": it.store.next_sweep_at, "stock check": it.store.next_check_at}.get(flow)
+    if first is not None and it.active and first > it.at:
+        return _("not yet: first %(moment)s", moment=when(first))
+    return _("nothing so far") if flow in ("stock", "shipments") else _("not yet")
+
+
 def changed(change: SettingChange) -> tuple[str, str]:
     """Write what a setting was before and after a change; of lists with names, only what differs."""
     before, after = json.loads(change.before), json.loads(change.after)
@@ -346,6 +370,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_ago": ago,
     "bol_moment": moment,
     "bol_day": day,
+    "bol_local_day": local_day,
     "bol_slot": slot,
     "bol_lasting": lasting,
     "bol_environment": environment,

@@ -145,7 +145,7 @@ def test_an_import_shows_how_far_it_is_and_can_be_stopped(site: Site, store: int
         )
     page = chief.get(f"/admin/bol/{store}/").text
     assert '<progress class="bol-progress" max="100" value="25"' in page
-    assert "1,000 of about 4,000, 7 products created" in text(chief, f"{store}/")
+    assert "1,000 of about 4,000, 7 products made" in text(chief, f"{store}/")
     with site.shop(), transaction() as session:
         # There were more than anybody knew of.
         session.execute(update(Run).where(Run.kind == KIND).values(expected=3))

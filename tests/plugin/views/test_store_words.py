@@ -1,0 +1,174 @@
+"""What a store's pages say is true of it as it stands: fresh, paused, set up, with one thing to do."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from host_app.db import transaction
+from plugin.models import SettingChange, Store
+from tests.host_app.admin.conftest import Person
+from tests.plugin.conftest import KETTLE, Shop
+from tests.plugin.views.conftest import Site
+from tests.plugin.views.test_store_pages import press, text
+
+FIRST = "Set up, waiting for the first order."
+
+
+def checklist(page: str) -> str:
+    found = re.search(
+        r'<(?:section|details)[^>]*id="bol-checklist".*?</(?:section|details)>', page, re.DOTALL
+    )
+    return "" if found is None else found.group()
+
+
+def test_a_fresh_store_says_what_it_waits_for_and_why_flows_never_ran(
+    site: Site, store: int, chief: Person
+) -> None:
+    page = text(chief, f"{store}/")
+    assert FIRST in page and "All is well" not in page and "never" not in page
+    assert "Stock update off in the settings" in page
+    assert "Shipment confirmed by bol off in the settings" in page
+    assert "Stock check off in the settings" in page
+    assert "products made." in page and "Orders imported 0" in page
+    assert FIRST in chief.get("/admin/").text
+    with site.shop() as shop:
+        shop.settings(send_stock=True, send_shipments=True, import_products=False)
+        shop.work()
+    page = text(chief, f"{store}/")
+    assert "Stock update nothing so far" in page and "Shipment confirmed by bol nothing so far" in page
+    assert re.search(r"Stock check not yet: first (today|\d+ \w+ \d{4}) 03:30", page)
+    assert re.search(r"Daily sweep of orders not yet: first (today|\d+ \w+ \d{4}) 04:10", page)
+
+
+def test_all_is_well_once_an_order_came(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.order((KETTLE, 1))
+        shop.import_orders()
+    assert "All is well." in text(chief, f"{store}/") and FIRST not in text(chief, f"{store}/")
+    assert "All is well. Orders were read" in chief.get("/admin/").text
+
+
+def test_a_store_that_imports_no_orders_waits_for_none(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(import_orders=False)
+    assert "All is well. Importing orders is off." in text(chief, f"{store}/")
+    assert FIRST not in chief.get("/admin/").text
+
+
+def test_the_list_of_the_set_up_stays_folded_with_the_day_it_was_done(
+    site: Site, store: int, chief: Person
+) -> None:
+    assert "<section" in checklist(chief.get(f"/admin/bol/{store}/").text)
+    with site.shop() as shop:
+        shop.runtime.start_sending_stock(store, "chief")
+        shop.runtime.start_sending_shipments(store, "chief")
+        with transaction() as session:
+            session.execute(update(Store).values(activated_at=shop.clock.now() - timedelta(days=40)))
+            session.execute(update(SettingChange).values(at=shop.clock.now() - timedelta(days=30)))
+        done_on = shop.clock.now() - timedelta(days=30)
+    found = checklist(chief.get(f"/admin/bol/{store}/").text)
+    assert found.startswith("<details") and " open" not in found.split(">")[0]
+    assert f"Set-up done on {done_on.day} " in html.unescape(found)
+    assert "“Send stock updates” is on" in html.unescape(found)
+    with site.shop() as shop:
+        shop.settings(send_stock=False, send_shipments=True)
+    assert "<section" in checklist(chief.get(f"/admin/bol/{store}/").text)
+
+
+def test_a_store_with_one_task_says_it_once(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+    page = text(chief, f"{store}/")
+    assert page.count(f"The customer asks to cancel order {order_id}") == 1
+    assert "1 thing needs you." in page
+
+
+def test_a_paused_store_offers_nothing_that_would_do_nothing(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        row_id = shop.bol_order(order_id).id
+    press(chief, f"{store}/pause")
+    page = text(chief, f"{store}/")
+    assert "Paused. No orders come in, and nothing is sent to bol." in page
+    assert "Import orders now" not in page and "Import products" not in page and "Activate" in page
+    assert "bol has all that it should" not in page
+    assert "Nothing that is known here. bol is not asked while the store is paused." in page
+    order = text(chief, f"{store}/orders/{row_id}")
+    assert "Nothing is read at bol or sent to it" in order and "Read again from bol" not in order
+    press(chief, f"{store}/activate")
+    assert "Read again from bol" in text(chief, f"{store}/orders/{row_id}")
+    assert "Import products" in text(chief, f"{store}/")
+
+
+def test_what_waits_in_a_paused_store_goes_on_later(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.runtime.pause(store)
+        shop.close(order_id)
+        shop.work()
+    page = text(chief, f"{store}/")
+    assert "Shipments to confirm 1" in page and "It goes on once the store is activated again." in page
+
+
+def test_a_check_in_a_paused_store_says_why_it_only_reports(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(send_stock=True)
+        shop.runtime.pause(store)
+    assert "The store is not active, so a check only reports." in text(chief, f"{store}/checks")
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [("stock-plan", "Plan: stock"), ("shipment-plan", "Plan: shipments"), ("summary", "Summary")],
+)
+def test_plans_and_the_summary_have_a_tab_of_their_own(
+    store: int, chief: Person, path: str, title: str
+) -> None:
+    page = html.unescape(chief.get(f"/admin/bol/{store}/{path}").text)
+    tabs = page.split('class="nav nav-tabs')[1].split("</ul>")[0]
+    assert re.findall(r'aria-current="page">([^<]+)<', tabs) == [title]
+    assert len(re.findall(r"nav-link active", tabs)) == 1
+    assert f'› <a href="/admin/bol/{store}/">Shop</a> ›' in page
+
+
+def test_the_steps_lead_to_each_other_and_not_to_where_one_is(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        store_id = shop.runtime.connect_store(
+            name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
+        )
+    for path, current in (("settings", "Settings"), ("summary", "Summary"), ("stock-plan", "")):
+        page = chief.get(f"/admin/bol/{store_id}/{path}").text
+        steps = page.split('class="bol-steps"')[1].split("</ol>")[0]
+        links = re.findall(r"<a [^>]+>([^<]+)</a>", steps)
+        assert links == [title for title in ("Settings", "Summary") if title != current]
+        assert steps.count('aria-current="step"') == 1
+
+
+def test_saving_stays_in_sight_unless_consequences_have_a_button_of_their_own(
+    site: Site, store: int, chief: Person
+) -> None:
+    page = f"/admin/bol/{store}/settings"
+    assert "bol-save bol-in-sight" in chief.get(page).text
+    with site.shop() as shop:
+        waiting_shipment(shop)
+    asked = chief.post(page, page=page, send_shipments="on").text
+    assert "Nothing is saved yet. This is what will happen:" in asked
+    assert "bol-save" in asked and "bol-in-sight" not in asked
+
+
+def waiting_shipment(shop: Shop) -> None:
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.work()
