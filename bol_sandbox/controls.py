@@ -99,6 +99,7 @@ class Controls:
             web.post("/sandbox/orders/generate", self.generate_orders),
             web.post("/sandbox/orders/{order_id}/cancel", self.cancel),
             web.post("/sandbox/orders/{order_id}/request-cancellation", self.request_cancellation),
+            web.post("/sandbox/orders/{order_id}/withdraw-cancellation-request", self.withdraw_request),
             web.put("/sandbox/faults", self.set_faults),
             web.put("/sandbox/limits", self.set_limits),
             web.put("/sandbox/settings", self.set_settings),
@@ -201,6 +202,16 @@ class Controls:
         asked = [trade.request_cancellation(self.world, item, now) for item in items]
         if not any(asked):
             raise trade.Refused("Nothing of this is open any more")
+        return answer(orders.as_json(order))
+
+    async def withdraw_request(self, request: web.Request) -> web.Response:
+        """Let the customer want an order after all, or some of its items."""
+        self.world.settle()
+        order, items = self._items(request, await read_json(request))
+        now = self.world.now()
+        wanted = [trade.withdraw_cancellation_request(self.world, item, now) for item in items]
+        if not any(wanted):
+            raise trade.Refused("Nobody asks to cancel any of this")
         return answer(orders.as_json(order))
 
     async def set_faults(self, request: web.Request) -> web.Response:

@@ -41,6 +41,7 @@ class FaultRule:
     body: Any = None
     probability: float = 1.0
     times: int | None = None
+    retry_after: int | None = None
     pattern: re.Pattern[str] | None = None
 
     @property
@@ -60,7 +61,10 @@ class FaultRule:
         if answer is not None and self.status is None:
             return answer
         title = TITLES.get(status, "Error")
-        return Problem(status, title, f"{title} (a fault of the sandbox).").answer(media_type)
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return Problem(status, title, f"{title} (a fault of the sandbox).", headers=headers).answer(
+            media_type
+        )
 
 
 class Faults:
@@ -92,6 +96,7 @@ def rule_from_json(value: dict[str, Any]) -> FaultRule:
     """Read one rule of `PUT /sandbox/faults`; a name that is not known is a mistake worth hearing of."""
     known = {
         "method", "path", "when", "status", "delayMs", "drop", "truncate", "body", "probability", "times",
+        "retryAfter",
     }  # fmt: skip
     unknown = set(value) - known
     if unknown:
@@ -112,5 +117,6 @@ def rule_from_json(value: dict[str, Any]) -> FaultRule:
         body=value.get("body"),
         probability=float(value.get("probability", 1)),
         times=value.get("times"),
+        retry_after=value.get("retryAfter"),
         pattern=None if path is None else re.compile(".*".join(map(re.escape, path.split("*")))),
     )

@@ -117,6 +117,13 @@ class SandboxControls:
         """Let the customer ask for cancellation."""
         return self._send("POST", f"/sandbox/orders/{order_id}/request-cancellation", _chosen(order_item_ids))
 
+    def withdraw_cancellation_request(
+        self, order_id: str, order_item_ids: Sequence[str] | None = None
+    ) -> Json:
+        """Let the customer want it after all."""
+        path = f"/sandbox/orders/{order_id}/withdraw-cancellation-request"
+        return self._send("POST", path, _chosen(order_item_ids))
+
     def faults(self, rules: Sequence[Json], seed: int | None = None) -> None:
         """Replace the fault rules; an empty list heals everything."""
         self._send("PUT", "/sandbox/faults", {"rules": list(rules), "seed": seed})

@@ -138,6 +138,15 @@ def request_cancellation(world: World, item: OrderItem, at: float) -> bool:
     return True
 
 
+def withdraw_cancellation_request(world: World, item: OrderItem, at: float) -> bool:
+    """Let the customer want it after all; bol tells nobody but who looks."""
+    if item.open == 0 or not item.cancellation_request:
+        return False
+    item.cancellation_request = False
+    _changed(world, item, at)
+    return True
+
+
 def ship(
     world: World,
     lines: list[tuple[OrderItem, int]],

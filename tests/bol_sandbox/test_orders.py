@@ -204,6 +204,23 @@ def test_a_request_for_cancellation_leaves_the_item_open(sandbox: SandboxControl
     assert {item["fulfilmentStatus"] for item in items} == {"OPEN"}
 
 
+def test_a_request_for_cancellation_can_be_withdrawn_and_made_again(
+    sandbox: SandboxControls, api: Api
+) -> None:
+    order = sandbox.place_order("seller", [{"ean": MUG, "quantity": 1}])
+
+    def asked() -> bool:
+        return bool(api.get("/retailer/orders").json()["orders"][0]["orderItems"][0]["cancellationRequest"])
+
+    sandbox.request_cancellation(order["orderId"])
+    sandbox.withdraw_cancellation_request(order["orderId"])
+    assert not asked()
+    with pytest.raises(SandboxRefused, match="Nobody asks"):
+        sandbox.withdraw_cancellation_request(order["orderId"])
+    sandbox.request_cancellation(order["orderId"])
+    assert asked()
+
+
 def test_bol_can_cancel_one_item_of_an_order(sandbox: SandboxControls, api: Api) -> None:
     order = sandbox.place_order("seller", [{"ean": MUG, "quantity": 3}, {"ean": LAMP, "quantity": 1}])
     sandbox.cancel(order["orderId"], item_ids(order)[:1])
