@@ -7,18 +7,23 @@ from importlib import import_module
 
 import redis
 from flask import current_app
+from sqlalchemy import or_, select
 
 from host_app import leases
-from host_app.db import db, transaction, utcnow
+from host_app.db import db, reading, transaction, utcnow
 from host_app.languages import kept_text
+from host_app.models import Notification
 from host_app.plugin_api import HostError, LeaseLost, Level, Notice, Wake, logging_about
 from host_app.plugins import plugins
 from host_app.port import host_port
+from host_app.services import notifications
 from host_app.wakes import waker
 
 FAILED_REST_SECONDS = 10.0
 #: A job that took longer leaves what follows to another one: RQ ends a job after 120 s.
 GO_ON_SECONDS = 10.0
+#: Of notifications about jobs that failed.
+KIND = "host.job"
 
 
 def run_wake(name: str, queue: str, job: str, args: list[int | str], *, go_on: bool = False) -> None:
@@ -64,6 +69,7 @@ def _work(wake: Wake) -> list[Wake]:
         lease.rest(FAILED_REST_SECONDS)
         _tell_people(wake.name, error)
         raise
+    _failure_is_over(wake.name)
     following = left if isinstance(left, list) else []
     if lease.release() or (left and not following):
         waker().send([wake])
@@ -78,14 +84,22 @@ def _urgency(wake: Wake) -> int:
 def _tell_people(name: str, error: Exception) -> None:
     """Notify once a day and job: a failure that nobody foresaw must not stay in a log.
 
-    The words of a HostError are for people; what other errors say may quote a row.
+    Where it was over in between it is told again, once an hour at most. The words of a HostError are for people; what
+    other errors say may quote a row.
     """
     reason = str(error).rstrip(".") if isinstance(error, HostError) else type(error).__name__
-    with transaction():
+    now, told = utcnow(), _told(name)
+    with transaction() as session:
+        stands = select(Notification.id).where(
+            Notification.key.startswith(f"{told}{now:%Y-%m-%d}", autoescape=True),
+            or_(Notification.read_at.is_(None), Notification.read_by != ""),
+        )
+        if session.scalar(stands.limit(1)) is not None:
+            return
         host_port().notify(
             Notice(
-                key=f"job-failed:{name}:{utcnow():%Y-%m-%d}",
-                kind="host.job",
+                key=f"{told}{now:%Y-%m-%dT%H}",
+                kind=KIND,
                 level=Level.DANGER,
                 title=kept_text("The background job %(name)s failed", name=name),
                 body=kept_text(
@@ -94,3 +108,26 @@ def _tell_people(name: str, error: Exception) -> None:
                 ),
             )
         )
+
+
+def _failure_is_over(name: str) -> None:
+    """Mark what was told of a job's failures as read, now that it went well. Writes only where something was."""
+    told = _told(name)
+    with reading() as session:
+        unread = session.execute(
+            select(Notification.id, Notification.key).where(
+                Notification.read_at.is_(None),
+                Notification.kind == KIND,
+                Notification.key.startswith(told, autoescape=True),
+            )
+        ).all()
+    # Not those of a job whose name begins with this one's.
+    keys = [key for _id, key in unread if ":" not in key.removeprefix(told)]
+    if keys:
+        with transaction():
+            for key in keys:
+                notifications.settle(key)
+
+
+def _told(name: str) -> str:
+    return f"job-failed:{name}:"

@@ -10,12 +10,14 @@ import pytest
 import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+import host_app.db
 from host_app import events, jobs, leases
 from host_app.db import db, reading, transaction, utcnow
 from host_app.models import LeaseRow, Notification, Warehouse
 from host_app.plugin_api import HostPort, Lease, LeaseLost, OrderCancelled, Wake
+from host_app.services import notifications
 from host_app.wakes import waker
 from tests.conftest import AppFactory
 from tests.host_app import probe as probes
@@ -108,6 +110,80 @@ def test_a_failure_is_told_once_a_day_and_its_subject_rests(probe: Probe, doing:
     assert notices() == ["The background job probe:work failed"]
     with reading() as session:
         assert "secret" not in session.scalars(select(Notification.body)).one()
+
+
+class Flaky:
+    """A job that fails while it is told to."""
+
+    def __init__(self, doing: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failing, self.ahead = True, timedelta(0)
+        real = host_app.db.utcnow
+        monkeypatch.setattr("host_app.db.utcnow", lambda: real() + self.ahead)
+        monkeypatch.setattr("host_app.jobs.utcnow", lambda: real() + self.ahead)
+        doing(self._work)
+
+    def _work(self, *_: Any) -> None:
+        if self.failing:
+            raise ValueError
+
+    def run(self, *, failing: bool) -> None:
+        self.failing = failing
+        with transaction() as session:
+            session.execute(delete(LeaseRow))
+        if failing:
+            with pytest.raises(ValueError):
+                jobs.run_wake(*WAKE)
+        else:
+            jobs.run_wake(*WAKE)
+
+
+def unread() -> list[bool]:
+    with reading() as session:
+        rows = session.scalars(select(Notification).order_by(Notification.id)).all()
+        return [row.read_at is None for row in rows]
+
+
+def test_what_was_told_of_a_failure_is_over_once_the_job_goes_well_and_told_anew_when_it_fails_again(
+    probe: Probe, doing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Flaky(doing, monkeypatch)
+    # Well within a day, whenever this runs.
+    midnight = utcnow().replace(hour=0, minute=30) + timedelta(days=1)
+    job.ahead = midnight - utcnow()
+    job.run(failing=True)
+    job.run(failing=True)
+    assert unread() == [True]
+    job.run(failing=False)
+    assert unread() == [False]
+    # Not each time, where it goes well by turns.
+    job.run(failing=True)
+    assert unread() == [False]
+    job.ahead += timedelta(hours=1)
+    job.run(failing=True)
+    assert unread() == [False, True]
+    job.ahead += timedelta(hours=2)
+    job.run(failing=True)
+    assert unread() == [False, True]
+    # What somebody has read stands, until the day is over.
+    with transaction():
+        notifications.mark_read(None, "ann")
+    job.ahead += timedelta(hours=2)
+    job.run(failing=True)
+    assert unread() == [False, False]
+    job.ahead += timedelta(days=1)
+    job.run(failing=True)
+    assert unread() == [False, False, True]
+
+
+def test_a_job_that_goes_well_ends_nothing_that_was_told_of_others(
+    probe: Probe, doing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Flaky(doing, monkeypatch)
+    for name in ("probe:work:1", "probe:worker"):
+        with pytest.raises(ValueError):
+            jobs.run_wake(name, *WAKE[1:])
+    job.run(failing=False)
+    assert unread() == [True, True]
 
 
 def test_a_job_that_left_changed_rows_behind_still_fails_in_the_open(probe: Probe, doing: Any) -> None:
