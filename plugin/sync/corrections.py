@@ -5,19 +5,26 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, and_, exists, or_, select, update
 
 from host_app.plugin_api import HostPort, Level, Notice, ShipmentChanged
 from plugin.connector import BolError
-from plugin.models import BolOrder, EffectState, ShipmentEffect, Store, TransportEffect
+from plugin.models import (
+    BolOrder,
+    EffectState,
+    ProcessStatusRow,
+    ShipmentEffect,
+    Store,
+    TransportEffect,
+)
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import effects
-from plugin.sync.context import CALL_SECONDS, Context, store_url
+from plugin.sync.context import CALL_SECONDS, Context, current_settings, store_url
 from plugin.sync.failures import line_is_down
 from plugin.sync.mapping import clean_tracking_code
-from plugin.sync.shipments import WITHDRAWN, due_at
-from plugin.sync.timeline import note
+from plugin.sync.shipments import WITHDRAWN, due_at, no_code
+from plugin.sync.timeline import note, note_once
 from plugin.texts import gettext as _
 
 MAX_PAGES = 20
@@ -43,9 +50,9 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
     # What bol refused is not there: once the parcel is withdrawn there is nothing left to decide.
     open_states = (EffectState.WANTED, EffectState.REFUSED) if event.withdrawn else (EffectState.WANTED,)
     waiting = [row for row in rows if row.state in open_states]
-    told = [
-        row for row in rows if row.state in (EffectState.SENT, EffectState.UNKNOWN, EffectState.CONFIRMED)
-    ]
+    told = [row for row in rows if row.state in (*UNSETTLED, EffectState.CONFIRMED)]
+    # One that is to be sent once more: bol may still carry out the request of before.
+    asked = [row for row in waiting if row.state == EffectState.WANTED and row.sent_at is not None]
     for row in waiting:
         if event.withdrawn:
             row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, host.now()
@@ -58,20 +65,26 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
             host.settle_notices(f"bol:{row.store_id}:shipment-refused:{row.host_shipment_id}")
         else:
             row.due_at = due_at(settings, row.created_at, host.now(), event.tracking_code)
-    if told and event.withdrawn:
-        _tell_withdrawn(host, store, rows[0])
-    elif told:
-        _correct(host, settings, rows[0], event)
+    if event.withdrawn:
+        known = [row for row in told if row.state != EffectState.DECISION]
+        if known:
+            _tell_withdrawn(host, store, rows[0])
+        else:
+            _forget(host, rows[0])
+    elif told or asked:
+        _correct(host, settings, (told or asked)[0], event)
     session.flush()
     return int(store.id)
 
 
 def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event: ShipmentChanged) -> None:
     """Want bol to know the new carrier and code, where they differ from what it was told."""
-    tracking = clean_tracking_code(event.tracking_code)
-    if event.carrier not in settings.carriers:
-        # A parcel on a label of bol's: bol knows its carrier and code better than we do.
+    parcel = host.parcel(event.shipment_id)
+    if parcel is not None and parcel.label_ref:
+        # bol knows carrier and code of its own label better than we do.
         return
+    tracking = clean_tracking_code(event.tracking_code)
+    # Without a code it waits: people are asked for one when its turn has come.
     code = settings.transporter_code(event.carrier, tracking)
     effect = host.session.scalar(
         select(TransportEffect).where(TransportEffect.host_shipment_id == event.shipment_id).with_for_update()
@@ -81,7 +94,19 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
         if effect is None
         else (effect.transporter_code, effect.tracking_code)
     )
-    if (code, tracking) == told or not tracking:
+    if (code, tracking) == told:
+        return
+    if not tracking:
+        # bol takes no correction without one (Retailer API v10, ChangeTransportRequest).
+        note_once(
+            host,
+            row.order_id,
+            f"not corrected: {event.shipment_id} {event.carrier}",
+            _(
+                "Shipment %(shipment)s has no tracking code any more, without which bol can't be told of a correction",
+                shipment=row.reference,
+            ),
+        )
         return
     if effect is None:
         effect = TransportEffect(
@@ -94,15 +119,39 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
             created_at=host.now(),
         )
         host.session.add(effect)
+    if effect.state == EffectState.SENT and effect.process_status_id is None:
+        # Its call is under way, or was cut off: nobody can tell when bol carries it out.
+        effect.unknown_since = host.now()
+    # The one before may still be carried out: `unknown_since` stays, and so does the process status, whose end is
+    # waited for. What bol is asked for last must be done last.
     effect.transporter_code, effect.tracking_code = code, tracking
     effect.state, effect.due_at, effect.error = EffectState.WANTED, host.now(), ""
-    # An earlier call that was not answered may still be carried out: `unknown_since` stays.
-    effect.process_status_id, effect.settled_at = None, None
+    effect.settled_at = None
+    _settle_refused(host, row.store_id, event.shipment_id)
     note(
         host,
         row.order_id,
         _("Carrier or tracking code of shipment %(shipment)s was corrected", shipment=row.reference),
     )
+
+
+def _forget(host: HostPort, row: ShipmentEffect) -> None:
+    """bol is told nothing of a parcel that is withdrawn, and so no correction of it either."""
+    forgotten = host.session.execute(
+        update(TransportEffect)
+        .where(
+            TransportEffect.host_shipment_id == row.host_shipment_id,
+            TransportEffect.state.in_((EffectState.WANTED, EffectState.REFUSED)),
+        )
+        .values(state=EffectState.CLOSED, due_at=None, settled_at=host.now(), error="")
+    )
+    if forgotten.rowcount:
+        _settle_refused(host, row.store_id, row.host_shipment_id)
+
+
+def _settle_refused(host: HostPort, store_id: int, shipment_id: int) -> None:
+    """That bol did not take a correction is over. In a transaction."""
+    host.settle_notices(f"bol:{store_id}:correction-refused:{shipment_id}")
 
 
 def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
@@ -160,9 +209,15 @@ def correct_due(ctx: Context) -> bool:
             )
         if effect is None:
             return False
+        if not effect.transporter_code:
+            _choose_code(ctx, effect)
+            continue
         try:
             transport_id = _transport(ctx, order_id or "", effect.reference)
         except BolError as error:
+            if effects.is_final(error):
+                _refuse(ctx, effect, error.operator_text(_))
+                continue
             _put_off(ctx, effect, error)
             return False
         if transport_id is None:
@@ -171,23 +226,37 @@ def correct_due(ctx: Context) -> bool:
         if not _claim(ctx, effect):
             continue
         try:
-            status = ctx.client.transports.change(
-                transport_id, effect.transporter_code or None, effect.tracking_code
-            )
+            status = ctx.client.transports.change(transport_id, effect.transporter_code, effect.tracking_code)
         except BolError as error:
             if effects.is_final(error):
                 _refuse(ctx, effect, error.operator_text(_))
                 continue
             # A correction is absolute: sending it again after an unknown outcome does no harm.
-            _put_off(ctx, effect, error)
+            _put_off(ctx, effect, error, sent=True)
             if line_is_down(error):
                 ctx.report_problem(error)
                 return False
         else:
             with ctx.host.transaction() as session:
                 effects.follow(ctx, status)
-                session.execute(_claimed(ctx, effect).values(process_status_id=status.id, due_at=None))
+                session.execute(
+                    _claimed(ctx, effect, EffectState.SENT).values(process_status_id=status.id, due_at=None)
+                )
+                # Corrected anew meanwhile: that waits for the end of this one.
+                session.execute(_claimed(ctx, effect, EffectState.WANTED).values(process_status_id=status.id))
     return True
+
+
+def _choose_code(ctx: Context, effect: TransportEffect) -> None:
+    """Give a correction bol's code of its carrier, as the settings are now; where there is none people must choose one."""
+    with ctx.host.transaction() as session:
+        parcel = ctx.host.parcel(effect.host_shipment_id)
+        carrier = parcel.carrier if parcel is not None else ""
+        code = current_settings(ctx).transporter_code(carrier, effect.tracking_code)
+        if code:
+            session.execute(_as_read(ctx, effect).values(transporter_code=code))
+    if not code:
+        _refuse(ctx, effect, no_code(ctx.host, carrier))
 
 
 def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) -> None:
@@ -199,11 +268,14 @@ def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) ->
         effect.state, effect.settled_at, effect.error = EffectState.CONFIRMED, ctx.now(), ""
         told = _("bol has the new tracking code of shipment %(shipment)s", shipment=effect.reference)
         note(ctx.host, effect.order_id, told)
+        _settle_refused(ctx.host, ctx.store_id, effect.host_shipment_id)
     elif outcome == "FAILURE":
         _tell_refused(ctx, effect, message or _("bol gave no reason."))
         effect.state, effect.settled_at, effect.error = EffectState.REFUSED, ctx.now(), message
     else:
         effect.state, effect.due_at, effect.process_status_id = EffectState.WANTED, ctx.now() + WAIT, None
+        # bol may still come to it.
+        effect.unknown_since = ctx.now()
 
 
 def _may_be_overtaken(effect: TransportEffect) -> bool:
@@ -219,10 +291,16 @@ def _may_be_overtaken(effect: TransportEffect) -> bool:
 
 
 def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
-    """Select the correction that waits longest and whose shipment is confirmed."""
+    """Select the correction that waits longest, whose shipment is confirmed, and with which bol is not at work."""
     unconfirmed = exists().where(
         ShipmentEffect.host_shipment_id == TransportEffect.host_shipment_id,
         ShipmentEffect.state.in_((EffectState.WANTED, *UNSETTLED)),
+    )
+    # An earlier correction of the same parcel: bol may carry the two out in any order.
+    followed = exists().where(
+        ProcessStatusRow.store_id == TransportEffect.store_id,
+        ProcessStatusRow.process_status_id == TransportEffect.process_status_id,
+        ProcessStatusRow.ended_at.is_(None),
     )
     return (
         select(TransportEffect)
@@ -231,6 +309,7 @@ def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
             TransportEffect.state == EffectState.WANTED,
             TransportEffect.due_at <= now,
             ~unconfirmed,
+            ~followed,
         )
         .order_by(TransportEffect.due_at, TransportEffect.id)
         .limit(1)
@@ -273,41 +352,50 @@ def _claim(ctx: Context, effect: TransportEffect) -> bool:
         return bool(claimed.rowcount)
 
 
-def _claimed(ctx: Context, effect: TransportEffect) -> Any:
+def _claimed(ctx: Context, effect: TransportEffect, state: EffectState) -> Any:
+    """An update of a correction whose call is made under this lease and was not answered yet."""
     return update(TransportEffect).where(
         TransportEffect.id == effect.id,
-        TransportEffect.state == EffectState.SENT,
+        TransportEffect.state == state,
         TransportEffect.token == ctx.lease.token,
+        TransportEffect.process_status_id.is_(None),
     )
 
 
-def _put_off(ctx: Context, effect: TransportEffect, error: BolError) -> None:
+def _as_read(ctx: Context, effect: TransportEffect) -> Any:
+    """An update of a correction that is not carried out where it was corrected anew, or bol has taken it in."""
+    asked = and_(
+        TransportEffect.state == EffectState.SENT,
+        TransportEffect.token == ctx.lease.token,
+        TransportEffect.process_status_id.is_(None),
+    )
+    return update(TransportEffect).where(
+        TransportEffect.id == effect.id,
+        TransportEffect.transporter_code == effect.transporter_code,
+        TransportEffect.tracking_code == effect.tracking_code,
+        or_(TransportEffect.state == EffectState.WANTED, asked),
+    )
+
+
+def _put_off(ctx: Context, effect: TransportEffect, error: BolError, *, sent: bool = False) -> None:
+    """Try a correction again later. ``sent``: the call that failed was the correction itself."""
     values = effects.after_failure(error, ctx.now(), effect.attempts + 1)
     values["state"] = EffectState.WANTED
+    if not sent:
+        values.pop("unknown_since", None)
     with ctx.host.transaction() as session:
-        session.execute(
-            update(TransportEffect)
-            .where(
-                TransportEffect.id == effect.id,
-                TransportEffect.state.in_((EffectState.WANTED, EffectState.SENT)),
-                TransportEffect.process_status_id.is_(None),
-            )
-            .values(**values)
-        )
+        session.execute(_as_read(ctx, effect).values(**values))
 
 
 def _refuse(ctx: Context, effect: TransportEffect, reason: str) -> None:
     with ctx.host.transaction() as session:
-        session.execute(
-            update(TransportEffect)
-            .where(
-                TransportEffect.id == effect.id,
-                TransportEffect.state.in_((EffectState.WANTED, EffectState.SENT)),
-                TransportEffect.process_status_id.is_(None),
+        refused = session.execute(
+            _as_read(ctx, effect).values(
+                state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None
             )
-            .values(state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None)
         )
-        _tell_refused(ctx, effect, reason)
+        if refused.rowcount:
+            _tell_refused(ctx, effect, reason)
 
 
 def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:

@@ -294,21 +294,28 @@ def _claim(ctx: Context, shipment_id: int) -> tuple[ShipmentRequest | None, list
 
 
 def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str) -> None:
-    title = {choice.key: choice.title for choice in ctx.host.carriers()}.get(carrier, carrier)
     for row in rows:
-        row.due_at = None
-        row.error = _(
-            "The carrier %(carrier)s has no transporter code of bol: set it in the store's settings.",
-            carrier=title,
-        )
+        row.due_at, row.error = None, no_code(ctx.host, carrier)
     ctx.notify(
         # Once a day: its code may be taken away again after the first time.
         f"carrier:{carrier}:{ctx.now():%Y-%m-%d}",
         "shipment",
         Level.WARNING,
-        _("the carrier %(carrier)s is not known to bol yet", carrier=title),
+        _("the carrier %(carrier)s is not known to bol yet", carrier=_carrier_title(ctx.host, carrier)),
         _("Set its transporter code in the store's settings; every shipment that waits for it is sent then."),
     )
+
+
+def no_code(host: HostPort, carrier: str) -> str:
+    """Say that bol's code of a carrier is missing."""
+    return _(
+        "The carrier %(carrier)s has no transporter code of bol: set it in the store's settings.",
+        carrier=_carrier_title(host, carrier),
+    )
+
+
+def _carrier_title(host: HostPort, carrier: str) -> str:
+    return {choice.key: choice.title for choice in host.carriers()}.get(carrier, carrier)
 
 
 def record_accepted(ctx: Context, session: Any, row_ids: Sequence[int], status: ProcessStatus) -> None:
@@ -373,9 +380,11 @@ def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> No
 def _refuse(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> None:
     parcel_id = session.scalar(select(ShipmentEffect.host_shipment_id).where(ShipmentEffect.id == row_ids[0]))
     state, error = end_of_refused(ctx, parcel_id, reason)
-    session.execute(
+    refused = session.execute(
         _claimed(ctx, row_ids).values(state=state, error=error, settled_at=ctx.now(), due_at=None)
     )
+    if not refused.rowcount:
+        return
     if state == EffectState.REFUSED:
         tell_refused(ctx, session, row_ids, reason)
     else:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from host_app.db import transaction
+from host_app import events, jobs
+from host_app.db import reading, transaction
 from host_app.models import Notification
+from host_app.plugins import plugins
 from host_app.services import picking
 from plugin.connector import (
     BolClient,
     ClientCredentialsTokens,
     Credentials,
     MemoryTokenStore,
+    ShipmentItem,
+    ShipmentRequest,
     UnlimitedBudget,
     sandbox_environment,
 )
-from plugin.models import EffectState, TransportEffect
+from plugin.connector.resources.transports import Transports
+from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
+from plugin.sync import attention
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 TRANSPORTS = "/retailer/transports"
@@ -88,6 +96,13 @@ def test_a_lost_answer_of_a_correction_is_sent_again(packed: Shop) -> None:
     assert transport(packed) == ("TNT", "B")
 
 
+def by_hand(shop: Shop) -> BolClient:
+    """A line to bol that makes no rows here."""
+    environment = sandbox_environment(shop.sandbox.url)
+    tokens = ClientCredentialsTokens(environment, Credentials("seller", "secret"), MemoryTokenStore(), "late")
+    return BolClient(environment, tokens, UnlimitedBudget())
+
+
 def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Shop) -> None:
     """Found by chaos: a call hung until we gave it up, and bol carried it out after the next one."""
     packed.close(packed.order_id)
@@ -101,9 +116,7 @@ def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Sho
     packed.pass_time(20, steps=4)
     assert transport(packed) == ("TNT", "NEWEST")
     # Now bol carries the first one out.
-    environment = sandbox_environment(packed.sandbox.url)
-    tokens = ClientCredentialsTokens(environment, Credentials("seller", "secret"), MemoryTokenStore(), "late")
-    with closing(BolClient(environment, tokens, UnlimitedBudget())) as client:
+    with closing(by_hand(packed)) as client:
         (shown,) = packed.shipments_at_bol()
         client.transports.change(shown["transport"]["transportId"], "TNT", "LATE")
     packed.pass_time(2, steps=1)
@@ -209,3 +222,160 @@ def test_an_order_that_bol_cancels_within_a_day_is_told_once(packed: Shop) -> No
     warned = [title for title in packed.notices() if "within a day" in title]
     assert len(warned) == 1
     assert packed.order_id in warned[0]
+
+
+# corrections that come while something else is not decided yet
+
+
+def correct_only(shop: Shop, carrier: str, tracking: str) -> None:
+    """Correct the parcel, and let the connector hear of it and do nothing else."""
+    shipment_id = shop.effects()[0].host_shipment_id
+    with transaction():
+        picking.correct_shipment(shipment_id, carrier=carrier, tracking_code=tracking)
+    for wake in events.due(plugins().names):
+        jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+
+
+def undecided(shop: Shop) -> int:
+    """Leave the parcel to people; return its row."""
+    with transaction() as session:
+        session.execute(
+            update(ShipmentEffect).values(state=EffectState.DECISION, due_at=None, process_status_id=None)
+        )
+    return int(shop.effects()[0].id)
+
+
+def test_a_code_corrected_while_a_person_must_decide_reaches_bol_where_it_was_handled_elsewhere(
+    packed: Shop,
+) -> None:
+    packed.close(packed.order_id, "postnl", "3SWRONG")
+    packed.pass_time(20, steps=4)
+    effect_id = undecided(packed)
+    correct(packed, "dpd", "0123456")
+    assert packed.writes(TRANSPORTS) == []
+    packed.runtime.shipment_handled(packed.store_id, effect_id)
+    packed.pass_time(20, steps=4)
+    assert transport(packed) == ("DPD-NL", "0123456")
+
+
+def test_a_code_corrected_while_a_person_must_decide_reaches_bol_where_it_is_tried_again(
+    packed: Shop,
+) -> None:
+    packed.sandbox.faults(
+        [{"method": "POST", "path": "/retailer/shipments", "when": "before", "status": 500, "times": 1}]
+    )
+    packed.close(packed.order_id, "postnl", "3SWRONG")
+    packed.work()
+    effect_id = undecided(packed)
+    correct(packed, "dpd", "0123456")
+    packed.runtime.try_shipment_again(packed.store_id, effect_id)
+    packed.pass_time(20, steps=4)
+    assert transport(packed) == ("DPD-NL", "0123456")
+    assert len(packed.shipments_at_bol()) == 1
+
+
+def test_a_code_corrected_before_a_parcel_is_sent_once_more_outlives_the_first_request(packed: Shop) -> None:
+    """bol carries out the first request after all, with the code of then; the second one can only fail."""
+    refused = {"method": "POST", "path": "/retailer/shipments", "when": "before"}
+    packed.sandbox.faults([{**refused, "status": 500}])
+    packed.close(packed.order_id, "postnl", "3SWRONG")
+    packed.work()
+    packed.sandbox.faults([{**refused, "status": 429}])
+    packed.pass_time(900, steps=15)
+    (effect,) = packed.effects()
+    assert effect.state == EffectState.WANTED
+    correct_only(packed, "dpd", "0123456")
+    packed.sandbox.faults([])
+    with closing(by_hand(packed)) as client:
+        items = (ShipmentItem(effect.order_item_id, effect.quantity),)
+        client.shipments.create(ShipmentRequest(items, effect.reference, "TNT", "3SWRONG", None))
+    packed.pass_time(1200, steps=20)
+    assert [effect.state for effect in packed.effects()] == [EffectState.CONFIRMED]
+    assert transport(packed) == ("DPD-NL", "0123456")
+
+
+def test_a_second_correction_waits_until_bol_is_done_with_the_first(packed: Shop) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    packed.sandbox.settings(processStatusDelayMs=60_000)
+    correct_only(packed, "postnl", "B")
+    packed.work()
+    correct_only(packed, "dpd", "C")
+    packed.pass_time(30, steps=6)
+    assert len(packed.writes(TRANSPORTS)) == 1
+    packed.pass_time(150, steps=15)
+    assert len(packed.writes(TRANSPORTS)) == 2
+    assert transport(packed) == ("DPD-NL", "C")
+    (effect,) = packed.all(TransportEffect)
+    assert (effect.state, effect.tracking_code) == (EffectState.CONFIRMED, "C")
+
+
+@pytest.mark.parametrize("ends", ["taken in", "refused", "lost"])
+def test_a_correction_that_comes_while_the_one_before_is_being_sent_is_the_one_that_lasts(
+    packed: Shop, ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    if ends == "taken in":
+        packed.sandbox.settings(processStatusDelayMs=60_000)
+    else:
+        fault = {"status": 400, "when": "before"} if ends == "refused" else {"drop": True, "when": "after"}
+        packed.sandbox.faults([{"method": "PUT", "path": f"{TRANSPORTS}/*", "times": 1, **fault}])
+    real = Transports.change
+    sent: list[str] = []
+
+    def change(transports: Transports, transport_id: str, code: str | None, tracking: str) -> Any:
+        sent.append(tracking)
+        try:
+            return real(transports, transport_id, code, tracking)
+        finally:
+            if tracking == "B":
+                correct_only(packed, "dpd", "C")
+
+    monkeypatch.setattr(Transports, "change", change)
+    correct_only(packed, "postnl", "B")
+    packed.work()
+    if ends == "taken in":
+        assert sent == ["B"]
+    packed.pass_time(300, steps=20)
+    assert sent[:2] == ["B", "C"] and set(sent[2:]) <= {"C"}
+    assert transport(packed) == ("DPD-NL", "C")
+    (effect,) = packed.all(TransportEffect)
+    assert (effect.state, effect.tracking_code) == (EffectState.CONFIRMED, "C")
+    assert packed.notices() == []
+
+
+def test_a_correction_to_a_carrier_without_a_code_is_asked_for_and_not_sent_as_another(packed: Shop) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    packed.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": ""})
+    correct(packed, "gls", "G1")
+    assert transport(packed) == ("TNT", "A")
+    (told,) = packed.all(Notification)
+    assert "GLS has no transporter code" in told.body
+    with reading():
+        assert [task.kind for task in attention.tasks(packed.host)] == [attention.CORRECTION]
+    packed.runtime.set_carrier(packed.store_id, "gls", "GLS", "ann")
+    packed.runtime.try_correction_again(packed.store_id, packed.all(TransportEffect)[0].id)
+    packed.pass_time(20, steps=4)
+    assert transport(packed) == ("GLS", "G1")
+    assert [one.read_at is not None for one in packed.all(Notification)] == [True]
+
+
+def test_a_parcel_that_is_withdrawn_takes_its_correction_along(packed: Shop) -> None:
+    packed.sandbox.faults(
+        [{"method": "POST", "path": "/retailer/shipments", "when": "before", "status": 429}]
+    )
+    packed.close(packed.order_id, "postnl", "A")
+    packed.work()
+    correct_only(packed, "dpd", "B")
+    assert [effect.state for effect in packed.all(TransportEffect)] == [EffectState.WANTED]
+    shipment_id = packed.effects()[0].host_shipment_id
+    with transaction():
+        picking.withdraw_shipment(shipment_id, who="ann")
+    packed.sandbox.faults([])
+    packed.pass_time(600, steps=6)
+    assert [effect.state for effect in packed.effects()] == [EffectState.CLOSED]
+    assert [effect.state for effect in packed.all(TransportEffect)] == [EffectState.CLOSED]
+    assert packed.notices() == []
+    assert packed.writes(TRANSPORTS) == []
