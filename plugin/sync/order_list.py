@@ -15,6 +15,7 @@ from plugin.connector import BolError, BudgetExhausted, RateLimited
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
 from plugin.settings import StoreSettings
 from plugin.sync.context import CALL_SECONDS, Context, current_settings
+from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import mark_pending
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import CLOCKS, is_ours, read_interval, start_of_day
@@ -31,6 +32,8 @@ SELDOMEST = timedelta(minutes=1)
 LOOK_PAGES = 4
 #: After a gap of this length the list is read, which goes on where it stopped, in place of a look, which does not.
 GAP = timedelta(minutes=10)
+#: What is handled leaves the list 48 hours later (bol, orders and shipments); an hour less, as clocks and reads take time.
+LISTED = timedelta(hours=47)
 #: An order may be listed so long after the moment at which bol says that it was placed.
 LISTED_LATE = timedelta(minutes=5)
 #: Who needs to know the new orders waits no longer for room in the budget; there is always some soon, or not for long.
@@ -339,7 +342,9 @@ def _begin(ctx: Context) -> None:
     stands = and_(Store.list_page == 1, Store.list_pass == 1, Store.list_began_at < now - BEGIN_ANEW)
     stood = func.coalesce(Store.list_moved_at, Store.list_began_at) < now - GAP
     with ctx.host.transaction() as session:
-        session.execute(
+        moments = select(func.coalesce(Store.orders_read_at, Store.list_moved_at))
+        read_at = session.scalar(moments.where(Store.id == ctx.store_id))
+        begun = session.execute(
             update(Store)
             .where(Store.id == ctx.store_id, or_(Store.list_began_at.is_(None), stands, stood))
             .values(
@@ -352,6 +357,27 @@ def _begin(ctx: Context) -> None:
                 next_import_at=now,
             )
         )
+        if begun.rowcount and read_at is not None and read_at < now - LISTED:
+            _read_what_left_the_list(ctx, now)
+
+
+def _read_what_left_the_list(ctx: Context, now: datetime) -> None:
+    """After a gap longer than bol lists what was handled, read each order that was open before it. In a transaction.
+
+    bol may have cancelled it meanwhile, or somebody shipped it in the seller portal, and no list tells that any more.
+    """
+    ctx.host.session.execute(
+        update(BolOrder)
+        .where(
+            BolOrder.store_id == ctx.store_id,
+            BolOrder.state.in_(WARNED),
+            STILL_OPEN,
+            BolOrder.read_due_at.is_(None),
+            or_(BolOrder.read_at.is_(None), BolOrder.read_at < now - LISTED),
+        )
+        .values(read_due_at=now, attempts=0)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _advance(ctx: Context, store: Store, changes: int, *, last: bool) -> None:

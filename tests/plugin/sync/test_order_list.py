@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
@@ -156,6 +158,117 @@ def test_a_read_that_stood_still_while_bol_was_away_begins_anew(shop: Shop) -> N
     shop.pass_time(3600, steps=1)
     assert pages_asked(shop, before)[0] == 1
     shop.pass_time(600, steps=10)
+    assert {order.reference for order in shop.host_orders()} == set(order_ids)
+
+
+def test_what_changed_in_an_outage_longer_than_bol_lists_it_is_found(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    cancelled, shipped, kept, sent = (shop.order((KETTLE, 1)) for _ in range(4))
+    shop.work()
+    shop.close(sent)
+    shop.pass_time(20, steps=4)
+    shop.sandbox.cancel(cancelled)
+    shop.ship_elsewhere(shipped)
+    shop.sandbox.faults([{"path": "/retailer/*", "status": 503, "when": "before"}])
+    shop.pass_time(72 * 3600, steps=6)
+    shop.sandbox.faults([])
+    asked = len(shop.sandbox.calls())
+    shop.pass_time(1800, steps=6)
+    assert shop.host_order(cancelled).state == "cancelled"
+    assert shop.host_order(kept).state == "processing"
+    assert [item.shipped for item in shop.bol_order_items(shipped)] == [1]
+    read = [call["path"].rpartition("/")[2] for call in shop.sandbox.calls(asked) if call["method"] == "GET"]
+    # Each of those that were open, once; what was shipped before needs nobody to look.
+    assert [read.count(order_id) for order_id in (cancelled, shipped, kept, sent)] == [1, 1, 1, 0]
+
+
+@pytest.mark.usefixtures("pages_of_ten")
+def test_what_changed_in_an_outage_is_found_although_a_read_stood_still_in_it(shop: Shop) -> None:
+    shop.connect()
+    order_ids = place(shop, 25)
+    shop.work()
+    shop.sandbox.limits([{"method": "GET", "path": "/retailer/orders", "capacity": 1, "seconds": 60}])
+    place(shop, 1)
+    shop.clock.ahead += timedelta(hours=2)
+    shop.sandbox.advance(7200)
+    shop.work()
+    assert shop.store().list_page > 1
+    shop.sandbox.faults([{"path": "/retailer/orders", "status": 503, "when": "before"}])
+    shop.sandbox.cancel(order_ids[3])
+    shop.pass_time(72 * 3600, steps=6)
+    shop.sandbox.limits([])
+    shop.sandbox.faults([])
+    shop.pass_time(1800, steps=6)
+    assert shop.host_order(order_ids[3]).state == "cancelled"
+    assert shop.host_order(order_ids[4]).state == "processing"
+
+
+# import and stock pump read the list side by side
+
+
+class TheOther:
+    """Another reader of the same list, who notes a page each time that the first one sleeps, and some seconds pass then."""
+
+    def __init__(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, stops_at: int, sleep_lasts: float
+    ) -> None:
+        self.shop, self.stops_at, self.sleep_lasts = shop, stops_at, sleep_lasts
+        self.asked: list[int] = []
+        self.passed = 0.0
+        real = Orders.page
+
+        def page(orders: Orders, number: int = 1, **more: object) -> object:
+            answer = real(orders, number, **more)  # type: ignore[arg-type]
+            self.asked.append(number)
+            if len(self.asked) == 1:
+                with shop.app.app_context():
+                    self.note_a_page()
+            return answer
+
+        monkeypatch.setattr(Orders, "page", page)
+        moments = SimpleNamespace(monotonic=lambda: time.monotonic() + self.passed, sleep=self.sleep)
+        monkeypatch.setattr(order_list, "time", moments)
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += self.sleep_lasts
+        self.note_a_page()
+
+    def note_a_page(self) -> None:
+        """Note a page; the last one ends the read. Nothing more once it has stopped."""
+        page = self.shop.store().list_page
+        if page == self.stops_at:
+            return
+        values: dict[str, object] = {"list_page": page + 1}
+        if page == 6:
+            now = self.shop.clock.now()
+            values = {"list_began_at": None, "orders_read_at": now, "orders_known_at": now}
+            values["next_import_at"] = now + timedelta(hours=1)
+        with transaction() as session:
+            session.execute(update(Store).values(**values))
+
+
+@pytest.mark.usefixtures("pages_of_ten")
+def test_who_finds_another_at_the_list_leaves_it_the_pages(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(shop, 58)
+    shop.connect()
+    other = TheOther(shop, monkeypatch, stops_at=0, sleep_lasts=0.1)
+    shop.work()
+    # The first, which the other was faster with, and what had been asked for ahead; without it all six, twice.
+    assert other.asked[0] == 1 and len(other.asked) <= 1 + order_list.PAGES_AT_ONCE
+    assert shop.store().list_began_at is None
+
+
+@pytest.mark.usefixtures("pages_of_ten")
+def test_who_finds_that_the_other_does_not_move_on_reads_the_list_itself(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_ids = place(shop, 58)
+    shop.connect()
+    other = TheOther(shop, monkeypatch, stops_at=3, sleep_lasts=1.0)
+    shop.work()
+    assert set(other.asked) >= {1, 2, 3, 4, 5, 6}
     assert {order.reference for order in shop.host_orders()} == set(order_ids)
 
 
