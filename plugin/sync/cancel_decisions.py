@@ -167,6 +167,12 @@ def being_cancelled(host: HostPort, row: BolOrder) -> bool:
     )
 
 
+def release_if_decided(host: HostPort, row: BolOrder) -> None:
+    """Let an order go on once bol has decided on every cancellation of it. In a transaction."""
+    if row.host_order_id is not None and not being_cancelled(host, row):
+        host.release_order(row.host_order_id, HOLD)
+
+
 def is_open_here(row: BolOrder, view: OrderView) -> bool:
     """Tell if something that bol cancelled is still to be shipped here."""
     return _undone(row, view) == OPEN_HERE

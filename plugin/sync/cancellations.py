@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
-from plugin import connector
-from plugin.models import BolOrder, CancellationEffect, EffectState
+from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState
 from plugin.sync.cancel_decisions import (
     CANCELLED_FOR_BOL,
     CANCELLED_MARK,
     REQUEST_MARK,
+    REQUESTED,
     accept_request,
     being_cancelled,
+    cancelled_here,
     forget_marks,
     note_undone,
+    release_if_decided,
     requested,
 )
-from plugin.sync.cancelling import release_if_decided
 from plugin.sync.context import Context, order_url
-from plugin.sync.timeline import note, note_once
+from plugin.sync.timeline import note, note_once, times_noted
 from plugin.texts import gettext as _
 
+#: The line of the timeline that tells of a customer who does not ask to cancel any more.
+REQUEST_WITHDRAWN = "request withdrawn"
 
-def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
+
+def apply_changes(ctx: Context, row: BolOrder) -> None:
     """Act on what changed at bol since the order came in. Facts are told once. In a transaction."""
     if row.host_order_id is None:
         return
@@ -42,7 +46,7 @@ def apply_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
                 ctx.settle(f"cancellation-refused:{item.order_item_id}")
                 ctx.settle(f"cancellation-not-known:{item.order_item_id}")
     _apply_request(ctx, row, view)
-    release_if_decided(ctx, row)
+    release_if_decided(ctx.host, row)
     note_undone(ctx.host, row)
 
 
@@ -222,6 +226,44 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
     )
 
 
+def withdraw_requests(ctx: Context, row: BolOrder, items: Sequence[BolOrderItem]) -> None:
+    """The customer does not ask to cancel these items any more: bol is not asked to, where it was not yet. In a transaction.
+
+    Where they are asked for once more that is a new question, whatever was answered before.
+    """
+    view = ctx.host.order(row.host_order_id) if row.host_order_id is not None else None
+    here = {item.order_item_id for item in cancelled_here(row, view)} if view is not None else set()
+    for item in items:
+        item.request_kept = False
+    dropped = ctx.host.session.execute(
+        update(CancellationEffect)
+        .where(
+            CancellationEffect.order_id == row.id,
+            CancellationEffect.order_item_id.in_([item.order_item_id for item in items]),
+            # What was cancelled here is cancelled at bol all the same.
+            CancellationEffect.order_item_id.not_in(here),
+            CancellationEffect.reason_code == REQUESTED,
+            CancellationEffect.state == EffectState.WANTED,
+        )
+        .values(
+            state=EffectState.CLOSED,
+            due_at=None,
+            settled_at=ctx.now(),
+            error=_("Not asked for at bol: the customer withdrew the request."),
+        )
+    )
+    pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in items)
+    told = (
+        _(
+            "The customer withdrew the request to cancel, and bol is not asked to any more: %(pieces)s",
+            pieces=pieces,
+        )
+        if dropped.rowcount
+        else _("The customer withdrew the request to cancel: %(pieces)s", pieces=pieces)
+    )
+    note(ctx.host, row.id, told, REQUEST_WITHDRAWN)
+
+
 def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
     """Show that the customer asks to cancel: the item is still open at bol, so a person decides."""
     asked = requested(row)
@@ -242,6 +284,9 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
             ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
             return
     pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in asked)
+    # What was asked, withdrawn and asked again is told again.
+    before = times_noted(ctx.host, row.id, REQUEST_WITHDRAWN)
+    again = f":{before}" if before else ""
     ctx.host.mark_order(
         view.order_id,
         REQUEST_MARK,
@@ -253,11 +298,11 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
     note_once(
         ctx.host,
         row.id,
-        f"asked: {','.join(sorted(f'{item.order_item_id}={item.open}' for item in asked))}",
+        f"asked: {','.join(sorted(f'{item.order_item_id}={item.open}' for item in asked))}{again}",
         _("The customer asks to cancel: %(pieces)s", pieces=pieces),
     )
     ctx.notify(
-        f"cancellation-request:{row.order_id}:{','.join(sorted(item.order_item_id for item in asked))}",
+        f"cancellation-request:{row.order_id}:{','.join(sorted(item.order_item_id for item in asked))}{again}",
         "cancellation",
         Level.WARNING,
         _("the customer asks to cancel order %(order)s", order=row.order_id),

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import ColumnElement, Select, exists, select, update
 
 from host_app.plugin_api import Level
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
 from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect
 from plugin.models.effects import UNSETTLED
 from plugin.sync import effects
-from plugin.sync.cancel_decisions import ACTIVE, HOLD
+from plugin.sync.cancel_decisions import release_if_decided
+from plugin.sync.cancellations import apply_changes
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import line_is_down
+from plugin.sync.taking_over import lock_row
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 
@@ -92,17 +94,22 @@ def _accepted(ctx: Context, session: Any, effect_id: int, status: ProcessStatus)
 def _record_failure(ctx: Context, effect: CancellationEffect, error: BolError) -> None:
     with ctx.host.transaction() as session:
         if effects.is_final(error):
-            refuse(ctx, session, effect, error.operator_text(_))
+            refuse(ctx, session, effect, error.operator_text(_), *_claimed(ctx))
             return
         session.execute(
             update(CancellationEffect)
-            .where(
-                CancellationEffect.id == effect.id,
-                CancellationEffect.state == EffectState.SENT,
-                CancellationEffect.token == ctx.lease.token,
-            )
+            .where(CancellationEffect.id == effect.id, *_claimed(ctx))
             .values(**effects.after_failure(error, ctx.now(), effect.attempts))
         )
+
+
+def _claimed(ctx: Context) -> tuple[Any, ...]:
+    """Return the conditions of what is being asked for under this lease."""
+    return (
+        CancellationEffect.state == EffectState.SENT,
+        CancellationEffect.token == ctx.lease.token,
+        CancellationEffect.process_status_id.is_(None),
+    )
 
 
 # how it ended
@@ -110,16 +117,20 @@ def _record_failure(ctx: Context, effect: CancellationEffect, error: BolError) -
 
 def confirm(ctx: Context, session: Any, effect: CancellationEffect) -> None:
     """bol has cancelled the item: read the order again, which settles the host's. In a transaction."""
-    _end(ctx, session, effect, EffectState.CONFIRMED, "")
+    if not _end(ctx, session, effect, EffectState.CONFIRMED, ""):
+        return
     session.execute(update(BolOrder).where(BolOrder.id == effect.order_id).values(read_due_at=ctx.now()))
     note(ctx.host, effect.order_id, _("bol cancelled item %(item)s", item=effect.order_item_id))
 
 
-def refuse(ctx: Context, session: Any, effect: CancellationEffect, reason: str) -> None:
+def refuse(
+    ctx: Context, session: Any, effect: CancellationEffect, reason: str, *still: ColumnElement[bool]
+) -> None:
     """bol did not cancel the item: the order goes on here, and people are told. In a transaction."""
-    _end(ctx, session, effect, EffectState.REFUSED, reason)
+    if not _end(ctx, session, effect, EffectState.REFUSED, reason, *still):
+        return
     row = session.get(BolOrder, effect.order_id)
-    release_if_decided(ctx, row)
+    release_if_decided(ctx.host, row)
     session.execute(update(BolOrder).where(BolOrder.id == effect.order_id).values(read_due_at=ctx.now()))
     note(
         ctx.host,
@@ -141,9 +152,11 @@ def refuse(ctx: Context, session: Any, effect: CancellationEffect, reason: str) 
 
 def _leave_to_people(ctx: Context, session: Any, effect: CancellationEffect) -> None:
     """bol does not show the item any more, so what became of the cancellation can't be found out. In a transaction."""
-    _end(ctx, session, effect, EffectState.REFUSED, _("Not known: bol does not show the item any more."))
+    reason = _("Not known: bol does not show the item any more.")
+    if not _end(ctx, session, effect, EffectState.REFUSED, reason):
+        return
     row = session.get(BolOrder, effect.order_id)
-    release_if_decided(ctx, row)
+    release_if_decided(ctx.host, row)
     note(
         ctx.host,
         effect.order_id,
@@ -162,25 +175,41 @@ def _leave_to_people(ctx: Context, session: Any, effect: CancellationEffect) -> 
     )
 
 
-def release_if_decided(ctx: Context, row: BolOrder) -> None:
-    """Let an order go on once bol has decided on every cancellation of it. In a transaction."""
-    if row.host_order_id is None:
-        return
-    waiting = ctx.host.session.scalar(
-        select(CancellationEffect.id)
-        .where(CancellationEffect.order_id == row.id, CancellationEffect.state.in_(ACTIVE))
-        .limit(1)
-    )
-    if waiting is None:
-        ctx.host.release_order(row.host_order_id, HOLD)
-
-
-def _end(ctx: Context, session: Any, effect: CancellationEffect, state: EffectState, error: str) -> None:
-    session.execute(
+def _end(
+    ctx: Context,
+    session: Any,
+    effect: CancellationEffect,
+    state: EffectState,
+    error: str,
+    *still: ColumnElement[bool],
+) -> bool:
+    """End a cancellation; False where somebody else has ended it, who told of it, too."""
+    ended = session.execute(
         update(CancellationEffect)
-        .where(CancellationEffect.id == effect.id, CancellationEffect.state.in_(UNSETTLED))
+        .where(CancellationEffect.id == effect.id, *(still or (CancellationEffect.state.in_(UNSETTLED),)))
         .values(state=state, error=error, settled_at=ctx.now(), due_at=None)
     )
+    return bool(ended.rowcount)
+
+
+def take_confirmed(ctx: Context, row: BolOrder) -> None:
+    """bol does not show the order any more: what it says to have cancelled is cancelled. In a transaction.
+
+    bol cancels all of an item that is open.
+    """
+    confirmed = set(
+        ctx.host.session.scalars(
+            select(CancellationEffect.order_item_id).where(
+                CancellationEffect.order_id == row.id, CancellationEffect.state == EffectState.CONFIRMED
+            )
+        )
+    )
+    items = [item for item in row.items if item.order_item_id in confirmed and item.open]
+    for item in items:
+        item.cancelled += item.open
+    if items:
+        ctx.host.session.flush()
+        apply_changes(ctx, row)
 
 
 # checking
@@ -213,6 +242,8 @@ def check_cancellations(ctx: Context) -> bool:
             _postpone(ctx, effect)
             return False
         with ctx.host.transaction() as session:
+            # The order first, as everywhere: what is settled may change it.
+            lock_row(ctx, effect.order_id)
             _settle(ctx, session, effect, order, statuses)
     return True
 
@@ -258,6 +289,12 @@ def _settle(
     if status is not None and status.status == "FAILURE":
         effects.remember(ctx, status)
         refuse(ctx, session, effect, status.error_message or _("bol gave no reason."))
+        return
+    if status is not None and status.status == "SUCCESS" and item is None:
+        # Whoever asked for it: the item is cancelled, and nothing else will ever tell.
+        effects.remember(ctx, status)
+        confirm(ctx, session, effect)
+        take_confirmed(ctx, lock_row(ctx, effect.order_id))
         return
     since = effect.unknown_since or now
     if item is not None and item.open_quantity and now - since >= effects.RESEND_AFTER:

@@ -13,13 +13,14 @@ from sqlalchemy import or_, select, update
 
 from host_app.plugin_api import HostError, HostPort, LeaseLost, Level, logging_about
 from plugin import connector
-from plugin.connector import BolError
+from plugin.connector import BolError, NotFound
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
+from plugin.sync.cancelling import take_confirmed
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due
 from plugin.sync.parallel import in_flight
-from plugin.sync.taking_over import Reading, take_over, with_order
+from plugin.sync.taking_over import Reading, lock_row, take_over, with_order
 from plugin.texts import gettext as _
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def _read_all(ctx: Context) -> tuple[BolError | None, int]:
                 if line_is_down(answer) and reading.order is None:
                     queue.down = answer
                 else:
-                    _set_aside(ctx, reading.row_id, answer)
+                    _set_aside(ctx, reading.row_id, answer, gone=isinstance(answer, NotFound))
                 queue.over(reading)
                 continue
             with logging_about(order=reading.order_id), _holding_up_no_other(ctx, reading):
@@ -261,14 +262,23 @@ def _reason(error: Exception) -> str:
     return _("An error that nobody foresaw: %(name)s.", name=type(error).__name__)
 
 
-def _set_aside(ctx: Context, row_id: int, error: Exception) -> None:
-    """Note why an order could not be read or taken over; it is tried again, ever later, and holds up no other."""
-    with ctx.host.transaction() as session:
-        row = session.get(BolOrder, row_id)
-        if row is None:
-            return
+def _set_aside(ctx: Context, row_id: int, error: Exception, *, gone: bool = False) -> None:
+    """Note why an order could not be read or taken over; it is tried again, ever later, and holds up no other.
+
+    :param gone: bol does not show the order any more.
+    """
+    with ctx.host.transaction():
+        row = lock_row(ctx, row_id)
+        if gone and row.host_order_id is not None:
+            take_confirmed(ctx, row)
+            if not any(item.imported and item.open for item in row.items):
+                # All of it is shipped or cancelled, so that there is nothing more to be read.
+                row.attempts, row.error, row.read_due_at = 0, "", None
+                return
         row.attempts += 1
         row.error = _reason(error)
         row.read_due_at = ctx.now() + min(
             timedelta(seconds=10) * 2 ** min(row.attempts, 10), timedelta(hours=1)
         )
+        if isinstance(error, BolError) and error.retry_after is not None:
+            row.read_due_at = max(row.read_due_at, ctx.now() + timedelta(seconds=error.retry_after))

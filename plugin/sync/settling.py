@@ -116,8 +116,8 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
     """Decide on one row from what bol shows. In a transaction."""
     now = ctx.now()
     if row.order_item_id in found.item_ids:
-        _end(session, row, EffectState.CONFIRMED, now, "")
-        after_confirmation(ctx, row)
+        if _end(session, row, EffectState.CONFIRMED, now, ""):
+            after_confirmation(ctx, row)
         return
     outcome = effects.status_row(session, row.store_id, row.process_status_id)
     if outcome is not None and outcome.status == "FAILURE":
@@ -158,6 +158,21 @@ def _all_that_is_open(row: ShipmentEffect, found: Found) -> bool:
 
 def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, message: str) -> None:
     """bol says that it was not done: tell people, and if the item is cancelled that the parcel must not leave."""
+    item = next(
+        (
+            item
+            for item in (found.order.items if found.order else ())
+            if item.order_item_id == row.order_item_id
+        ),
+        None,
+    )
+    cancelled = item is not None and item.quantity_cancelled > _cancelled_before(session, row)
+    reason = message or _("bol refused it without a reason.")
+    if cancelled:
+        reason = _("Cancelled at bol. %(reason)s", reason=message).strip()
+    state, error = end_of_refused(ctx, row.host_shipment_id, reason)
+    if not _end(session, row, state, ctx.now(), error):
+        return
     note(
         ctx.host,
         row.order_id,
@@ -168,31 +183,15 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
             reason=message,
         ),
     )
-    item = next(
-        (
-            item
-            for item in (found.order.items if found.order else ())
-            if item.order_item_id == row.order_item_id
-        ),
-        None,
-    )
-    cancelled = item is not None and item.quantity_cancelled > _cancelled_before(session, row)
+    if state == EffectState.CLOSED:
+        # Its parcel was withdrawn meanwhile, so that nothing is left to be done.
+        settle_withdrawn(ctx, session, row.host_shipment_id)
     if found.order is not None and cancelled:
         # The parcel must not leave: told as what it is, a cancellation, and so not a second time by the import.
-        _end_refused(ctx, session, row, _("Cancelled at bol. %(reason)s", reason=message).strip())
         take_changes(ctx, lock_row(ctx, row.order_id), found.order)
-    elif _end_refused(ctx, session, row, message or _("bol refused it without a reason.")):
+    elif state == EffectState.REFUSED:
         said = _("bol says: %(said)s.", said=message) if message else _("bol gave no reason.")
         tell_refused(ctx, session, [row.id], said)
-
-
-def _end_refused(ctx: Context, session: Any, row: ShipmentEffect, reason: str) -> bool:
-    """End a row; False where its parcel was withdrawn meanwhile, so that nothing is left to be done."""
-    state, error = end_of_refused(ctx, row.host_shipment_id, reason)
-    _end(session, row, state, ctx.now(), error)
-    if state == EffectState.CLOSED:
-        settle_withdrawn(ctx, session, row.host_shipment_id)
-    return state == EffectState.REFUSED
 
 
 def _cancelled_before(session: Any, row: ShipmentEffect) -> int:
@@ -227,7 +226,8 @@ def _shown(row: ShipmentEffect, found: Found) -> str:
 def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> None:
     order = session.get(BolOrder, row.order_id)
     shown = _shown(row, found)
-    session.execute(_still(row).values(state=EffectState.DECISION, due_at=None, error=shown))
+    if not session.execute(_still(row).values(state=EffectState.DECISION, due_at=None, error=shown)).rowcount:
+        return
     ctx.notify(
         f"shipment-unknown:{row.host_shipment_id}:{row.order_item_id}:{row.attempts}",
         "shipment",
@@ -248,8 +248,10 @@ def _still(row: ShipmentEffect) -> Any:
     )
 
 
-def _end(session: Any, row: ShipmentEffect, state: EffectState, now: Any, error: str) -> None:
-    session.execute(_still(row).values(state=state, settled_at=now, due_at=None, error=error))
+def _end(session: Any, row: ShipmentEffect, state: EffectState, now: Any, error: str) -> bool:
+    """End a row; False where somebody else has settled it meanwhile, who told of it, too."""
+    ended = session.execute(_still(row).values(state=state, settled_at=now, due_at=None, error=error))
+    return bool(ended.rowcount)
 
 
 def _postpone(session: Any, rows: Sequence[ShipmentEffect], when: Any) -> None:

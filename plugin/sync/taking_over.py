@@ -15,12 +15,12 @@ from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer, Store
 from plugin.models.orders import NOT_IN_HOST
 from plugin.sync import counters
 from plugin.sync.cancel_decisions import requested
-from plugin.sync.cancellations import apply_changes
+from plugin.sync.cancellations import apply_changes, withdraw_requests
 from plugin.sync.context import Context, current_settings, order_url
 from plugin.sync.deadlines import cancel_day, warn_moment
 from plugin.sync.dirty import mark_order_items, mark_pending
 from plugin.sync.links import hand_links, link_offers, remembered
-from plugin.sync.mapping import FBR, host_order, items_to_pick
+from plugin.sync.mapping import CLOCKS, FBR, host_order, items_to_pick
 from plugin.sync.matching import find_matches, find_products
 from plugin.sync.offers import record_offers
 from plugin.sync.order_list import too_old
@@ -134,9 +134,10 @@ def _agree(ctx: Context, reading: Reading) -> str:
         if ctx.settings.import_products or offers:
             lock_products(ctx)
         row = lock_row(ctx, reading.row_id)
-        if row.read_at is not None and row.read_at > reading.began:
-            # Somebody who began later was faster, as this job hung: which answer is newer can't be told.
-            row.read_due_at = ctx.now()
+        if row.read_at is not None and reading.began < row.read_at <= ctx.now() + CLOCKS:
+            # Somebody who began later was faster, as this job hung: which answer is newer can't be told. Where its clock
+            # is ahead, not before ours says so, too; one that is still further ahead was wrong.
+            row.read_due_at = max(ctx.now(), row.read_at)
             return ""
         _check_complete(row, order)
         if row.error:
@@ -228,14 +229,18 @@ def _apply(ctx: Context, row: BolOrder, reading: Reading, order: connector.Order
             item.cancelled_before_import = item.cancelled
             item.product_id = products[item.ean]
     if requested(row):
-        apply_changes(ctx, row, order)
+        apply_changes(ctx, row)
 
 
 def take_changes(ctx: Context, row: BolOrder, order: connector.Order) -> None:
     """Act on what bol shows of an order that came in before. In a transaction, with the row locked."""
+    asked = [item for item in row.items if item.imported and item.cancellation_request]
     _update_items(ctx, row, order)
     ctx.host.session.flush()
-    apply_changes(ctx, row, order)
+    # What is shipped or cancelled is not asked for any more either: bol leaves it open what its flag says then.
+    if withdrawn := [item for item in asked if item.open and not item.cancellation_request]:
+        withdraw_requests(ctx, row, withdrawn)
+    apply_changes(ctx, row)
 
 
 def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from host_app.plugin_api import HostPort
 from plugin.models import BolOrderEvent
@@ -25,6 +25,14 @@ def is_noted(host: HostPort, order_row_id: int, fact: str) -> bool:
         .limit(1)
     )
     return known is not None
+
+
+def times_noted(host: HostPort, order_row_id: int, fact: str) -> int:
+    """Return how often an order's timeline tells a fact. In a transaction."""
+    count: int = host.session.scalar(
+        select(func.count()).where(BolOrderEvent.order_id == order_row_id, BolOrderEvent.fact == fact)
+    )
+    return count
 
 
 def note_once(host: HostPort, order_row_id: int, fact: str, text: str) -> None:

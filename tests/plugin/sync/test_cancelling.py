@@ -7,9 +7,9 @@ import pytest
 from host_app.db import transaction
 from host_app.models import Notification
 from host_app.plugin_api import HostError
-from host_app.services import picking
+from host_app.services import orders, picking
 from host_app.services.picking import NewParcel
-from plugin.models import CancellationEffect, EffectState
+from plugin.models import BolOrderEvent, CancellationEffect, EffectState
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 CANCELLATION = "/retailer/orders/cancellation"
@@ -134,6 +134,100 @@ def test_a_cancellation_whose_order_bol_does_not_show_any_more_is_left_to_people
     assert asked.order_id in told
     asked.pass_time(3600, steps=3)
     assert len(asked.writes(CANCELLATION)) == 1
+
+
+@pytest.mark.parametrize("answer", ["lost", "here"])
+def test_a_cancellation_that_bol_confirms_counts_although_bol_does_not_show_the_order_any_more(
+    asked: Shop, answer: str
+) -> None:
+    lost = [{"method": "PUT", "path": CANCELLATION, "when": "after", "drop": True, "times": 1}]
+    asked.sandbox.faults(
+        [
+            *(lost if answer == "lost" else []),
+            {"method": "GET", "path": f"/retailer/orders/{asked.order_id}", "when": "before", "status": 404},
+        ]
+    )
+    accept(asked)
+    asked.pass_time(120, steps=12)
+    assert states(asked) == [EffectState.CONFIRMED]
+    assert asked.host_order(asked.order_id).state == "cancelled"
+    assert asked.free(KETTLE) == 20
+    assert asked.marks() == []
+    row = asked.bol_order(asked.order_id)
+    assert (row.error, row.read_due_at) == ("", None)
+    assert len(asked.writes(CANCELLATION)) == 1
+    assert [told.read_at is not None for told in asked.all(Notification)] == [True]
+
+
+def ask_again(shop: Shop) -> None:
+    """The customer wants it after all, and then asks to cancel once more."""
+    shop.sandbox.withdraw_cancellation_request(shop.order_id)
+    shop.import_orders()
+    shop.sandbox.request_cancellation(shop.order_id)
+    shop.import_orders()
+
+
+def test_a_request_that_is_withdrawn_and_made_again_is_told_again(asked: Shop) -> None:
+    asked.sandbox.withdraw_cancellation_request(asked.order_id)
+    asked.import_orders()
+    assert asked.marks() == []
+    assert [told.read_at is not None for told in asked.all(Notification)] == [True]
+    asked.sandbox.request_cancellation(asked.order_id)
+    asked.import_orders()
+    assert [told.read_at is not None for told in asked.all(Notification)] == [True, False]
+    assert len(asked.marks()) == 1
+    for again in range(3):
+        asked.runtime.read_again(asked.store_id, asked.bol_order(asked.order_id).id)
+        asked.work()
+    assert len(asked.notices()) == 2
+    ask_again(asked)
+    assert [told.read_at is not None for told in asked.all(Notification)] == [True, True, False]
+    told = [event.text for event in asked.all(BolOrderEvent)]
+    assert sum("The customer asks to cancel" in text for text in told) == 3
+    assert sum("The customer withdrew the request to cancel" in text for text in told) == 2
+
+
+def test_a_request_made_again_is_a_new_question_although_the_first_one_was_answered_no(asked: Shop) -> None:
+    asked.runtime.keep_order(asked.store_id, asked.bol_order(asked.order_id).id, "ann")
+    ask_again(asked)
+    assert [told.read_at is not None for told in asked.all(Notification)] == [True, False]
+    accept(asked)
+    asked.pass_time(20, steps=4)
+    assert asked.host_order(asked.order_id).state == "cancelled"
+
+
+def test_bol_is_not_asked_to_cancel_what_the_customer_wants_after_all(asked: Shop) -> None:
+    asked.sandbox.faults([{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 429}])
+    accept(asked)
+    asked.work()
+    assert states(asked) == [EffectState.WANTED]
+    asked.sandbox.withdraw_cancellation_request(asked.order_id)
+    asked.import_orders()
+    asked.sandbox.faults([])
+    asked.pass_time(300, steps=6)
+    assert states(asked) == [EffectState.CLOSED]
+    assert [item.cancelled for item in asked.bol_order_items(asked.order_id)] == [0]
+    assert asked.marks() == []
+    asked.close(asked.order_id)
+    assert asked.host_order(asked.order_id).state == "completed"
+
+
+def test_what_was_cancelled_here_is_cancelled_at_bol_although_the_customer_wants_it_after_all(
+    asked: Shop,
+) -> None:
+    host_order_id = asked.host_order(asked.order_id).id
+    with transaction():
+        orders.cancel_order(host_order_id, "by hand")
+    asked.work()
+    asked.sandbox.faults([{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 429}])
+    row_id = asked.bol_order(asked.order_id).id
+    asked.runtime.cancel_at_bol(asked.store_id, row_id, "REQUESTED_BY_CUSTOMER", "ann")
+    asked.work()
+    asked.sandbox.withdraw_cancellation_request(asked.order_id)
+    asked.import_orders()
+    asked.sandbox.faults([])
+    asked.pass_time(300, steps=6)
+    assert states(asked) == [EffectState.CONFIRMED]
 
 
 def test_what_somebody_decided_to_keep_can_be_closed_and_shipped(asked: Shop) -> None:

@@ -272,12 +272,13 @@ def test_a_403_of_the_moment_ends_nothing(shop: Shop) -> None:
     assert states(shop) == [EffectState.CONFIRMED]
 
 
-def test_an_offer_that_bol_refuses_to_show_holds_up_its_own_order_alone(shop: Shop) -> None:
+@pytest.mark.parametrize("status", [403, 429])
+def test_an_offer_that_bol_refuses_to_show_holds_up_its_own_order_alone(shop: Shop, status: int) -> None:
     shop.connect()
     shop.work()
     add_at_bol(shop, MUG, 9)
     needs_its_offer = shop.order((MUG, 1))
-    refused = [{"method": "GET", "path": "/retailer/offers/*", "when": "before", "status": 403}]
+    refused = [{"method": "GET", "path": "/retailer/offers/*", "when": "before", "status": status}]
     shop.sandbox.faults(refused)
     another = shop.order((KETTLE, 1))
     shop.import_orders()
@@ -286,6 +287,23 @@ def test_an_offer_that_bol_refuses_to_show_holds_up_its_own_order_alone(shop: Sh
     shop.sandbox.faults([])
     shop.pass_time(60, steps=3)
     assert shop.host_order(needs_its_offer).state == "processing"
+
+
+def test_an_order_whose_offer_may_be_asked_for_later_waits_as_long_as_bol_says(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    add_at_bol(shop, MUG, 9)
+    order_id = shop.order((MUG, 1))
+    later = {"method": "GET", "path": "/retailer/offers/*", "when": "before", "status": 429}
+    shop.sandbox.faults([{**later, "retryAfter": 900}])
+    shop.import_orders()
+    row = shop.bol_order(order_id)
+    assert row.error and row.read_due_at - shop.clock.now() > timedelta(seconds=890)
+    shop.sandbox.faults([])
+    shop.pass_time(600, steps=6)
+    assert shop.host_orders() == []
+    shop.pass_time(400, steps=4)
+    assert shop.host_order(order_id).state == "processing"
 
 
 def test_what_a_dead_job_left_is_looked_at_in_a_paused_store_too(shop: Shop) -> None:

@@ -375,3 +375,34 @@ def test_an_answer_that_somebody_who_began_later_overtook_is_not_taken_over_but_
     shop.pass_time(20, steps=4)
     assert hung == [order_id]
     assert shop.host_order(order_id).state == "cancelled"
+
+
+def test_an_order_read_by_a_clock_that_was_ahead_is_taken_over_once_it_is_set_right(shop: Shop) -> None:
+    shop.connect()
+    shop.clock.ahead = timedelta(hours=3)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.clock.ahead = timedelta(0)
+    shop.sandbox.cancel(order_id)
+    asked = len(shop.sandbox.calls())
+    shop.runtime.read_again(shop.store_id, shop.bol_order(order_id).id)
+    shop.work()
+    assert shop.host_order(order_id).state == "cancelled"
+    read = [call for call in shop.sandbox.calls(asked) if call["path"].endswith(f"/orders/{order_id}")]
+    assert len(read) == 1
+
+
+def test_an_order_read_by_a_machine_whose_clock_is_ahead_is_not_read_over_and_over(shop: Shop) -> None:
+    shop.connect()
+    shop.clock.ahead = timedelta(seconds=30)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.clock.ahead = timedelta(0)
+    shop.sandbox.cancel(order_id)
+    asked = len(shop.sandbox.calls())
+    shop.runtime.read_again(shop.store_id, shop.bol_order(order_id).id)
+    shop.work()
+    shop.pass_time(40, steps=2)
+    assert shop.host_order(order_id).state == "cancelled"
+    read = [call for call in shop.sandbox.calls(asked) if call["path"].endswith(f"/orders/{order_id}")]
+    assert len(read) == 2
