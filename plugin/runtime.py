@@ -391,6 +391,12 @@ class Runtime(Connecting):
             labels.buy_again(self.host, store_id, effect_id)
             self.host.wake(wake_for(SHIPMENTS, store_id))
 
+    def fetch_label(self, store_id: int, effect_id: int) -> None:
+        """:raises HostError: the label does not wait to be fetched."""
+        with self.host.transaction():
+            labels.fetch_now(self.host, store_id, effect_id)
+            self.host.wake(wake_for(SHIPMENTS, store_id))
+
     # demonstration
 
     def set_up_demo(self, client_id: str, client_secret: str) -> None:

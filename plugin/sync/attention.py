@@ -35,6 +35,8 @@ from plugin.sync.cancel_decisions import ACTIVE, OPEN_AT_BOL, OPEN_HERE, in_the_
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
 from plugin.sync.failures import SIGN_IN, without_reference
+from plugin.sync.labels import TELL_AFTER as TELL_LABEL_AFTER
+from plugin.sync.labels import TO_FETCH
 from plugin.sync.mapping import AMSTERDAM, FBR
 from plugin.sync.matching import find_products
 from plugin.sync.overview import AN_ERROR
@@ -58,11 +60,11 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
     "run",
     "stock error",
 )
-CONSENT = "consent"
+CONSENT, TO_BE_FETCHED = "consent", "label to fetch"
 #: bol cancelled what is still open here; or what was cancelled here, and bol still counts on.
 STILL_HERE, STILL_AT_BOL = "cancelled at bol", "cancelled here"
 #: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
-ONE_BY_ONE = frozenset({UNDECIDED, LABEL, REQUEST, STILL_HERE, STILL_AT_BOL})
+ONE_BY_ONE = frozenset({UNDECIDED, LABEL, TO_BE_FETCHED, REQUEST, STILL_HERE, STILL_AT_BOL})
 SHOWN_ALONE = 10
 #: More groups of one kind are not shown: mending the first ones mends the rest, or shows it.
 MOST_GROUPS = 50
@@ -230,6 +232,19 @@ def _labels(look: Look) -> Iterator[Task]:
         .where(look.mine(LabelEffect), LabelEffect.state == EffectState.DECISION)
     )  # fmt: skip
     yield from _one_by_one(look, LABEL, waiting.order_by(LabelEffect.id))
+
+
+def _not_fetched(look: Look) -> Iterator[Task]:
+    """Labels that are bought, and can't be had from bol."""
+    stuck = (
+        select(LabelEffect.store_id, LabelEffect.id, LabelEffect.order_id, BolOrder.order_id,
+               LabelEffect.unknown_since)
+        .join(BolOrder)
+        .where(
+            look.mine(LabelEffect), TO_FETCH, LabelEffect.unknown_since <= look.host.now() - TELL_LABEL_AFTER
+        )
+    )  # fmt: skip
+    yield from _one_by_one(look, TO_BE_FETCHED, stuck.order_by(LabelEffect.id))
 
 
 def _requests(look: Look) -> Iterator[Task]:
@@ -413,6 +428,7 @@ FINDERS: tuple[Finder, ...] = (
     _cancelled_soon,
     _undecided,
     _labels,
+    _not_fetched,
     _cancelled,
     _requests,
     _refused,

@@ -173,7 +173,10 @@ def _look(*, active: bool, shipments: bool, orders: bool, stock: bool) -> Select
 
     What bol has been asked is followed in a paused store, too.
     """
-    effects = [_some(ProcessStatusRow, ProcessStatusRow.next_poll_at <= NOW)]
+    effects = [
+        _some(ProcessStatusRow, ProcessStatusRow.next_poll_at <= NOW),
+        next_label(STORE, NOW, buying=active).exists(),
+    ]
     for model in (ShipmentEffect, CancellationEffect, TransportEffect):
         effects += [
             _some(model, model.state == EffectState.UNKNOWN, model.due_at <= NOW),
@@ -185,7 +188,6 @@ def _look(*, active: bool, shipments: bool, orders: bool, stock: bool) -> Select
     if active:
         effects += [
             next_cancellation(STORE, NOW).exists(),
-            next_label(STORE, NOW).exists(),
             exists().where(*abandoned_label(STORE, ABANDONED_BEFORE)),
         ]
         orders_due = [

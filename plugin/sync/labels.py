@@ -22,16 +22,24 @@ from plugin.sync.transporters import title
 from plugin.texts import gettext as _
 
 LONGEST_FETCH = 60
+#: Somebody waits at the packing table for a label that is bought: people are told when it can't be had for so long.
+TELL_AFTER = timedelta(minutes=5)
+#: bol may show a new label late: what it does not know after this time only a person can find.
+SHOWN_LATE = timedelta(minutes=10)
+#: Bought, its number is known, and it is not here yet.
+TO_FETCH = and_(LabelEffect.state == EffectState.SENT, LabelEffect.label_id.is_not(None))
 
 
-def next_label(store_id: int, now: datetime) -> Select[LabelEffect]:
-    """Select the purchase that waits longest: to be asked for, or with its number known and its label to be fetched."""
-    fetch = (LabelEffect.state == EffectState.SENT) & LabelEffect.label_id.is_not(None)
+def next_label(store_id: int, now: datetime, *, buying: bool) -> Select[LabelEffect]:
+    """Select the purchase that waits longest: to be fetched, as its number is known, or to be asked for.
+
+    :param buying: bol may be asked for labels; fetching what is bought costs nothing, in a paused store neither.
+    """
     return (
         select(LabelEffect)
         .where(
             LabelEffect.store_id == store_id,
-            or_(LabelEffect.state == EffectState.WANTED, fetch),
+            or_(LabelEffect.state == EffectState.WANTED, TO_FETCH) if buying else TO_FETCH,
             LabelEffect.due_at <= now,
         )
         .order_by(LabelEffect.due_at, LabelEffect.id)
@@ -52,11 +60,10 @@ def abandoned_label(store_id: int, before: datetime) -> tuple[Any, ...]:
 
 def buy_due(ctx: Context) -> bool:
     """Buy every label that is wanted, and fetch those that are bought. True when some are left."""
-    if not ctx.active:
-        return False
-    while not ctx.lease.slice_over() and ctx.still_wanted():
+    while not ctx.lease.slice_over():
+        buying = ctx.active and ctx.still_wanted()
         with ctx.host.reading() as session:
-            effect = session.scalar(next_label(ctx.store_id, ctx.now()))
+            effect = session.scalar(next_label(ctx.store_id, ctx.now(), buying=buying))
         if effect is None:
             return False
         done = _fetch(ctx, effect) if effect.label_id is not None else _buy(ctx, effect)
@@ -204,37 +211,22 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
     ctx.lease.ensure(CALL_SECONDS)
     try:
         label = ctx.client.labels.get(effect.label_id or "")
-    except NotFound:
-        with ctx.host.transaction() as session:
-            row = session.scalars(
-                select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()
-            ).one()
-            if row.state == EffectState.SENT:
-                row.label_id = None
-                row.attempts += 1
-                reason = _("bol knows no label with the number %(label)s.", label=effect.label_id)
-                ask_a_person(ctx, row, reason)
-        return True
     except BolError as error:
-        with ctx.host.transaction() as session:
-            session.execute(
-                update(LabelEffect)
-                .where(LabelEffect.id == effect.id, LabelEffect.state == EffectState.SENT)
-                .values(
-                    attempts=LabelEffect.attempts + 1,
-                    # The packer waits for it, and reading costs nothing: never longer than a minute.
-                    due_at=ctx.now() + timedelta(seconds=min(2**effect.attempts, LONGEST_FETCH)),
-                    error=error.operator_text(_),
-                )
-            )
-        return not line_is_down(error)
+        _not_fetched(ctx, effect, error)
+        if line_is_down(error):
+            ctx.report_problem(error)
+            return False
+        return True
     with ctx.host.transaction() as session:
         done = session.execute(
             update(LabelEffect)
             .where(LabelEffect.id == effect.id, LabelEffect.state == EffectState.SENT)
-            .values(state=EffectState.CONFIRMED, settled_at=ctx.now(), due_at=None, error="")
+            .values(
+                state=EffectState.CONFIRMED, settled_at=ctx.now(), due_at=None, unknown_since=None, error=""
+            )
         )
         if done.rowcount:
+            ctx.settle(f"label-not-fetched:{effect.id}")
             ctx.host.attach_label(
                 NewLabel(
                     picklist_id=effect.host_picklist_id,
@@ -250,6 +242,53 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
             told = _("Label %(label)s bought by %(who)s", label=label.label_id, who=effect.who)
             note(ctx.host, effect.order_id, told)
     return True
+
+
+def _not_fetched(ctx: Context, effect: LabelEffect, error: BolError) -> None:
+    """A label that is bought can't be had: it is fetched later, people are told where it lasts, and it is never bought anew.
+
+    What bol does not know at all only a person can find: at once, where a person entered its number.
+    """
+    now = ctx.now()
+    with ctx.host.transaction() as session:
+        row = session.scalars(select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()).one()
+        if row.state != EffectState.SENT or row.label_id != effect.label_id:
+            return
+        row.attempts += 1
+        row.error = error.operator_text(_)
+        since = row.unknown_since = row.unknown_since or now
+        told_by_bol = row.process_status_id is not None
+        if effects.is_final(error) and (now - since >= SHOWN_LATE or not told_by_bol):
+            ctx.settle(f"label-not-fetched:{row.id}")
+            reason = row.error
+            if isinstance(error, NotFound):
+                reason = _("bol knows no label with the number %(label)s.", label=effect.label_id)
+            if not told_by_bol:
+                row.label_id = None
+            ask_a_person(ctx, row, reason)
+            return
+        # The packer waits for it, and reading costs nothing: never longer than a minute, unless bol asks for more.
+        wait = max(min(2 ** min(effect.attempts, 6), LONGEST_FETCH), error.retry_after or 0)
+        row.due_at = now + timedelta(seconds=wait)
+        if now - since >= TELL_AFTER:
+            _tell_not_fetched(ctx, row, since)
+
+
+def _tell_not_fetched(ctx: Context, effect: LabelEffect, since: datetime) -> None:
+    order = ctx.host.session.get(BolOrder, effect.order_id)
+    ctx.notify(
+        f"label-not-fetched:{effect.id}:{since:%Y-%m-%dT%H:%M}",
+        "label",
+        Level.DANGER,
+        _("the label of order %(order)s is bought, but can't be fetched from bol", order=order.order_id),
+        _(
+            "%(reason)s It is tried again each minute. Do not buy another one; if the parcel can't wait, look for label "
+            "%(label)s in bol's seller portal.",
+            reason=effect.error,
+            label=effect.label_id,
+        ),
+        ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+    )
 
 
 def _settle_refused(ctx: Context, bought: LabelEffect) -> None:
@@ -321,7 +360,16 @@ def enter_number(host: HostPort, store_id: int, effect_id: int, label_id: str) -
     """
     if not label_id.strip():
         raise HostError(_("Enter the number of the label."))
-    _decided(host, store_id, effect_id, state=EffectState.SENT, label_id=label_id.strip(), attempts=0)
+    _decided(
+        host,
+        store_id,
+        effect_id,
+        state=EffectState.SENT,
+        # What bol says of the number is about what this person has entered.
+        process_status_id=None,
+        label_id=label_id.strip(),
+        attempts=0,
+    )
 
 
 def buy_again(host: HostPort, store_id: int, effect_id: int) -> None:
@@ -341,6 +389,20 @@ def buy_again(host: HostPort, store_id: int, effect_id: int) -> None:
     )
 
 
+def fetch_now(host: HostPort, store_id: int, effect_id: int) -> None:
+    """Fetch a label at once that is bought and could not be fetched. In a transaction.
+
+    :raises HostError: it does not wait for that.
+    """
+    changed = host.session.execute(
+        update(LabelEffect)
+        .where(LabelEffect.id == effect_id, LabelEffect.store_id == store_id, TO_FETCH)
+        .values(due_at=host.now())
+    )
+    if not changed.rowcount:
+        raise HostError(_("This label does not wait to be fetched any more."))
+
+
 def _decided(host: HostPort, store_id: int, effect_id: int, **values: Any) -> None:
     changed = host.session.execute(
         update(LabelEffect)
@@ -349,7 +411,7 @@ def _decided(host: HostPort, store_id: int, effect_id: int, **values: Any) -> No
             LabelEffect.store_id == store_id,
             LabelEffect.state == EffectState.DECISION,
         )
-        .values(due_at=host.now(), error="", **values)
+        .values(due_at=host.now(), unknown_since=None, error="", **values)
     )
     if not changed.rowcount:
         raise HostError(_("This purchase does not wait for a decision any more."))

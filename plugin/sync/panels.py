@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
@@ -25,6 +26,7 @@ from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
 from plugin.sync.context import is_active, order_url, store_url
 from plugin.sync.label_options import VIA_BOL
+from plugin.sync.labels import TELL_AFTER
 from plugin.sync.offer_states import FAILED, offer_state, standing
 from plugin.sync.order_waits import is_dead
 from plugin.texts import day, minute, number
@@ -68,6 +70,24 @@ LABEL_WORDS = {
     EffectState.DECISION: (_l("bol may have charged this: please decide"), Level.DANGER),
     EffectState.CLOSED: (_l("handled elsewhere"), Level.INFO),
 }
+
+
+#: A label whose number is known, until it is here; and where that does not go well, at first and for longer.
+LABEL_COMES = (_l("bought, being fetched from bol"), Level.INFO)
+LABEL_LATE = (_l("bought; it can't be fetched from bol yet, and is tried again"), Level.WARNING)
+LABEL_STUCK = (
+    _l("bought, but it can't be fetched from bol: it is tried each minute, do not buy another one"),
+    Level.DANGER,
+)
+
+
+def label_standing(effect: LabelEffect, now: datetime) -> tuple[str, Level]:
+    """Return in words where the purchase of a label stands."""
+    if effect.state != EffectState.SENT or effect.label_id is None:
+        return LABEL_WORDS[EffectState(effect.state)]
+    if effect.unknown_since is None:
+        return LABEL_COMES
+    return LABEL_LATE if now - effect.unknown_since < TELL_AFTER else LABEL_STUCK
 
 
 def order_panels(host: HostPort, order_id: int, *, may_decide: bool = True) -> list[Panel]:
@@ -188,7 +208,7 @@ def _panel(
     if row.latest_delivery is not None:
         rows.append(PanelRow(_("Promised delivery"), day(row.latest_delivery)))
     for bought in labels:
-        word, tone = LABEL_WORDS[EffectState(bought.state)]
+        word, tone = label_standing(bought, host.now())
         pieces = ", ".join(
             f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(bought.pieces.items())
         )

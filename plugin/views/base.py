@@ -32,9 +32,9 @@ def shows(path: str, roles: frozenset[str] = EVERYONE) -> Callable[[Handler], Ha
     return _exposed(path, ("GET",), roles)
 
 
-def does(path: str) -> Callable[[Handler], Handler]:
-    """Answer POST at a path below ``URL``, for administrators."""
-    return _exposed(path, ("POST",), ADMINISTRATORS)
+def does(path: str, roles: frozenset[str] = ADMINISTRATORS) -> Callable[[Handler], Handler]:
+    """Answer POST at a path below ``URL``, for these roles."""
+    return _exposed(path, ("POST",), roles)
 
 
 def form(path: str) -> Callable[[Handler], Handler]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import joinedload
 
 from plugin.models import BolOrder, EffectState, LabelEffect
 from plugin.texts import gettext as _
-from plugin.views.base import Answer, BolView, does, shows, telling
+from plugin.views.base import EVERYONE, Answer, BolView, does, shows, telling
 from plugin.views.paging import chosen, read_page
 
 LABEL = "/<int:store_id>/labels/<int:effect_id>"
@@ -40,6 +40,7 @@ class LabelPages(BolView):
             page=page,
             state=state,
             undecided=EffectState.DECISION,
+            now=self.host.now(),
             order_url=self.host.order_url,
             tab="labels",
         )
@@ -56,6 +57,13 @@ class LabelPages(BolView):
         """Buy a label again that bol has not sold."""
         with telling(_("The label is bought again, and appears on the picklist within a minute.")):
             self.actions.buy_label_again(store_id, effect_id)
+        return self._back_to_labels(store_id)
+
+    @does(f"{LABEL}/fetch", EVERYONE)
+    def fetch_label(self, store_id: int, effect_id: int) -> Answer:
+        """Fetch a label at once that is bought and could not be fetched yet."""
+        with telling(_("The label is being fetched, and appears on the picklist within a minute.")):
+            self.actions.fetch_label(store_id, effect_id)
         return self._back_to_labels(store_id)
 
     def _back_to_labels(self, store_id: int) -> Answer:

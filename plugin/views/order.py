@@ -82,6 +82,7 @@ class OrderPage(BolView):
             labels=effects[2],
             cancellations=effects[3],
             events=events,
+            now=self.host.now(),
             tab="orders",
         )
 

@@ -38,7 +38,7 @@ ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
 
 EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in panels.WORDS.items()}
 
-LABELS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in panels.LABEL_WORDS.items()}
+label_standing = panels.label_standing
 
 CORRECTIONS: Mapping[str, tuple[str, Level]] = {
     EffectState.WANTED: (_l("correction being sent"), Level.INFO),

@@ -8,14 +8,15 @@ import pytest
 
 from host_app.db import reading, transaction
 from host_app.models import Label, Notification
-from host_app.plugin_api import HostError
+from host_app.plugin_api import HostError, Level
 from host_app.services import labels as host_labels
 from host_app.services import picking
 from host_app.services.picking import NewParcel
 from plugin.connector import BolClient
 from plugin.models import EffectState, LabelEffect
-from plugin.sync import label_options
+from plugin.sync import attention, label_options
 from plugin.sync.mapping import AMSTERDAM
+from plugin.sync.panels import picklist_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 PURCHASE = "/retailer/shipping-labels"
@@ -288,3 +289,107 @@ def test_goods_that_bol_has_no_label_for_are_told_and_nothing_is_bought(via_bol:
     assert (effect.state, sold(via_bol)) == (EffectState.REFUSED, 0)
     assert effect.error.startswith("bol offers no label for these goods together.")
     assert any("bol did not sell a label for order" in title for title in via_bol.notices())
+
+
+# a label that is bought and can't be had
+
+
+def can_not_fetch(shop: Shop, status: int, **more: Any) -> None:
+    shop.sandbox.faults(
+        [{"method": "GET", "path": f"{PURCHASE}/*", "when": "before", "status": status, **more}]
+    )
+
+
+def panel(shop: Shop) -> tuple[str, Level | None]:
+    """What the packer's page says of the label."""
+    with reading():
+        rows = [
+            row for one in picklist_panels(shop.host, shop.picklist_id(shop.order_id)) for row in one.rows
+        ]
+    (row,) = [row for row in rows if row.label.startswith("Label for")]
+    return row.value, row.tone
+
+
+def waiting_for_people(shop: Shop) -> list[str]:
+    with reading():
+        return [task.kind for task in attention.tasks(shop.host)]
+
+
+def test_a_bought_label_that_can_not_be_fetched_is_told_where_people_look(via_bol: Shop) -> None:
+    can_not_fetch(via_bol, 500)
+    buy(via_bol)
+    via_bol.pass_time(60, steps=6)
+    assert panel(via_bol)[0].startswith("bought; it can't be fetched from bol yet, and is tried again")
+    assert waiting_for_people(via_bol) == [] and via_bol.notices() == []
+    via_bol.pass_time(600, steps=10)
+    told, tone = panel(via_bol)
+    assert "do not buy another one" in told and tone == Level.DANGER
+    assert waiting_for_people(via_bol) == [attention.TO_BE_FETCHED]
+    (notice,) = via_bol.all(Notification)
+    assert "is bought, but can't be fetched from bol" in notice.title
+    assert str(via_bol.all(LabelEffect)[0].label_id) in notice.body
+    assert via_bol.writes(PURCHASE)[-1]["method"] == "POST" and sold(via_bol) == 1
+    with pytest.raises(HostError, match="bought already"):
+        buy(via_bol)
+    via_bol.sandbox.faults([])
+    via_bol.runtime.fetch_label(via_bol.store_id, via_bol.all(LabelEffect)[0].id)
+    via_bol.work()
+    assert states(via_bol) == [EffectState.CONFIRMED] and len(via_bol.all(Label)) == 1
+    assert panel(via_bol)[0] == "bought"
+    assert waiting_for_people(via_bol) == []
+    assert [one.read_at is not None for one in via_bol.all(Notification)] == [True]
+    with pytest.raises(HostError, match="does not wait to be fetched"):
+        via_bol.runtime.fetch_label(via_bol.store_id, via_bol.all(LabelEffect)[0].id)
+    assert sold(via_bol) == 1
+
+
+def test_a_bought_label_that_bol_shows_late_is_waited_for(via_bol: Shop) -> None:
+    can_not_fetch(via_bol, 404, times=3)
+    buy(via_bol)
+    via_bol.pass_time(120, steps=8)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    assert via_bol.notices() == []
+
+
+def test_a_bought_label_that_bol_never_shows_waits_for_a_person_with_its_number(via_bol: Shop) -> None:
+    can_not_fetch(via_bol, 404)
+    buy(via_bol)
+    via_bol.pass_time(300, steps=6)
+    assert states(via_bol) == [EffectState.SENT]
+    via_bol.pass_time(900, steps=15)
+    assert states(via_bol) == [EffectState.DECISION]
+    (effect,) = via_bol.all(LabelEffect)
+    assert effect.label_id in effect.error
+    assert waiting_for_people(via_bol) == [attention.LABEL]
+    unread = [one.title for one in via_bol.all(Notification, Notification.read_at.is_(None))]
+    assert len(unread) == 1 and "not known if bol sold a label" in unread[0]
+    via_bol.sandbox.faults([])
+    via_bol.runtime.enter_label_number(via_bol.store_id, effect.id, effect.label_id)
+    via_bol.work()
+    assert states(via_bol) == [EffectState.CONFIRMED]
+    assert sold(via_bol) == 1
+
+
+def test_a_bought_label_comes_in_a_paused_store_too(via_bol: Shop) -> None:
+    can_not_fetch(via_bol, 500, times=2)
+    buy(via_bol)
+    via_bol.work()
+    via_bol.runtime.pause(via_bol.store_id)
+    via_bol.pass_time(120, steps=4)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+
+
+def test_in_a_paused_store_no_label_is_bought(via_bol: Shop) -> None:
+    buy(via_bol)
+    via_bol.runtime.pause(via_bol.store_id)
+    via_bol.pass_time(120, steps=4)
+    assert states(via_bol) == [EffectState.WANTED] and sold(via_bol) == 0
+
+
+def test_a_label_is_fetched_as_late_as_bol_asks(via_bol: Shop) -> None:
+    can_not_fetch(via_bol, 429, retryAfter=300, times=1)
+    buy(via_bol)
+    via_bol.pass_time(100, steps=10)
+    assert states(via_bol) == [EffectState.SENT]
+    via_bol.pass_time(400, steps=4)
+    assert states(via_bol) == [EffectState.CONFIRMED]

@@ -157,3 +157,33 @@ def test_the_panel_of_the_order_leads_to_the_labels(
     page = chief.get(path).text
     assert f'href="/admin/bol/{store}/labels"' in page
     assert f'href="/admin/bol/{store}/shipments"' in page
+
+
+def test_a_label_that_can_not_be_fetched_is_told_everywhere_and_fetched_by_a_button(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        late = {"method": "GET", "path": "/retailer/shipping-labels/*", "when": "before", "status": 500}
+        shop.sandbox.faults([late])
+        order_id = asked(shop)
+        shop.pass_time(900, steps=15)
+        picklist = f"/admin/picklists/{shop.picklist_id(order_id)}"
+        row_id = shop.bol_order(order_id).id
+        shop.sandbox.faults([])
+    stuck = "bought, but it can't be fetched from bol"
+    for path in (f"{store}/labels?state=sent", f"{store}/orders/{row_id}"):
+        assert stuck in text(packer, path)
+    assert stuck in packer.get(picklist).text.replace("&#39;", "'")
+    told = f"The label of order {order_id} is bought, but can't be fetched from bol"
+    for path in (f"{store}/", "attention"):
+        assert told in text(chief, path)
+    path = f"{store}/labels/{effect(site).id}/fetch"
+    assert path in packer.get(f"/admin/bol/{store}/labels").text
+    assert path in chief.get("/admin/bol/attention").text
+    assert "The label is being fetched" in press(packer, path, state="sent")
+    with site.shop() as shop:
+        shop.work()
+    assert effect(site).state == EffectState.CONFIRMED
+    assert "does not wait to be fetched any more" in press(chief, path)
+    assert told not in text(chief, "attention")
+    assert stuck not in text(packer, f"{store}/orders/{row_id}")

@@ -28,6 +28,7 @@ POST /bol/webhooks/<key>
 """
 #: Everyone who is logged in: packers pick, close, print and look.
 EVERYONE = """
+POST /admin/bol/<int:store_id>/labels/<int:effect_id>/fetch
 POST /logout
 GET /admin/
 GET /admin/account/
