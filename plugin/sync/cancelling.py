@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, exists, select, update
 
 from host_app.plugin_api import Level
-from plugin.connector import BolError, NotFound, Order, ProcessStatus
+from plugin.connector import BolError, Order, ProcessStatus
 from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect
 from plugin.models.effects import UNSETTLED
 from plugin.sync import effects
@@ -22,6 +22,7 @@ from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 
 EVENT_TYPE = "CANCEL_ORDER"
+Shown = TypeVar("Shown")
 
 
 def cancel_due(ctx: Context) -> bool:
@@ -238,8 +239,8 @@ def check_cancellations(ctx: Context) -> bool:
             return False
         try:
             order, statuses = _look(ctx, order_id or "", effect)
-        except BolError:
-            _postpone(ctx, effect)
+        except BolError as error:
+            _postpone(ctx, effect, error)
             return False
         with ctx.host.transaction() as session:
             # The order first, as everywhere: what is settled may change it.
@@ -252,14 +253,21 @@ def _look(
     ctx: Context, order_id: str, effect: CancellationEffect
 ) -> tuple[Order | None, Sequence[ProcessStatus]]:
     ctx.lease.ensure(CALL_SECONDS)
-    try:
-        order = ctx.client.orders.get(order_id)
-    except NotFound:
-        order = None
+    order = _if_shown(lambda: ctx.client.orders.get(order_id))
     if effect.process_status_id is not None:
         return order, ()
     ctx.lease.ensure(CALL_SECONDS)
-    return order, ctx.client.statuses.by_entity(effect.order_item_id, EVENT_TYPE)
+    return order, _if_shown(lambda: ctx.client.statuses.by_entity(effect.order_item_id, EVENT_TYPE)) or ()
+
+
+def _if_shown(ask: Callable[[], Shown]) -> Shown | None:
+    """Ask bol; None where it refuses for good to show that, so that a person must look in the end."""
+    try:
+        return ask()
+    except BolError as error:
+        if not effects.is_final(error):
+            raise
+        return None
 
 
 def _settle(
@@ -317,10 +325,13 @@ def _settle(
     )
 
 
-def _postpone(ctx: Context, effect: CancellationEffect) -> None:
+def _postpone(ctx: Context, effect: CancellationEffect, error: BolError) -> None:
+    when = effects.next_check(effect.unknown_since or ctx.now(), ctx.now())
+    if error.retry_after is not None:
+        when = max(when, ctx.now() + timedelta(seconds=error.retry_after))
     with ctx.host.transaction() as session:
         session.execute(
             update(CancellationEffect)
             .where(CancellationEffect.id == effect.id, CancellationEffect.state == EffectState.UNKNOWN)
-            .values(due_at=effects.next_check(effect.unknown_since or ctx.now(), ctx.now()))
+            .values(due_at=when)
         )

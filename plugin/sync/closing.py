@@ -14,13 +14,9 @@ from plugin.sync.context import is_active
 from plugin.sync.label_options import missing_label
 from plugin.sync.names import store_of
 from plugin.texts import gettext as _
-from plugin.texts import lazy as _l
 
 #: Left of the host's time limit for everything but the call itself.
 MARGIN = 0.3
-NO_LABEL = _l(
-    "This order is sold with Shipping via bol, and no label of bol was bought for it. Buy one first."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +38,16 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What must be asked of bol for a picklist: the order, and what of its items lies on the picklist."""
+    """What must be asked of bol for a picklist: the order, and what of its items lies on the picklist.
+
+    label_missing: what it lacks of labels of bol, in words.
+    """
 
     store_id: int
     order_id: str
     items: dict[str, Packed]
     may_overrule: bool
-    label_missing: bool
+    label_missing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def ask(question: Question, client: BolClient, seconds: float) -> Heard:
 
     bol unreachable is a warning: the work goes on, and the shipment's own outcome tells.
     """
-    unlabelled = (str(NO_LABEL),) if question.label_missing else ()
+    unlabelled = (question.label_missing,) if question.label_missing else ()
     try:
         order = client.orders.get(question.order_id, deadline=Deadline.after(max(0.1, seconds - MARGIN)))
     except BolError:

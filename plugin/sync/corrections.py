@@ -21,7 +21,7 @@ from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context, current_settings, store_url
-from plugin.sync.failures import line_is_down
+from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.shipments import WITHDRAWN, due_at, no_code
 from plugin.sync.timeline import note, note_once
@@ -32,6 +32,8 @@ MAX_PAGES = 20
 WAIT = timedelta(seconds=30)
 #: A call that was not answered is carried out by then, or never: calls end after 20 s on our side.
 LATE = timedelta(minutes=1)
+#: A correction whose end bol never tells is asked for so often; then a person must look.
+MOST_TRIES = 10
 
 
 def change(host: HostPort, event: ShipmentChanged) -> int | None:
@@ -51,8 +53,13 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
     open_states = (EffectState.WANTED, EffectState.REFUSED) if event.withdrawn else (EffectState.WANTED,)
     waiting = [row for row in rows if row.state in open_states]
     told = [row for row in rows if row.state in (*UNSETTLED, EffectState.CONFIRMED)]
-    # One that is to be sent once more: bol may still carry out the request of before.
-    asked = [row for row in waiting if row.state == EffectState.WANTED and row.sent_at is not None]
+    # One that is to be sent once more, as bol may still carry out the request of before; and one that a person has closed,
+    # as bol may have it from us.
+    asked = [
+        row
+        for row in rows
+        if row.state in (EffectState.WANTED, EffectState.CLOSED) and row.sent_at is not None
+    ]
     for row in waiting:
         if event.withdrawn:
             row.state, row.due_at, row.settled_at = EffectState.CLOSED, None, host.now()
@@ -126,7 +133,7 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
     # waited for. What bol is asked for last must be done last.
     effect.transporter_code, effect.tracking_code = code, tracking
     effect.state, effect.due_at, effect.error = EffectState.WANTED, host.now(), ""
-    effect.settled_at = None
+    effect.settled_at, effect.attempts = None, 0
     _settle_refused(host, row.store_id, event.shipment_id)
     note(
         host,
@@ -190,6 +197,7 @@ def try_again(host: HostPort, store_id: int, effect_id: int) -> bool:
             token="",
             process_status_id=None,
             settled_at=None,
+            attempts=0,
         )
     )
     return bool(changed.rowcount)
@@ -269,9 +277,12 @@ def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) ->
         told = _("bol has the new tracking code of shipment %(shipment)s", shipment=effect.reference)
         note(ctx.host, effect.order_id, told)
         _settle_refused(ctx.host, ctx.store_id, effect.host_shipment_id)
-    elif outcome == "FAILURE":
-        _tell_refused(ctx, effect, message or _("bol gave no reason."))
-        effect.state, effect.settled_at, effect.error = EffectState.REFUSED, ctx.now(), message
+    elif outcome == "FAILURE" or effect.attempts >= MOST_TRIES:
+        reason = message or (
+            _("bol gave no reason.") if outcome == "FAILURE" else _("bol did not say how it ended.")
+        )
+        _tell_refused(ctx, effect, reason)
+        effect.state, effect.settled_at, effect.error = EffectState.REFUSED, ctx.now(), reason
     else:
         effect.state, effect.due_at, effect.process_status_id = EffectState.WANTED, ctx.now() + WAIT, None
         # bol may still come to it.
@@ -383,6 +394,8 @@ def _put_off(ctx: Context, effect: TransportEffect, error: BolError, *, sent: bo
     values["state"] = EffectState.WANTED
     if not sent:
         values.pop("unknown_since", None)
+    # It is asked for again, and not looked for: ever more seldom.
+    values["due_at"] = max(values["due_at"], come_back(error, ctx.now(), effect.attempts if sent else 0))
     with ctx.host.transaction() as session:
         session.execute(_as_read(ctx, effect).values(**values))
 

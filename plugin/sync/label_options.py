@@ -41,6 +41,13 @@ ONLY_VIA_BOL = _l(
     "This store buys labels only for orders that travel on bol's own labels (Shipping via bol, VVB). Send this one with a "
     "carrier of your own."
 )
+NO_LABEL = _l(
+    "This order is sold with Shipping via bol, and no label of bol was bought for it. Buy one first."
+)
+LABEL_TO_COME = _l(
+    "This order is sold with Shipping via bol, and its label is being bought or fetched. Wait for it: the panel of bol.com "
+    "tells how far it is."
+)
 COVERED = _l("A label for these goods was bought already, or is being bought. See the panel of bol.com.")
 NOBODY_KNOWS = _l(
     "Nobody knows if bol sold a label for these goods: its answer was lost. Do not buy another one. Ask an administrator "
@@ -250,12 +257,12 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
     return goods.store_id
 
 
-def missing_label(host: HostPort, picklist_id: int) -> bool:
-    """Tell if a picklist holds goods that must travel on a label of bol's and none was bought. In a transaction."""
+def missing_label(host: HostPort, picklist_id: int) -> str:
+    """Say what a picklist lacks that holds goods that must travel on a label of bol's; "" where nothing. In a transaction."""
     picklist = host.picklist(picklist_id)
     store_id = store_of(picklist.source) if picklist else None
     if picklist is None or store_id is None:
-        return False
+        return ""
     session = host.session
     via_bol = session.scalar(
         select(BolOrderItem.id)
@@ -268,9 +275,17 @@ def missing_label(host: HostPort, picklist_id: int) -> bool:
         )
         .limit(1)
     )
-    bought = session.scalar(
-        select(LabelEffect.id)
-        .where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state == EffectState.CONFIRMED)
-        .limit(1)
+    if via_bol is None:
+        return ""
+    states = set(
+        session.scalars(
+            select(LabelEffect.state).where(
+                LabelEffect.host_picklist_id == picklist_id, LabelEffect.state.in_(COUNTED)
+            )
+        )
     )
-    return via_bol is not None and bought is None
+    if EffectState.CONFIRMED in states:
+        return ""
+    if states & set(NOT_KNOWN):
+        return str(NOBODY_KNOWS)
+    return str(LABEL_TO_COME if states else NO_LABEL)

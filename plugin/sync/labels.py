@@ -356,10 +356,22 @@ def _tell_refused(ctx: Context, effect: LabelEffect, reason: str) -> None:
 def enter_number(host: HostPort, store_id: int, effect_id: int, label_id: str) -> None:
     """A person found the label in the seller portal: fetch it. In a transaction.
 
-    :raises HostError: the purchase waits for no decision, or the number is empty.
+    :raises HostError: the purchase waits for no decision, the number is empty, or another label's.
     """
     if not label_id.strip():
         raise HostError(_("Enter the number of the label."))
+    taken = host.session.scalar(
+        select(BolOrder.order_id)
+        .join(LabelEffect, LabelEffect.order_id == BolOrder.id)
+        .where(
+            LabelEffect.store_id == store_id,
+            LabelEffect.label_id == label_id.strip(),
+            LabelEffect.id != effect_id,
+        )
+        .limit(1)
+    )
+    if taken is not None:
+        raise HostError(_("This is the label of order %(order)s already: look for another one.", order=taken))
     _decided(
         host,
         store_id,

@@ -54,9 +54,13 @@ def check_due(ctx: Context) -> bool:
         try:
             found = _look(ctx, order_id or "", rows)
         except BolError as error:
-            with ctx.host.transaction() as session:
-                _postpone(session, rows, max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2)))
-            return False
+            if not effects.is_final(error):
+                with ctx.host.transaction() as session:
+                    when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
+                    _postpone(session, rows, when)
+                return False
+            # bol will never say anything of it: a person must look in the end.
+            found = Found(frozenset(), None, {})
         with ctx.host.transaction() as session:
             # The order first, as everywhere: what is settled may change it.
             lock_row(ctx, rows[0].order_id)

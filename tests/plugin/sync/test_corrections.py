@@ -27,6 +27,7 @@ from plugin.connector.resources.transports import Transports
 from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
 from plugin.sync import attention
+from plugin.sync.corrections import MOST_TRIES
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 TRANSPORTS = "/retailer/transports"
@@ -258,6 +259,30 @@ def test_a_code_corrected_while_a_person_must_decide_reaches_bol_where_it_was_ha
     assert transport(packed) == ("DPD-NL", "0123456")
 
 
+def test_a_code_corrected_after_a_parcel_was_handled_elsewhere_reaches_bol_where_it_has_ours(
+    packed: Shop,
+) -> None:
+    packed.close(packed.order_id, "postnl", "3SWRONG")
+    packed.pass_time(20, steps=4)
+    packed.runtime.shipment_handled(packed.store_id, undecided(packed))
+    packed.work()
+    correct(packed, "dpd", "0123456")
+    assert transport(packed) == ("DPD-NL", "0123456")
+    assert packed.notices() == []
+
+
+def test_a_code_corrected_of_a_parcel_that_bol_does_not_have_from_us_is_told(packed: Shop) -> None:
+    packed.sandbox.faults([{"method": "POST", "path": "/retailer/shipments", "status": 400}])
+    packed.close(packed.order_id, "postnl", "3SWRONG")
+    packed.work()
+    packed.runtime.shipment_handled(packed.store_id, packed.effects()[0].id)
+    packed.work()
+    correct(packed, "dpd", "0123456")
+    assert packed.writes(TRANSPORTS) == []
+    unread = [one.title for one in packed.all(Notification, Notification.read_at.is_(None))]
+    assert len(unread) == 1 and "did not take the new tracking code" in unread[0]
+
+
 def test_a_code_corrected_while_a_person_must_decide_reaches_bol_where_it_is_tried_again(
     packed: Shop,
 ) -> None:
@@ -360,6 +385,31 @@ def test_a_correction_to_a_carrier_without_a_code_is_asked_for_and_not_sent_as_a
     packed.pass_time(20, steps=4)
     assert transport(packed) == ("GLS", "G1")
     assert [one.read_at is not None for one in packed.all(Notification)] == [True]
+
+
+def test_a_correction_whose_end_bol_never_tells_is_for_people_in_the_end(packed: Shop) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    packed.sandbox.settings(processStatusEnd={"CHANGE_TRANSPORT": "TIMEOUT"})
+    correct(packed, "postnl", "B")
+    packed.pass_time(3600, steps=60)
+    (effect,) = packed.all(TransportEffect)
+    assert effect.state == EffectState.REFUSED
+    assert len(packed.writes(TRANSPORTS)) == MOST_TRIES
+    (told,) = packed.all(Notification)
+    assert told.body == "bol did not say how it ended."
+
+
+def test_a_correction_is_asked_for_ever_more_seldom_while_bol_fails(packed: Shop) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    packed.sandbox.faults([{"method": "PUT", "path": f"{TRANSPORTS}/*", "when": "before", "status": 500}])
+    correct(packed, "postnl", "B")
+    packed.pass_time(3600, steps=120)
+    assert len(packed.writes(TRANSPORTS)) <= 10
+    packed.sandbox.faults([])
+    packed.pass_time(3600, steps=6)
+    assert transport(packed) == ("TNT", "B")
 
 
 def test_a_parcel_that_is_withdrawn_takes_its_correction_along(packed: Shop) -> None:

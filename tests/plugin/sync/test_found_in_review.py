@@ -16,7 +16,14 @@ from host_app.services import catalog, picking
 from host_app.services import orders as host_orders
 from host_app.services import stock as host_stock
 from host_app.services.picking import NewParcel
-from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, ShipmentEffect
+from plugin.models import (
+    BolOrder,
+    BolOrderItem,
+    CancellationEffect,
+    EffectState,
+    LabelEffect,
+    ShipmentEffect,
+)
 from plugin.sync import label_options, pump
 from plugin.sync.pending import pending_quantities
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -238,6 +245,44 @@ def test_statuses_that_can_not_be_asked_for_do_not_keep_shipments_open_for_ever(
     shop.close(order_id)
     shop.pass_time(26 * 3600, steps=30)
     assert states(shop) == [EffectState.CONFIRMED]
+
+
+def test_a_shipment_of_which_bol_shows_nothing_at_all_waits_for_a_person_in_the_end(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.sandbox.faults(
+        [
+            {"method": "POST", "path": SHIPMENTS, "when": "after", "drop": True, "times": 1},
+            {"method": "GET", "path": SHIPMENTS, "when": "before", "status": 404},
+        ]
+    )
+    shop.close(order_id)
+    shop.pass_time(2 * 3600, steps=6)
+    assert states(shop) == [EffectState.UNKNOWN]
+    shop.pass_time(2 * 3600, steps=6)
+    assert states(shop) == [EffectState.DECISION]
+    assert any("it is not known if bol has the shipment" in title for title in shop.notices())
+    assert len(shop.writes(SHIPMENTS)) == 1
+
+
+def test_a_cancellation_of_which_bol_shows_nothing_at_all_is_left_to_people_in_the_end(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.sandbox.request_cancellation(order_id)
+    shop.import_orders()
+    shop.sandbox.faults(
+        [
+            {"method": "PUT", "path": CANCELLATION, "when": "before", "status": 500, "times": 1},
+            {"method": "GET", "path": "/retailer/orders/*", "when": "before", "status": 404},
+            {"method": "GET", "path": "/shared/process-status*", "when": "before", "status": 404},
+        ]
+    )
+    shop.runtime.accept_request(shop.store_id, shop.bol_order(order_id).id, "ann")
+    shop.pass_time(4 * 3600, steps=12)
+    assert [effect.state for effect in shop.all(CancellationEffect)] == [EffectState.REFUSED]
+    assert any("not known if bol cancelled" in title for title in shop.notices())
 
 
 def test_one_404_does_not_end_the_stock_updates_of_an_offer(shop: Shop) -> None:

@@ -195,6 +195,23 @@ def test_a_purchase_whose_answer_was_lost_waits_for_a_person_and_is_never_repeat
     assert sold(via_bol) == 1
 
 
+def test_the_number_of_a_label_is_taken_for_one_purchase_only(via_bol: Shop) -> None:
+    first_order = via_bol.order_id
+    buy(via_bol)
+    via_bol.pass_time(20, steps=5)
+    number = via_bol.all(LabelEffect)[0].label_id
+    items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}]
+    via_bol.order_id = via_bol.sandbox.place_order("seller", items)["orderId"]
+    via_bol.import_orders()
+    via_bol.sandbox.faults([{"method": "POST", "path": PURCHASE, "when": "after", "drop": True, "times": 1}])
+    buy(via_bol)
+    via_bol.pass_time(20, steps=5)
+    effect = via_bol.all(LabelEffect)[-1]
+    assert effect.state == EffectState.DECISION
+    with pytest.raises(HostError, match=f"the label of order {first_order} already"):
+        via_bol.runtime.enter_label_number(via_bol.store_id, effect.id, f" {number} ")
+
+
 def test_a_person_may_buy_again_what_bol_never_sold(via_bol: Shop) -> None:
     via_bol.sandbox.faults(
         [{"method": "POST", "path": PURCHASE, "when": "before", "status": 500, "times": 1}]
@@ -278,6 +295,23 @@ def test_the_packer_is_told_where_the_label_is_missing(via_bol: Shop) -> None:
     buy(via_bol)
     via_bol.pass_time(20, steps=5)
     assert via_bol.runtime.closing_answer(via_bol.picklist_id(via_bol.order_id), 2.0).objections == ()  # type: ignore[union-attr]
+
+
+def test_a_packer_is_not_told_to_buy_what_is_bought_and_not_here_yet(via_bol: Shop) -> None:
+    def objection() -> str:
+        answer = via_bol.runtime.closing_answer(via_bol.picklist_id(via_bol.order_id), 2.0)
+        assert answer is not None
+        (told,) = answer.objections
+        return told
+
+    can_not_fetch(via_bol, 500)
+    buy(via_bol)
+    via_bol.pass_time(60, steps=4)
+    assert "Wait for it" in objection() and "Buy one" not in objection()
+    via_bol.sandbox.faults([{"method": "GET", "path": f"{PURCHASE}/*", "when": "before", "status": 404}])
+    via_bol.pass_time(1200, steps=20)
+    assert states(via_bol) == [EffectState.DECISION]
+    assert "Do not buy another one" in objection()
 
 
 def test_goods_that_bol_has_no_label_for_are_told_and_nothing_is_bought(via_bol: Shop) -> None:
