@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
 
 from host_app.plugin_api import HostPort, Level, Notice, ShipmentChanged
 from plugin.connector import BolError
@@ -301,8 +301,8 @@ def _may_be_overtaken(effect: TransportEffect) -> bool:
     )
 
 
-def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
-    """Select the correction that waits longest, whose shipment is confirmed, and with which bol is not at work."""
+def may_be_sent() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions of corrections whose shipment is confirmed, and with which bol is not at work already."""
     unconfirmed = exists().where(
         ShipmentEffect.host_shipment_id == TransportEffect.host_shipment_id,
         ShipmentEffect.state.in_((EffectState.WANTED, *UNSETTLED)),
@@ -313,14 +313,18 @@ def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
         ProcessStatusRow.process_status_id == TransportEffect.process_status_id,
         ProcessStatusRow.ended_at.is_(None),
     )
+    return ~unconfirmed, ~followed
+
+
+def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
+    """Select the correction that waits longest of those that may be sent."""
     return (
         select(TransportEffect)
         .where(
             TransportEffect.store_id == store_id,
             TransportEffect.state == EffectState.WANTED,
             TransportEffect.due_at <= now,
-            ~unconfirmed,
-            ~followed,
+            *may_be_sent(),
         )
         .order_by(TransportEffect.due_at, TransportEffect.id)
         .limit(1)

@@ -241,6 +241,8 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
             _settle_refused(ctx, effect)
             told = _("Label %(label)s bought by %(who)s", label=label.label_id, who=effect.who)
             note(ctx.host, effect.order_id, told)
+    # In a store that does nothing else, as a paused one, nobody else says so.
+    ctx.clear_problem()
     return True
 
 

@@ -25,6 +25,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.sync.context import is_active, settings_of
+from plugin.sync.corrections import may_be_sent
 from plugin.sync.dirty import in_need
 from plugin.texts import lazy as _l
 
@@ -92,7 +93,9 @@ def _kinds(store: Store) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     for kind, model in EFFECTS.items():
         if settings.send_shipments or model in (CancellationEffect, LabelEffect):
             open_states = (EffectState.WANTED, EffectState.UNKNOWN)
-            yield kind, model.due_at, (model.store_id == store.id, model.state.in_(open_states))
+            # A correction that waits for its shipment is nobody's fault.
+            waits = may_be_sent() if model is TransportEffect else ()
+            yield kind, model.due_at, (model.store_id == store.id, model.state.in_(open_states), *waits)
     if settings.send_stock:
         # An offer that was not tried yet has no due moment: it goes at once.
         yield (

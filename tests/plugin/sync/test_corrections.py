@@ -28,6 +28,7 @@ from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
 from plugin.sync import attention
 from plugin.sync.corrections import MOST_TRIES
+from plugin.sync.owed import owed
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 TRANSPORTS = "/retailer/transports"
@@ -254,6 +255,8 @@ def test_a_code_corrected_while_a_person_must_decide_reaches_bol_where_it_was_ha
     effect_id = undecided(packed)
     correct(packed, "dpd", "0123456")
     assert packed.writes(TRANSPORTS) == []
+    # It waits for a person, and not for a worker.
+    assert "changed tracking codes" not in [work.kind for work in owed(packed.host, packed.store())]
     packed.runtime.shipment_handled(packed.store_id, effect_id)
     packed.pass_time(20, steps=4)
     assert transport(packed) == ("DPD-NL", "0123456")
