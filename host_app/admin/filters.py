@@ -131,9 +131,15 @@ def address_lines(address: Mapping[str, Any] | None) -> list[str]:
         ),
         get("extra"),
         " ".join(filter(None, (get("postal_code"), get("city")))),
-        get("country"),
+        _country(get("country", "")),
     )  # fmt: skip
     return [line for line in lines if line]
+
+
+def _country(code: str) -> str:
+    """Return the name of a country; shops tell its code, and what is none stays as it is."""
+    locale = get_locale()
+    return str(locale.territories.get(code.upper(), code)) if locale and len(code) == 2 else code
 
 
 def safe_url(url: str | None) -> str:

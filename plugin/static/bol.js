@@ -69,10 +69,14 @@
     if (told) told.hidden = false;
   });
 
-  // Where the tabs of a store don't fit, the one that is open is in sight.
-  const tabs = document.querySelector(".bol-tabs");
-  const open = tabs && tabs.querySelector(".active");
-  if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+  // Where the tabs of a store don't fit, the one that is open is in sight; also once a phone is turned.
+  function showTab() {
+    const tabs = document.querySelector(".bol-tabs");
+    const open = tabs && tabs.querySelector(".active");
+    if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+  }
+  window.addEventListener("resize", showTab);
+  showTab();
 
   // Later than the page is complete: then it stays behind the one that follows.
   window.addEventListener("load", () => window.setTimeout(press));

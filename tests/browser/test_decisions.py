@@ -22,9 +22,17 @@ def test_a_customers_request_to_cancel_is_accepted(house: House, chief: Window) 
     page = chief.page
     order_id = house.sandbox.place_order("demo-seller", [{"ean": PILLOW, "quantity": 1}])["orderId"]
     comes_in(chief, order_id)
+    # The list of orders looks again by itself, and at once when somebody comes back to it.
+    with page.expect_response(lambda answer: answer.url.startswith(page.url)):
+        pass
+    with page.expect_response(lambda answer: answer.url.startswith(page.url), timeout=3000):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    # Who walks over its links by keyboard stays where they are.
+    link = row_of(page, order_id).get_by_role("link").first
+    link.focus()
     house.sandbox.request_cancellation(order_id)
-    # The list of orders looks again by itself.
     expect(row_of(page, order_id)).to_contain_text("The customer asks bol to cancel", timeout=SOON)
+    expect(link).to_be_focused()
     chief.look("asked")
 
     chief.menu("bol.com")

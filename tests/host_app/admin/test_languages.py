@@ -258,3 +258,19 @@ def test_the_words_of_flask_admin_are_dutch_too(site: Flask) -> None:
 def plain(text: Any) -> str:
     """Return a text with ordinary spaces; languages put others between a sign and its number."""
     return str(text).replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def test_countries_are_named_in_the_language_of_the_page(site: Flask, chief: Person) -> None:
+    with site.app_context():
+        factories.add_warehouse()
+        factories.accept("R-1", (factories.add_product("A1"), 1))
+        db.session.remove()
+
+    assert "Netherlands<br>" in words(chief, "/admin/orders/1")
+    assert "Nederland<br>" in words(chief, "/admin/orders/1", **DUTCH)
+    with site.test_request_context():
+        for told in ("Netherlands", "XX", ""):
+            assert filters.address_lines({"city": "Utrecht", "country": told}) == [
+                "Utrecht",
+                *filter(None, [told]),
+            ]

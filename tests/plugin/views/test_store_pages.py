@@ -423,7 +423,8 @@ def test_what_is_marked_and_right_already_is_compared_and_not_waiting_to_be_sent
     with site.shop() as shop:
         shop.work()
         assert shop.writes() == []
-    assert "Nothing: bol has all that it should." in text(packer, f"{store}/")
+    # Of shipments bol is not told.
+    assert "Nothing, of all that is turned on in the settings." in text(packer, f"{store}/")
     with site.shop() as shop:
         shop.settings(send_stock=True, safety_stock=1)
         with transaction() as session:

@@ -40,6 +40,7 @@ def test_a_fresh_store_says_what_it_waits_for_and_why_flows_never_ran(
         shop.settings(send_stock=True, send_shipments=True, import_products=False)
         shop.work()
     page = text(chief, f"{store}/")
+    assert "Nothing: bol has all that it should." in page
     assert "Stock update nothing so far" in page and "Shipment confirmed by bol nothing so far" in page
     assert re.search(r"Stock check not yet: first (today|\d+ \w+ \d{4}) 03:30", page)
     assert re.search(r"Daily sweep of orders not yet: first (today|\d+ \w+ \d{4}) 04:10", page)
@@ -130,7 +131,7 @@ def test_a_check_in_a_paused_store_says_why_it_only_reports(site: Site, store: i
 
 @pytest.mark.parametrize(
     ("path", "title"),
-    [("stock-plan", "Plan: stock"), ("shipment-plan", "Plan: shipments"), ("summary", "Summary")],
+    [("stock-plan", "Plan"), ("shipment-plan", "Plan"), ("summary", "Summary")],
 )
 def test_plans_and_the_summary_have_a_tab_of_their_own(
     store: int, chief: Person, path: str, title: str
