@@ -18,7 +18,9 @@ COVERED = """async () => {
     field.focus();
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     const bar = document.querySelector(".bol-save").getBoundingClientRect();
-    if (field.getBoundingClientRect().bottom > bar.top + 1) found.push(field.id);
+    // Of a field of several lines it is the one that is written in.
+    const { top, bottom } = field.getBoundingClientRect();
+    if (Math.min(bottom, top + 50) > bar.top + 1) found.push(field.id);
   }
   return found;
 }"""
@@ -38,14 +40,11 @@ def test_saving_stays_in_sight_and_covers_no_field(chief: Window, size: tuple[in
     expect(page.get_by_role("heading", name="Cancellations")).to_be_in_viewport(ratio=1)
     assert page.evaluate(COVERED) == []
 
-    page.get_by_label("Keep names and addresses for").fill("91")
+    page.get_by_label("Look for new orders every").fill(str(5 + (size == DESK)))
     expect(unsaved).to_be_in_viewport(ratio=1)
     save.click()
-    expect(page.get_by_text("The settings are saved. Changed: Keep names and addresses for")).to_be_visible()
+    expect(page.get_by_text("The settings are saved. Changed: Look for new orders every")).to_be_visible()
     expect(unsaved).to_be_hidden()
-    page.get_by_label("Keep names and addresses for").fill("90")
-    save.click()
-    expect(page.get_by_text("The settings are saved.")).to_be_visible()
 
 
 def test_a_message_says_that_nothing_is_saved_yet(chief: Window) -> None:
