@@ -200,7 +200,11 @@ def try_again(host: HostPort, store_id: int, effect_id: int) -> bool:
             attempts=0,
         )
     )
-    return bool(changed.rowcount)
+    if not changed.rowcount:
+        return False
+    shipment_id = select(TransportEffect.host_shipment_id).where(TransportEffect.id == effect_id)
+    _settle_refused(host, store_id, host.session.scalars(shipment_id).one())
+    return True
 
 
 def correct_due(ctx: Context) -> bool:
@@ -418,7 +422,8 @@ def _refuse(ctx: Context, effect: TransportEffect, reason: str) -> None:
 def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:
     order = ctx.host.session.get(BolOrder, effect.order_id)
     ctx.notify(
-        f"correction-refused:{effect.host_shipment_id}:{effect.tracking_code}",
+        # Somebody has had it sent again since the last time.
+        f"correction-refused:{effect.host_shipment_id}:{ctx.now().isoformat()}",
         "shipment",
         Level.WARNING,
         _("bol did not take the new tracking code of order %(order)s", order=order.order_id),

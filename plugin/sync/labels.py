@@ -257,7 +257,12 @@ def _not_fetched(ctx: Context, effect: LabelEffect, error: BolError) -> None:
         if row.state != EffectState.SENT or row.label_id != effect.label_id:
             return
         row.attempts += 1
-        row.error = error.operator_text(_)
+        # That it may have been done is said of what changes something; this only reads.
+        row.error = (
+            error.operator_text(_)
+            if isinstance(error, NotExecuted)
+            else _("bol does not answer as it should. It is tried again by itself.")
+        )
         since = row.unknown_since = row.unknown_since or now
         told_by_bol = row.process_status_id is not None
         if effects.is_final(error) and (now - since >= SHOWN_LATE or not told_by_bol):
@@ -284,8 +289,7 @@ def _tell_not_fetched(ctx: Context, effect: LabelEffect, since: datetime) -> Non
         Level.DANGER,
         _("the label of order %(order)s is bought, but can't be fetched from bol", order=order.order_id),
         _(
-            "%(reason)s It is tried again each minute. Do not buy another one; if the parcel can't wait, look for label "
-            "%(label)s in bol's seller portal.",
+            "%(reason)s Do not buy another one; if the parcel can't wait, look for label %(label)s in bol's seller portal.",
             reason=effect.error,
             label=effect.label_id,
         ),

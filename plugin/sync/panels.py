@@ -25,7 +25,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
 from plugin.sync.context import is_active, order_url, store_url
-from plugin.sync.label_options import VIA_BOL
+from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
 from plugin.sync.offer_states import FAILED, offer_state, standing
 from plugin.sync.order_waits import is_dead
@@ -74,11 +74,8 @@ LABEL_WORDS = {
 
 #: A label whose number is known, until it is here; and where that does not go well, at first and for longer.
 LABEL_COMES = (_l("bought, being fetched from bol"), Level.INFO)
-LABEL_LATE = (_l("bought; it can't be fetched from bol yet, and is tried again"), Level.WARNING)
-LABEL_STUCK = (
-    _l("bought, but it can't be fetched from bol: it is tried each minute, do not buy another one"),
-    Level.DANGER,
-)
+LABEL_LATE = (_l("bought, can't be fetched from bol yet"), Level.WARNING)
+LABEL_STUCK = (_l("bought, can't be fetched from bol: do not buy another one"), Level.DANGER)
 
 
 def label_standing(effect: LabelEffect, now: datetime) -> tuple[str, Level]:
@@ -194,7 +191,7 @@ def _panel(
     labels = _labels(host, row, picklist_id)
     names = {item.order_item_id: item.title or item.ean for item in row.items}
     if any(item.distribution_party == VIA_BOL for item in row.items if item.imported):
-        if any(label.state == EffectState.CONFIRMED for label in labels):
+        if any(label.state in COUNTED for label in labels):
             rows.append(PanelRow(_("Shipping"), _("Shipping via bol")))
         else:
             rows.append(

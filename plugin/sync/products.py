@@ -371,7 +371,8 @@ def _refused(ctx: Context, run: Run, error: HostError) -> None:
             .values(due_at=ctx.now() + REFUSED_AGAIN, error=str(error))
         )
         ctx.notify(
-            _refusal(run),
+            # At each place of the walk: where it went on in between, this is another refusal.
+            f"{_refusal(run)}:{run.counts.get('offers', 0)}",
             "stock",
             Level.DANGER,
             _("products could not be imported"),

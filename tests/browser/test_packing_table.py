@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -326,3 +327,37 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     (shipment,) = eventually(lambda: shipments(house, order_id))
     assert shipment["transport"]["shippingLabelId"] == label["shippingLabelId"]
     assert shipment["transport"]["trackAndTrace"] == label["trackAndTrace"]
+
+
+def test_a_label_that_is_bought_and_can_not_be_fetched_is_fetched_by_a_button(
+    house: House, packer: Window
+) -> None:
+    order_id, _ = order(house, [{"ean": LAMP, "quantity": 1, "distributionParty": "BOL"}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    house.sandbox.faults([{"method": "GET", "path": "/retailer/shipping-labels/*", "status": 500}])
+    page.get_by_role("button", name="Pick all").click()
+    page.get_by_role("button", name="Show label options").click()
+    page.get_by_role("button", name=re.compile("^Buy ")).first.click()
+    told = page.get_by_text("bought, can't be fetched from bol yet")
+    expect(told.first).to_be_visible(timeout=60_000)
+    packer.look("bought-not-here")
+    # As five minutes later.
+    with sqlite3.connect(house.instance / "warehouse.sqlite", timeout=15) as database:
+        database.execute("UPDATE bol_label_effect SET unknown_since = datetime('now', '-10 minutes')")
+    database.close()
+    page.reload()
+    expect(page.get_by_text("do not buy another one").first).to_be_visible()
+    packer.look("stuck")
+    page.goto(f"{packer.url}/admin/bol/attention")
+    expect(page.get_by_text("is bought, but can't be fetched from bol").first).to_be_visible()
+    packer.look("attention")
+    page.get_by_role("link", name="Show it").click()
+    packer.look("labels")
+    house.sandbox.faults([])
+    page.get_by_role("button", name="Fetch it now").click()
+    expect(page.get_by_text("The label is being fetched")).to_be_visible()
+    open_picklist(packer, order_id)
+    expect(page.get_by_role("link", name="Print label")).to_be_visible(timeout=60_000)
+    packer.look("fetched")
+    assert sum(one["orderId"] == order_id for one in house.sandbox.state(SELLER)["labels"]) == 1

@@ -403,6 +403,20 @@ def test_a_correction_whose_end_bol_never_tells_is_for_people_in_the_end(packed:
     assert told.body == "bol did not say how it ended."
 
 
+def test_a_correction_that_is_refused_again_is_told_again(packed: Shop) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    packed.sandbox.faults([{"method": "PUT", "path": f"{TRANSPORTS}/*", "when": "before", "status": 400}])
+    correct(packed, "postnl", "B")
+    (effect,) = packed.all(TransportEffect)
+    packed.runtime.try_correction_again(packed.store_id, effect.id)
+    assert [one.read_at is not None for one in packed.all(Notification)] == [True]
+    packed.pass_time(20, steps=4)
+    assert [one.read_at is not None for one in packed.all(Notification)] == [True, False]
+    assert not packed.runtime.try_correction_again(packed.store_id + 1, effect.id)
+    assert [one.read_at is not None for one in packed.all(Notification)] == [True, False]
+
+
 def test_a_correction_is_asked_for_ever_more_seldom_while_bol_fails(packed: Shop) -> None:
     packed.close(packed.order_id, "postnl", "A")
     packed.pass_time(20, steps=4)

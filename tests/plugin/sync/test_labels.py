@@ -353,7 +353,7 @@ def test_a_bought_label_that_can_not_be_fetched_is_told_where_people_look(via_bo
     can_not_fetch(via_bol, 500)
     buy(via_bol)
     via_bol.pass_time(60, steps=6)
-    assert panel(via_bol)[0].startswith("bought; it can't be fetched from bol yet, and is tried again")
+    assert panel(via_bol)[0].startswith("bought, can't be fetched from bol yet")
     assert waiting_for_people(via_bol) == [] and via_bol.notices() == []
     via_bol.pass_time(600, steps=10)
     told, tone = panel(via_bol)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from host_app.db import transaction
-from host_app.models import Order, Product, Warehouse
+from host_app.models import Notification, Order, Product, Warehouse
 from host_app.plugin_api import HostError
 from plugin.models import BolOrder, Run, RunState
 from plugin.settings import StoreSettings
@@ -259,3 +260,25 @@ def test_a_plan_that_somebody_asked_for_is_not_begun_twice(shop: Shop) -> None:
     with transaction() as session:
         kinds = session.scalars(select(Run.asked_by).where(Run.kind == stock_check.KIND)).all()
     assert kinds == ["chief"]
+
+
+def test_products_that_the_warehouse_refuses_at_another_place_are_told_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "PAGE_SIZE", 1)
+    real, calls = products.create_products, [0]
+
+    def create(*given: Any) -> Any:
+        calls[0] += 1
+        if calls[0] in (1, 2, 4):
+            raise HostError(f"refused at call {calls[0]}")
+        return real(*given)
+
+    monkeypatch.setattr(products, "create_products", create)
+    sign_in(shop)
+    shop.runtime.activate(shop.store_id)
+    shop.pass_time(300, steps=8)
+    assert len(shop.all(Product)) == 2
+    told = shop.all(Notification)
+    assert [one.body.split(" It is")[0] for one in told] == ["refused at call 1", "refused at call 4"]
+    assert all(one.read_at for one in told)

@@ -170,7 +170,7 @@ def test_a_label_that_can_not_be_fetched_is_told_everywhere_and_fetched_by_a_but
         picklist = f"/admin/picklists/{shop.picklist_id(order_id)}"
         row_id = shop.bol_order(order_id).id
         shop.sandbox.faults([])
-    stuck = "bought, but it can't be fetched from bol"
+    stuck = "bought, can't be fetched from bol: do not buy another one"
     for path in (f"{store}/labels?state=sent", f"{store}/orders/{row_id}"):
         assert stuck in text(packer, path)
     assert stuck in packer.get(picklist).text.replace("&#39;", "'")
