@@ -57,21 +57,24 @@ def number(value: int) -> str:
 
 def found(message: str) -> str:
     """Return a text with places for its values; the English one where the catalogue has no other."""
-    return _catalogue(language()).gettext(message) if message else ""
+    return _catalogue(FOLDER, language()).gettext(message) if message else ""
 
 
 def found_for(num: int, one: str, many: str) -> str:
     """Return the text for a number, with places for its values."""
-    return _catalogue(language()).ngettext(one, many, num)
+    return _catalogue(FOLDER, language()).ngettext(one, many, num)
 
 
-@cache
-def _catalogue(name: str) -> catalogues.NullTranslations:
-    return catalogues.translation("bol", FOLDER, [name], fallback=True)
-
-
-@cache
 def in_each_language(message: str) -> Sequence[str]:
     """Return a text as it is in every language, with places for its values: to find it in what was kept."""
-    languages = sorted(path.parent.parent.name for path in FOLDER.glob("*/LC_MESSAGES/bol.mo"))
-    return [message, *(_catalogue(name).gettext(message) for name in languages)]
+    return [message, *(_catalogue(FOLDER, name).gettext(message) for name in _languages(FOLDER))]
+
+
+@cache
+def _catalogue(folder: Path, name: str) -> catalogues.NullTranslations:
+    return catalogues.translation("bol", folder, [name], fallback=True)
+
+
+@cache
+def _languages(folder: Path) -> Sequence[str]:
+    return sorted(path.parent.parent.name for path in folder.glob("*/LC_MESSAGES/bol.mo"))

@@ -52,9 +52,6 @@ def speak(app: Flask, folder: Path, patch: pytest.MonkeyPatch) -> None:
     app.extensions["babel"].translation_directories = [str(folder / "host_app")]
     app.extensions["babel"].instance.domain_instance.cache.clear()
     patch.setattr(texts, "FOLDER", folder / "plugin")
-    texts._catalogue.cache_clear()
-    # What this test has read must be forgotten after it.
-    patch.setattr(texts, "_catalogue", texts._catalogue.__wrapped__)
 
 
 def unmarked(page: str, known: Iterable[str] = ()) -> list[str]:
