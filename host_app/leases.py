@@ -7,8 +7,10 @@ import secrets
 import socket
 import time
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,6 +21,8 @@ from host_app.plugin_api import LeaseLost
 LEASE_SECONDS = 45.0
 RENEW_SECONDS = 15.0
 SLICE_SECONDS = 60.0
+#: The table and not the class: no session holds a lease as an object.
+LEASES = cast(Table, LeaseRow.__table__)
 
 
 class HeldLease:
@@ -56,11 +60,7 @@ class HeldLease:
     def release(self) -> bool:
         """Give the lease back; tell if somebody came by meanwhile, so that the work must be looked at once more."""
         with transaction() as session:
-            missed = session.scalar(
-                delete(LeaseRow)
-                .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
-                .returning(LeaseRow.missed)
-            )
+            missed = session.scalar(_releasing(), {"of": self.subject, "by": self.token})
         return bool(missed)
 
     def rest(self, seconds: float) -> None:
@@ -80,22 +80,49 @@ def acquire(subject: str) -> HeldLease | None:
         # Counted from here, after the wait for the lock, and so never longer than the row says.
         asked = time.monotonic()
         now = _now(session)
-        values = {
-            "token": token,
-            "holder": f"{socket.gethostname()}:{os.getpid()}",
-            "expires_at": now + timedelta(seconds=LEASE_SECONDS),
-            "missed": False,
-        }
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         taken = session.scalar(
-            insert(LeaseRow)
-            .values(subject=subject, **values)
-            .on_conflict_do_update(index_elements=["subject"], set_=values, where=LeaseRow.expires_at <= now)
-            .returning(LeaseRow.token)
+            _taking(session.get_bind().dialect.name),
+            {
+                "of": subject,
+                "by": token,
+                "who": f"{socket.gethostname()}:{os.getpid()}",
+                "now": now,
+                "until": now + timedelta(seconds=LEASE_SECONDS),
+            },
         )
         if taken is None:
             session.execute(update(LeaseRow).where(LeaseRow.subject == subject).values(missed=True))
     return HeldLease(subject, token, asked) if taken == token else None
+
+
+@cache
+def _taking(dialect: str) -> Any:
+    """Insert a lease, or take one that is over; returns the token. Built once: every job begins with it."""
+    values = {
+        "token": bindparam("by"),
+        "holder": bindparam("who"),
+        "expires_at": bindparam("until"),
+        "missed": False,
+    }
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return (
+        insert(LEASES)
+        .values(subject=bindparam("of"), **values)
+        .on_conflict_do_update(
+            index_elements=["subject"], set_=values, where=LEASES.c.expires_at <= bindparam("now")
+        )
+        .returning(LEASES.c.token)
+    )
+
+
+@cache
+def _releasing() -> Any:
+    """Delete a lease that is still held; returns if somebody came by."""
+    return (
+        delete(LEASES)
+        .where(LEASES.c.subject == bindparam("of"), LEASES.c.token == bindparam("by"))
+        .returning(LEASES.c.missed)
+    )
 
 
 def held(subjects: list[str]) -> set[str]:

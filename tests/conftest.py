@@ -9,7 +9,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MethodType
+from typing import Any, ClassVar
 
 import pytest
 import redis
@@ -58,7 +59,7 @@ class Compiled:
     """What each application would compile anew: routes, templates, and the SQL of SQLite, which its dialect is a key of."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Rule, "_compile_builder", _compiled_once(Rule._compile_builder))
+        monkeypatch.setattr(Flask, "url_rule_class", SharedRule)
         self._templates = FileSystemBytecodeCache(str(folder))
         self._statements: dict[Any, Any] = {}
         self._dialect: Dialect | None = None
@@ -77,17 +78,30 @@ class Compiled:
         self._dialect = dialect
 
 
-def _compiled_once(compile_builder: Callable[[Rule, bool], Any]) -> Callable[[Rule, bool], Any]:
-    """What makes the addresses of a route takes the route as an argument: those that are alike can share it."""
-    made: dict[object, Any] = {}
+class SharedRule(Rule):
+    """A route of an application, which takes what an equal route of an earlier one has compiled."""
 
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
-        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
-        if key not in made:
-            made[key] = compile_builder(rule, append_unknown)
-        return made[key]
+    made: ClassVar[dict[object, tuple[Rule, dict[str, Any]]]] = {}
 
-    return compile_once
+    def compile(self) -> None:
+        key = (
+            self.rule,
+            self.host,
+            self.subdomain,
+            self.strict_slashes,
+            self.merge_slashes,
+            repr(self.defaults),
+        )
+        if key not in self.made:
+            before = dict(vars(self))
+            super().compile()
+            compiled = {name: value for name, value in vars(self).items() if before.get(name) is not value}
+            self.made[key] = self, compiled
+        equal, compiled = self.made[key]
+        self.arguments |= equal.arguments
+        for name, value in compiled.items():
+            # What makes addresses takes the route as an argument.
+            setattr(self, name, MethodType(value.__func__, self) if isinstance(value, MethodType) else value)
 
 
 @pytest.fixture(scope="session")
@@ -139,8 +153,8 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with (tmp_path_factory.getbasetemp().parent / "postgres.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         server = pgserver.get_server(folder, cleanup_mode="delete")
-    # Nothing here has to outlive a power failure.
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+    # Nothing here has to outlive a power failure, or is looked at often enough to be kept tidy.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum", "jit"):
         server.psql(f"ALTER SYSTEM SET {setting} = off;")
     server.psql("SELECT pg_reload_conf();")
     yield server

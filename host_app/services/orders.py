@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 
 from flask_babel import gettext as _
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import selectinload
 
 from host_app.db import current_session, insert_if_absent, utcnow
@@ -180,7 +181,13 @@ def make_picklist(order: Order) -> Picklist | None:
 
 def waiting_orders(limit: int) -> list[int]:
     """Return orders, oldest first, that wait for stock which is there now."""
-    statement = (
+    return list(current_session().scalars(_waiting_statement(), {"most": limit}))
+
+
+@cache
+def _waiting_statement() -> Select[tuple[int]]:
+    """Build it once: the scheduler asks each second."""
+    return (
         select(Order.id)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .join(Stock, (Stock.product_id == OrderLine.product_id) & (Stock.warehouse_id == Order.warehouse_id))
@@ -191,9 +198,8 @@ def waiting_orders(limit: int) -> list[int]:
         )
         .group_by(Order.id, Order.placed_at)
         .order_by(Order.placed_at, Order.id)
-        .limit(limit)
+        .limit(bindparam("most"))
     )
-    return list(current_session().scalars(statement))
 
 
 def release_line(line: OrderLine, warehouse_id: int, reason: str, who: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy import Select, bindparam, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import HostPort, Level, Notice, PicklistClosed, PicklistView
@@ -184,7 +185,7 @@ def send_due(ctx: Context) -> bool:
     while not ctx.lease.slice_over() and ctx.still_wanted(shipments=True):
         ctx.lease.ensure(CALL_SECONDS)
         with ctx.host.reading() as session:
-            shipment_id = session.scalar(next_parcel(ctx.store_id, ctx.now()))
+            shipment_id = session.scalar(_next_parcel(), {"store": ctx.store_id, "now": ctx.now()})
         if shipment_id is None:
             return False
         if not _send_parcel(ctx, shipment_id):
@@ -192,7 +193,13 @@ def send_due(ctx: Context) -> bool:
     return True
 
 
-def next_parcel(store_id: int, now: datetime) -> Select[int]:
+@cache
+def _next_parcel() -> Select[int]:
+    """Build it once: that takes ten times as long as running it."""
+    return next_parcel(bindparam("store"), bindparam("now"))
+
+
+def next_parcel(store_id: Any, now: Any) -> Select[int]:
     """Select the parcel that waits longest of which no item has another effect that is not settled yet."""
     mine, other = aliased(ShipmentEffect), aliased(ShipmentEffect)
     of_parcel = (mine.host_shipment_id == ShipmentEffect.host_shipment_id, mine.state == EffectState.WANTED)

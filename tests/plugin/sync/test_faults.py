@@ -194,7 +194,7 @@ def fault(
 
 def heal(shop: Shop, model: Any) -> None:
     """Let time pass, ever faster, until nothing is on its way any more."""
-    for seconds in (5, 5, 10, 20, 40, 60, 120, 240, 300, *[600] * 20, *[3600 * 4] * 6):
+    for seconds in (5, 5, 10, 20, 40, 60, 120, 240, 300, 600, 600, *[1800] * 6, *[3600 * 4] * 6):
         shop.pass_time(seconds, steps=1)
         if not any(effect.state in UNSETTLED for effect in shop.all(model)):
             # bol may be at work on it still.
