@@ -30,6 +30,14 @@ AppFactory = Callable[..., Flask]
 
 #: What costs much to begin is begun in one process: a wheel.
 TOGETHER = ("tests/test_packaging.py",)
+#: What takes many seconds on end begins first, so that no process is left alone with it when the others are done.
+FIRST = (
+    "tests/chaos/",
+    "tests/host_app/test_supervisor.py",
+    "tests/plugin/sync/test_stock_at_random.py",
+    "tests/plugin/sync/test_orders_at_random.py",
+    *TOGETHER,
+)
 
 
 class Together(LoadScopeScheduling):
@@ -48,6 +56,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
 def pytest_xdist_auto_num_workers() -> int:
     """Much of the time of a test is waiting for other programs: two of them keep a core at work."""
     return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 def pytest_collection_finish() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, or_, select, update
 
 from plugin import connector
 from plugin.connector import BolError, BudgetExhausted, RateLimited
@@ -89,12 +91,14 @@ def read_list_if_due(ctx: Context) -> bool:
 def list_is_due(ctx: Context) -> bool:
     """Tell if a read of the list should begin or go on now."""
     with ctx.host.reading() as session:
-        due = or_(
-            Store.next_import_at.is_(None),
-            Store.next_import_at <= ctx.now(),
-            Store.import_wanted_at <= ctx.now(),
-        )
-        return session.scalar(select(Store.id).where(Store.id == ctx.store_id, due)) is not None
+        return session.scalar(_list_due(), {"store": ctx.store_id, "now": ctx.now()}) is not None
+
+
+@cache
+def _list_due() -> Select[int]:
+    now: Any = bindparam("now")
+    due = or_(Store.next_import_at.is_(None), Store.next_import_at <= now, Store.import_wanted_at <= now)
+    return select(Store.id).where(Store.id == bindparam("store"), due)
 
 
 def _read_pass(ctx: Context, *, until_known: bool = False) -> None:

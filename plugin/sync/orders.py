@@ -6,10 +6,11 @@ import logging
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, bindparam, or_, select, update
 
 from host_app.plugin_api import HostError, HostPort, LeaseLost, Level, logging_about
 from plugin import connector
@@ -75,7 +76,7 @@ def retry_waiting(host: HostPort, product_id: int) -> list[int]:
     return sorted({row.store_id for row in waiting})
 
 
-def due_orders(store_id: int, now: datetime, *, importing: bool) -> list[Any]:
+def due_orders(store_id: Any, now: Any, *, importing: bool) -> list[Any]:
     """Return the conditions of orders to be read now. Where no orders are imported, those that came in before still are."""
     due = [BolOrder.store_id == store_id, BolOrder.read_due_at <= now]
     return due if importing else [*due, BolOrder.host_order_id.is_not(None)]
@@ -168,17 +169,26 @@ def _read_all(ctx: Context) -> tuple[BolError | None, int]:
 
 def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
     """Return orders that are due and not being read: new ones first, as stock waits for them, and the oldest of each."""
+    values = {"store": ctx.store_id, "now": ctx.now(), "reading": list(reading)}
     with ctx.host.reading() as session:
         found: Sequence[Any] = session.execute(
-            select(BolOrder.id, BolOrder.order_id)
-            .where(
-                *due_orders(ctx.store_id, ctx.now(), importing=ctx.settings.import_orders),
-                BolOrder.id.not_in(list(reading)),
-            )
-            .order_by(BolOrder.host_order_id.is_not(None), BolOrder.placed_at, BolOrder.id)
-            .limit(BATCH)
+            _due_statement(importing=ctx.settings.import_orders), values
         ).all()
     return found
+
+
+@cache
+def _due_statement(*, importing: bool) -> Select[int, str]:
+    """Build it once: it is asked for each order that was read."""
+    return (
+        select(BolOrder.id, BolOrder.order_id)
+        .where(
+            *due_orders(bindparam("store"), bindparam("now"), importing=importing),
+            BolOrder.id.not_in(bindparam("reading", expanding=True)),
+        )
+        .order_by(BolOrder.host_order_id.is_not(None), BolOrder.placed_at, BolOrder.id)
+        .limit(BATCH)
+    )
 
 
 def _ask(ctx: Context, reading: Reading) -> connector.Order | connector.Offer | BolError | None:

@@ -122,7 +122,7 @@ def is_open(item: dict[str, Any]) -> bool:
 
 
 @pytest.mark.usefixtures("pages_of_ten")
-@at_random(FEW, derandomize=True)
+@at_random(2 * FEW, derandomize=True)
 def test_orders_at_random_come_in_exactly_once_and_as_bol_has_them(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
