@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from host_app import config, demo, preflight, redis_server
+from host_app import config, preflight, redis_server
 from host_app.config import Config, ConfigError
+from host_app.demo_logins import logins
 from host_app.instance_lock import only_one
 from host_app.supervisor import Program, Stopped, Supervisor
 
@@ -114,14 +115,14 @@ def _listens(address: str, port: int) -> bool:
 
 def _welcome(settings: Config, sandbox_url: str) -> str:
     address = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    logins = "".join(
+    people = "".join(
         f"\n    log in as         {username} / {password}"
-        for username, password in demo.logins(Path(settings.instance)).items()
+        for username, password in logins(Path(settings.instance)).items()
     )
     return f"""
 The warehouse is open.
 
-    pages             http://{address}:{settings.port}/admin/{logins or " (log in with your own account)"}
+    pages             http://{address}:{settings.port}/admin/{people or " (log in with your own account)"}
 
     the shop's side   {sandbox_url}/ (place an order there and see it come in)
     a second seller   second-seller / second-secret (Settings > Integrations > Webshops > Connect store)

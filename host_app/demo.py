@@ -15,6 +15,7 @@ from sqlalchemy import select
 from host_app import migrate
 from host_app.config import owner_only_secret
 from host_app.db import reading, transaction
+from host_app.demo_logins import NAMES, password_file
 from host_app.languages import kept_text
 from host_app.models import User, Warehouse
 from host_app.models.people import Role
@@ -23,7 +24,7 @@ from host_app.plugins import plugins
 from host_app.port import host_port
 from host_app.services import catalog
 
-USERS = {"admin": Role.ADMINISTRATOR, "packer": Role.WAREHOUSE}
+USERS = dict(zip(NAMES, (Role.ADMINISTRATOR, Role.WAREHOUSE), strict=True))
 
 #: Code, name, price, barcode, stock. Most barcodes are those of the demonstration shop, so that its offers find them.
 PRODUCTS: Sequence[tuple[str, str, str, str, int]] = (
@@ -58,7 +59,9 @@ def seed(instance: Path) -> bool:
     with reading() as session:
         if session.scalar(select(User.id).limit(1)) is not None:
             return False
-    passwords = {username: owner_only_secret(_file(instance, username), _password) for username in USERS}
+    passwords = {
+        username: owner_only_secret(password_file(instance, username), _password) for username in USERS
+    }
     with transaction() as session:
         if session.scalar(select(User.id).limit(1)) is not None:
             return False
@@ -73,19 +76,6 @@ def seed(instance: Path) -> bool:
                 NewProduct(code, name, Decimal(price), (barcode,), stock, reason=kept_text("first count"))
             )
     return True
-
-
-def logins(instance: Path) -> dict[str, str]:
-    """Return the passwords that were given to users of the demonstration in this instance folder."""
-    return {
-        username: _file(instance, username).read_text().strip()
-        for username in USERS
-        if _file(instance, username).exists()
-    }
-
-
-def _file(instance: Path, username: str) -> Path:
-    return instance / f"demo_password_{username}"
 
 
 def _password() -> str:
