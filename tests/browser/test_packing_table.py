@@ -12,7 +12,7 @@ import pytest
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import comes_in, confirmed, row_of
-from tests.browser.window import Window
+from tests.browser.window import Window, resize
 from tests.e2e.house import House, eventually
 
 expect = playwright().expect
@@ -252,6 +252,25 @@ def test_who_types_chooses_a_carrier_by_its_letters(house: House, packer: Window
     page.keyboard.type("3STYPED001")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Closed by packer")).to_be_visible()
+
+
+def test_a_packing_slip_and_a_picklist_fit_the_paper(house: House, packer: Window) -> None:
+    order_id, _items = order(house, [{"ean": BOARD, "quantity": 2}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    page.emulate_media(media="print", color_scheme="dark")
+    # A4 within its margins, at 96 dots an inch.
+    resize(page, 702, 1000)
+    picklist = page.url
+    for path, heading in ((picklist, "Picklist"), (f"{picklist}/slip", "Packing slip")):
+        page.goto(path)
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 702
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        pdf = page.pdf(prefer_css_page_size=True)
+        width, height = map(float, re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)[0])
+        # Not Bootstrap's A3: what the printer has, which is a letter where nothing is said.
+        assert width < 620 and height < 850
 
 
 def test_keys_lead_to_the_scan_field_and_fold_up_what_is_open(house: House, packer: Window) -> None:
