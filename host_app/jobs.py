@@ -69,7 +69,8 @@ def _work(wake: Wake) -> list[Wake]:
         lease.rest(FAILED_REST_SECONDS)
         _tell_people(wake.name, error)
         raise
-    _failure_is_over(wake.name)
+    if lease.failed_before:
+        _failure_is_over(wake.name)
     following = left if isinstance(left, list) else []
     if lease.release() or (left and not following):
         waker().send([wake])
@@ -111,7 +112,7 @@ def _tell_people(name: str, error: Exception) -> None:
 
 
 def _failure_is_over(name: str) -> None:
-    """Mark what was told of a job's failures as read, now that it went well. Writes only where something was."""
+    """Mark what was told of a job's failures as read, now that it went well."""
     told = _told(name)
     with reading() as session:
         unread = session.execute(

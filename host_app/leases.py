@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, delete, func, select, update
+from sqlalchemy import Table, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,8 @@ RENEW_SECONDS = 15.0
 SLICE_SECONDS = 60.0
 #: The table and not the class: no session holds a lease as an object.
 LEASES = cast(Table, LeaseRow.__table__)
+#: The token of a subject that rests after a failure; and how tokens begin of those who took it since, until one ends well.
+RESTING, AFTER_FAILURE = "resting", "again-"
 
 
 class HeldLease:
@@ -31,6 +33,8 @@ class HeldLease:
     def __init__(self, subject: str, token: str, asked: float) -> None:
         self.subject = subject
         self.token = token
+        #: Work on the subject has failed, and nobody has done it well since.
+        self.failed_before = token.startswith(AFTER_FAILURE)
         self._started = self._renewed = asked
 
     def ensure(self, seconds: float = LEASE_SECONDS - RENEW_SECONDS) -> None:
@@ -69,7 +73,7 @@ class HeldLease:
             session.execute(
                 update(LeaseRow)
                 .where(LeaseRow.subject == self.subject, LeaseRow.token == self.token)
-                .values(token="resting", expires_at=_now(session) + timedelta(seconds=seconds))
+                .values(token=RESTING, expires_at=_now(session) + timedelta(seconds=seconds))
             )
 
 
@@ -85,6 +89,7 @@ def acquire(subject: str) -> HeldLease | None:
             {
                 "of": subject,
                 "by": token,
+                "again": f"{AFTER_FAILURE}{token}",
                 "who": f"{socket.gethostname()}:{os.getpid()}",
                 "now": now,
                 "until": now + timedelta(seconds=LEASE_SECONDS),
@@ -92,7 +97,7 @@ def acquire(subject: str) -> HeldLease | None:
         )
         if taken is None:
             session.execute(update(LeaseRow).where(LeaseRow.subject == subject).values(missed=True))
-    return HeldLease(subject, token, asked) if taken == token else None
+    return HeldLease(subject, taken, asked) if taken in (token, f"{AFTER_FAILURE}{token}") else None
 
 
 @cache
@@ -104,12 +109,14 @@ def _taking(dialect: str) -> Any:
         "expires_at": bindparam("until"),
         "missed": False,
     }
+    failed = or_(LEASES.c.token == RESTING, LEASES.c.token.startswith(AFTER_FAILURE))
+    over = {**values, "token": case((failed, bindparam("again")), else_=bindparam("by"))}
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return (
         insert(LEASES)
         .values(subject=bindparam("of"), **values)
         .on_conflict_do_update(
-            index_elements=["subject"], set_=values, where=LEASES.c.expires_at <= bindparam("now")
+            index_elements=["subject"], set_=over, where=LEASES.c.expires_at <= bindparam("now")
         )
         .returning(LEASES.c.token)
     )

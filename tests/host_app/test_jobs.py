@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import delete, select
+from sqlalchemy import select, update
 
 import host_app.db
 from host_app import events, jobs, leases
@@ -112,6 +112,16 @@ def test_a_failure_is_told_once_a_day_and_its_subject_rests(probe: Probe, doing:
         assert "secret" not in session.scalars(select(Notification.body)).one()
 
 
+def expire() -> None:
+    """Let every lease be over."""
+    with transaction() as session:
+        session.execute(update(LeaseRow).values(expires_at=datetime(2000, 1, 1, tzinfo=UTC)))
+
+
+def raise_it(error: BaseException) -> None:
+    raise error
+
+
 class Flaky:
     """A job that fails while it is told to."""
 
@@ -128,8 +138,7 @@ class Flaky:
 
     def run(self, *, failing: bool) -> None:
         self.failing = failing
-        with transaction() as session:
-            session.execute(delete(LeaseRow))
+        expire()
         if failing:
             with pytest.raises(ValueError):
                 jobs.run_wake(*WAKE)
@@ -173,6 +182,25 @@ def test_what_was_told_of_a_failure_is_over_once_the_job_goes_well_and_told_anew
     job.ahead += timedelta(days=1)
     job.run(failing=True)
     assert unread() == [False, False, True]
+
+
+def test_what_was_told_of_a_failure_is_over_although_the_next_one_at_it_was_killed(
+    probe: Probe, doing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Stands for kill -9: nothing is recorded."""
+
+    job = Flaky(doing, monkeypatch)
+    job.run(failing=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(probes, "working", [lambda *_: raise_it(Killed())])
+        expire()
+        with pytest.raises(Killed):
+            jobs.run_wake(*WAKE)
+    assert unread() == [True]
+    job.run(failing=False)
+    assert unread() == [False]
+    assert count(LeaseRow) == 0
 
 
 def test_a_job_that_goes_well_ends_nothing_that_was_told_of_others(
