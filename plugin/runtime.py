@@ -332,6 +332,11 @@ class Runtime(Connecting):
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return done
 
+    def correction_handled(self, store_id: int, effect_id: int) -> bool:
+        """Close a correction that a person has dealt with at bol; False where it is not refused any more."""
+        with self.host.transaction():
+            return corrections.handled_elsewhere(self.host, store_id, effect_id)
+
     @contextmanager
     def _asking(self, store: Store) -> Iterator[_Asking]:
         """Yield the line for a question of the packing table, and log its calls."""

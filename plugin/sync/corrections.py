@@ -183,6 +183,18 @@ def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
 
 def try_again(host: HostPort, store_id: int, effect_id: int) -> bool:
     """Send a refused correction again; False where it is not refused any more. In a transaction."""
+    return _decide(host, store_id, effect_id, state=EffectState.WANTED, due_at=host.now(), settled_at=None)
+
+
+def handled_elsewhere(host: HostPort, store_id: int, effect_id: int) -> bool:
+    """Close a refused correction: a person has told bol, or it need not know. In a transaction.
+
+    False where it is not refused any more.
+    """
+    return _decide(host, store_id, effect_id, state=EffectState.CLOSED, due_at=None, settled_at=host.now())
+
+
+def _decide(host: HostPort, store_id: int, effect_id: int, **values: Any) -> bool:
     changed = host.session.execute(
         update(TransportEffect)
         .where(
@@ -190,15 +202,7 @@ def try_again(host: HostPort, store_id: int, effect_id: int) -> bool:
             TransportEffect.store_id == store_id,
             TransportEffect.state == EffectState.REFUSED,
         )
-        .values(
-            state=EffectState.WANTED,
-            due_at=host.now(),
-            error="",
-            token="",
-            process_status_id=None,
-            settled_at=None,
-            attempts=0,
-        )
+        .values(error="", token="", process_status_id=None, attempts=0, **values)
     )
     if not changed.rowcount:
         return False

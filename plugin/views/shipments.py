@@ -92,6 +92,13 @@ class ShipmentPages(BolView):
         self._tell(done, _("The correction is sent to bol again. Its outcome appears here within a minute."))
         return self._back_to_list(store_id)
 
+    @does("/<int:store_id>/corrections/<int:effect_id>/handled")
+    def correction_handled(self, store_id: int, effect_id: int) -> Answer:
+        """Close a correction that a person has dealt with at bol."""
+        done = self.actions.correction_handled(store_id, effect_id)
+        self._tell(done, _("Noted: this correction was handled elsewhere. Nothing is sent for it any more."))
+        return self._back_to_list(store_id)
+
     def _tell(self, done: bool, text: str) -> None:
         if done:
             flash(text, "success")

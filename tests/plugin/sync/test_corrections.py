@@ -284,6 +284,15 @@ def test_a_code_corrected_of_a_parcel_that_bol_does_not_have_from_us_is_told(pac
     assert packed.writes(TRANSPORTS) == []
     unread = [one.title for one in packed.all(Notification, Notification.read_at.is_(None))]
     assert len(unread) == 1 and "did not take the new tracking code" in unread[0]
+    # Nobody can do more about it than tell bol in another way.
+    (effect,) = packed.all(TransportEffect)
+    assert packed.runtime.correction_handled(packed.store_id, effect.id)
+    assert not packed.runtime.correction_handled(packed.store_id, effect.id)
+    with reading():
+        assert attention.tasks(packed.host) == []
+    assert all(one.read_at for one in packed.all(Notification))
+    packed.pass_time(600, steps=3)
+    assert packed.writes(TRANSPORTS) == []
 
 
 def test_a_code_corrected_while_a_person_must_decide_reaches_bol_where_it_is_tried_again(

@@ -86,3 +86,19 @@ def test_a_correction_that_another_store_or_a_packer_sends_again_stays_refused(
     press(chief, f"{store + 1}/corrections/{number}/try-again")
     assert packer.post(f"/admin/bol/{store}/corrections/{number}/try-again").status_code == 403
     assert effect(site).state == EffectState.REFUSED
+
+
+def test_a_refused_correction_that_was_told_to_bol_otherwise_is_closed(
+    site: Site, corrected: int, store: int, chief: Person, packer: Person
+) -> None:
+    number = refused(site)
+    path = f"{store}/corrections/{number}/handled"
+    for page in (f"/admin/bol/{store}/shipments?state=not+corrected", "/admin/bol/attention"):
+        assert path in chief.get(page).text
+        assert path not in packer.get(page).text
+    assert packer.post(f"/admin/bol/{path}").status_code == 403
+    assert "Nothing was changed" in press(chief, f"{store + 1}/corrections/{number}/handled")
+    assert "this correction was handled elsewhere" in press(chief, path, state="not corrected")
+    assert effect(site).state == EffectState.CLOSED
+    assert "bol did not take" not in text(chief, "attention")
+    assert "Nothing was changed" in press(chief, path)

@@ -118,6 +118,7 @@ POST /admin/bol/<int:store_id>/pause
 POST /admin/bol/<int:store_id>/carriers
 POST /admin/bol/<int:store_id>/checks/<int:run_id>/stop
 POST /admin/bol/<int:store_id>/checks/start
+POST /admin/bol/<int:store_id>/corrections/<int:effect_id>/handled
 POST /admin/bol/<int:store_id>/corrections/<int:effect_id>/try-again
 POST /admin/bol/<int:store_id>/discard-zeros
 POST /admin/bol/<int:store_id>/send-zeros
