@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError
 
 import host_app.db
 from bol_sandbox.testing import SandboxControls
-from host_app import config, create_app, migrate, redis_server
+from host_app import config, create_app, leases, migrate, redis_server
 from host_app.config import Config
 from host_app.db import db, reading, transaction
 from host_app.models import LeaseRow, User, Warehouse
@@ -268,11 +268,18 @@ class House:
                 self.thaw(name)
 
     def _anybody_works(self) -> bool:
-        """Tell if a living process holds a lease: one that died can't be in the middle of a call."""
+        """Tell if a living process holds a lease: one that died can't be in the middle of a call.
+
+        Nor is one whose lease is over: it was cut off from the database as it gave the lease back.
+        """
         with self.app.app_context():
             with reading() as session:
-                holders = session.scalars(select(LeaseRow.holder).where(LeaseRow.token != "resting")).all()
+                rows = session.execute(
+                    select(LeaseRow.subject, LeaseRow.holder).where(LeaseRow.token != leases.RESTING)
+                ).all()
+            held = leases.held([row.subject for row in rows])
             db.session.remove()
+        holders = [row.holder for row in rows if row.subject in held]
         return any(Path(f"/proc/{holder.rpartition(':')[2]}").exists() for holder in holders)
 
     def _shift_leases(self, seconds: float) -> bool:
