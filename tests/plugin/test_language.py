@@ -100,7 +100,7 @@ def test_what_jobs_did_is_kept_in_the_installations_language(site: Site, install
         )
         # Another stock, which is sent by threads of its own.
         stock(shop, KETTLE, 19)
-        shop.pass_time(4 * 3600, steps=30)
+        shop.pass_time(4 * 3600, steps=12)
         texts = " ".join(kept(shop))
     expected = {
         "en": ("Found at bol", "Taken over as order", "cancelled at bol", "can't be sent to bol"),

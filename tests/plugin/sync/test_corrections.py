@@ -404,7 +404,7 @@ def test_a_correction_whose_end_bol_never_tells_is_for_people_in_the_end(packed:
     packed.pass_time(20, steps=4)
     packed.sandbox.settings(processStatusEnd={"CHANGE_TRANSPORT": "TIMEOUT"})
     correct(packed, "postnl", "B")
-    packed.pass_time(3600, steps=60)
+    packed.pass_time(3600, steps=30)
     (effect,) = packed.all(TransportEffect)
     assert effect.state == EffectState.REFUSED
     assert len(packed.writes(TRANSPORTS)) == MOST_TRIES
@@ -431,7 +431,7 @@ def test_a_correction_is_asked_for_ever_more_seldom_while_bol_fails(packed: Shop
     packed.pass_time(20, steps=4)
     packed.sandbox.faults([{"method": "PUT", "path": f"{TRANSPORTS}/*", "when": "before", "status": 500}])
     correct(packed, "postnl", "B")
-    packed.pass_time(3600, steps=120)
+    packed.pass_time(3600, steps=40)
     assert len(packed.writes(TRANSPORTS)) <= 10
     packed.sandbox.faults([])
     packed.pass_time(3600, steps=6)

@@ -243,7 +243,7 @@ def test_statuses_that_can_not_be_asked_for_do_not_keep_shipments_open_for_ever(
     shop.work()
     shop.sandbox.faults([{"method": "POST", "path": STATUSES, "when": "before", "status": 400}])
     shop.close(order_id)
-    shop.pass_time(26 * 3600, steps=30)
+    shop.pass_time(26 * 3600, steps=15)
     assert states(shop) == [EffectState.CONFIRMED]
 
 
@@ -428,7 +428,7 @@ def test_a_shipment_whose_status_times_out_is_settled_by_looking(shop: Shop, don
     end = {"status": "TIMEOUT", "workDone": done, "times": 1}
     shop.sandbox.settings(processStatusEnd={"CREATE_SHIPMENT": end})
     shop.close(order_id)
-    shop.pass_time(900, steps=30)
+    shop.pass_time(900, steps=15)
     assert states(shop) == [EffectState.CONFIRMED]
     assert len(shop.shipments_at_bol()) == 1
 

@@ -343,7 +343,7 @@ def test_a_walk_goes_on_where_bol_stopped_answering(large: Shop) -> None:
         seed=3,
     )
     large.runtime.activate(large.store_id)
-    large.pass_time(7200, steps=40)
+    large.pass_time(7200, steps=20)
     assert len(large.all(Product)) == 25
     assert len({product.code for product in large.all(Product)}) == 25
 

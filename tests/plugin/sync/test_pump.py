@@ -341,7 +341,7 @@ def test_people_are_told_of_an_offer_that_cannot_be_sent_until_it_is(shop: Shop)
     path = f"/retailer/offers/{shop.offer(KETTLE).offer_id}"
     shop.sandbox.faults([{"method": "PATCH", "path": path, "when": "before", "status": 500}])
     stock(shop, KETTLE, 19)
-    shop.pass_time(4 * 3600, steps=30)
+    shop.pass_time(4 * 3600, steps=16)
     (notice,) = unread(shop)
     assert KETTLE in notice
     shop.sandbox.faults([])

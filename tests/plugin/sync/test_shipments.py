@@ -210,7 +210,7 @@ def test_a_partial_quantity_whose_answer_is_lost_is_never_sent_again_by_itself(p
     with transaction():
         picking.pick(line.id, 1)
         picking.close_picklist(picklist, [NewParcel("dhl", "A1")], who="ann")
-    packed.pass_time(4 * 3600, steps=30)
+    packed.pass_time(4 * 3600, steps=16)
     assert len(packed.writes(SHIPMENTS)) == 1
     assert states(packed) == [EffectState.DECISION]
     assert any("not known if bol has the shipment" in title for title in packed.notices())
@@ -231,7 +231,7 @@ def test_one_of_two_pieces_whose_answer_is_lost_while_bol_takes_minutes_is_shipp
     with transaction():
         picking.pick(line.id, 1)
         picking.close_picklist(picklist, [NewParcel("dhl", "A1")], who="ann")
-    packed.pass_time(1200, steps=30)
+    packed.pass_time(1200, steps=15)
     assert states(packed) == [EffectState.CONFIRMED]
     assert shipped(packed) == 1
 
@@ -258,7 +258,7 @@ def test_a_worker_that_dies_around_the_call_ships_once(
         patch.setattr(BolClient, "call", dying)
         packed.work()
     packed.forget_leases()
-    packed.pass_time(900, steps=30)
+    packed.pass_time(900, steps=15)
     assert states(packed) == [EffectState.CONFIRMED]
     assert shipped(packed) == 2
 
