@@ -102,9 +102,12 @@ def test_a_paused_store_offers_nothing_that_would_do_nothing(site: Site, store: 
     assert "Paused. No orders come in, and nothing is sent to bol." in page
     assert "Import orders now" not in page and "Import products" not in page and "Activate" in page
     assert "bol has all that it should" not in page
-    assert "Nothing that is known here. bol is not asked while the store is paused." in page
+    assert "Nothing that is known here. New orders are not looked for while the store is paused." in page
     order = text(chief, f"{store}/orders/{row_id}")
-    assert "Nothing is read at bol or sent to it" in order and "Read again from bol" not in order
+    assert (
+        "No orders are read at bol, and nothing new is sent to it" in order
+        and "Read again from bol" not in order
+    )
     press(chief, f"{store}/activate")
     assert "Read again from bol" in text(chief, f"{store}/orders/{row_id}")
     assert "Import products" in text(chief, f"{store}/")
