@@ -94,8 +94,9 @@ def _accepted(ctx: Context, session: Any, effect_id: int, status: ProcessStatus)
 
 def _record_failure(ctx: Context, effect: CancellationEffect, error: BolError) -> None:
     with ctx.host.transaction() as session:
-        if effects.is_final(error):
-            refuse(ctx, session, effect, error.operator_text(_), *_claimed(ctx))
+        reason = effects.refusal(error, effect.attempts)
+        if reason is not None:
+            refuse(ctx, session, effect, reason, *_claimed(ctx))
             return
         session.execute(
             update(CancellationEffect)

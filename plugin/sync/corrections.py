@@ -244,8 +244,9 @@ def correct_due(ctx: Context) -> bool:
         try:
             status = ctx.client.transports.change(transport_id, effect.transporter_code, effect.tracking_code)
         except BolError as error:
-            if effects.is_final(error):
-                _refuse(ctx, effect, error.operator_text(_))
+            reason = effects.refusal(error, effect.attempts + 1)
+            if reason is not None:
+                _refuse(ctx, effect, reason)
                 continue
             # A correction is absolute: sending it again after an unknown outcome does no harm.
             _put_off(ctx, effect, error, sent=True)

@@ -25,11 +25,27 @@ DECIDE_AFTER = timedelta(hours=3)
 CLOCK = timedelta(minutes=1)
 #: bol refuses these for good: the same request again would be refused again.
 FINAL = (BadRequest, NotFound, Conflict)
+#: A conflict passes, as a rule; one that does not in so many tries, which take more than an hour, is for a person.
+MOST_CONFLICTS = 10
 
 
 def is_final(error: BolError) -> bool:
     """Tell if bol refused for good."""
     return isinstance(error, FINAL) and error.retry_after is None
+
+
+def refusal(error: BolError, attempts: int) -> str | None:
+    """Return why a request is not made again by itself; None where it is.
+
+    :param attempts: how often the effect was tried, this time included.
+    """
+    if is_final(error):
+        return error.operator_text(_)
+    if isinstance(error, Conflict) and attempts >= MOST_CONFLICTS:
+        return _(
+            "bol reports a conflict with another change, however often it is tried. Look at the order in bol's seller portal."
+        )
+    return None
 
 
 def after_failure(error: BolError, now: datetime, attempts: int) -> dict[str, Any]:

@@ -153,8 +153,9 @@ def _recommended(ctx: Context, items: Sequence[ShipmentItem]) -> LabelOption | N
 
 def _not_bought(ctx: Context, effect: LabelEffect, error: BolError) -> None:
     """Not executed is tried again or refused; after anything else bol may have charged it, and a person decides."""
-    if effects.is_final(error):
-        _refuse(ctx, effect, error.operator_text(_))
+    reason = effects.refusal(error, effect.attempts)
+    if reason is not None:
+        _refuse(ctx, effect, reason)
         return
     with ctx.host.transaction() as session:
         row = session.scalars(select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()).one()

@@ -375,10 +375,11 @@ def _count_confirmed(ctx: Context, effect: ShipmentEffect) -> None:
 def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> None:
     """Not done is known and tried again, or refused for good; everything else is unknown and gets checked."""
     with ctx.host.transaction() as session:
-        if effects.is_final(error):
-            _refuse(ctx, session, row_ids, error.operator_text(_))
-            return
         attempts = session.scalar(select(ShipmentEffect.attempts).where(ShipmentEffect.id == row_ids[0])) or 1
+        reason = effects.refusal(error, attempts)
+        if reason is not None:
+            _refuse(ctx, session, row_ids, reason)
+            return
         session.execute(_claimed(ctx, row_ids).values(**effects.after_failure(error, ctx.now(), attempts)))
     if line_is_down(error):
         ctx.report_problem(error)

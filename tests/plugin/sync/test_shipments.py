@@ -17,6 +17,7 @@ from plugin.connector import BolClient
 from plugin.models import EffectState, ShipmentEffect
 from plugin.settings import DEFAULT_CARRIERS
 from plugin.sync import shipments
+from plugin.sync.effects import MOST_CONFLICTS
 from plugin.sync.panels import order_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -284,6 +285,21 @@ def test_a_refused_shipment_can_be_sent_again_or_closed_by_a_person(packed: Shop
     packed.pass_time(5)
     assert states(packed) == [EffectState.CONFIRMED]
     assert not packed.runtime.shipment_handled(packed.store_id, effect.id)
+
+
+def test_a_conflict_that_does_not_pass_is_left_to_people(packed: Shop) -> None:
+    packed.sandbox.faults([{"method": "POST", "path": SHIPMENTS, "when": "before", "status": 409}])
+    packed.close(packed.order_id)
+    packed.pass_time(600, steps=10)
+    assert states(packed) == [EffectState.WANTED]
+    packed.pass_time(3 * 3600, steps=12)
+    assert states(packed) == [EffectState.REFUSED]
+    assert packed.effects()[0].attempts == MOST_CONFLICTS
+    assert any("refused the shipment" in title for title in unread(packed))
+    packed.sandbox.faults([])
+    assert packed.runtime.try_shipment_again(packed.store_id, packed.effects()[0].id)
+    packed.pass_time(5)
+    assert (states(packed), shipped(packed)) == ([EffectState.CONFIRMED], 2)
 
 
 def test_a_status_that_was_lost_is_settled_by_looking(packed: Shop) -> None:
