@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 #: More than the limit needs at real latencies: while one order is taken over, the others still use their moments.
 DETAILS_AT_ONCE = 12
-BATCH = 200
+#: Orders that are looked up together; between them the list has its turn.
+BATCH = 100
 
 
 def import_orders(ctx: Context) -> bool:
@@ -38,7 +39,7 @@ def import_orders(ctx: Context) -> bool:
     importing = ctx.settings.import_orders
     if importing and not read_list_if_due(ctx):
         return False
-    return read_due_orders(ctx) or (importing and list_is_due(ctx))
+    return read_due_orders(ctx) or _list_comes_first(ctx)
 
 
 def due_stores(host: HostPort, only: int | None, *, forced: bool) -> list[int]:
@@ -93,7 +94,14 @@ def read_due_orders(ctx: Context) -> bool:
         if not found:
             _note_done(ctx)
             return False
+        if _list_comes_first(ctx):
+            break
     return True
+
+
+def _list_comes_first(ctx: Context) -> bool:
+    """Tell if the list is to be read before more of the orders: it may tell new ones, for which stock waits."""
+    return ctx.settings.import_orders and list_is_due(ctx)
 
 
 class _Queue:
@@ -118,7 +126,8 @@ class _Queue:
         ctx = self._ctx
         if ctx.lease.slice_over():
             raise StopIteration
-        self._rows = self._rows or deque(_next_due(ctx, self._reading))
+        if not self._rows and not (self.found and _list_comes_first(ctx)):
+            self._rows.extend(_next_due(ctx, self._reading))
         if not self._rows:
             raise StopIteration
         row = self._rows.popleft()
@@ -169,7 +178,7 @@ def _read_all(ctx: Context) -> tuple[BolError | None, int]:
 
 def _next_due(ctx: Context, reading: Collection[int]) -> Sequence[Any]:
     """Return orders that are due and not being read: new ones first, as stock waits for them, and the oldest of each."""
-    values = {"store": ctx.store_id, "now": ctx.now(), "reading": list(reading)}
+    values = {"store": ctx.store_id, "now": ctx.now(), "reading": list(reading), "most": BATCH}
     with ctx.host.reading() as session:
         found: Sequence[Any] = session.execute(
             _due_statement(importing=ctx.settings.import_orders), values
@@ -187,7 +196,7 @@ def _due_statement(*, importing: bool) -> Select[int, str]:
             BolOrder.id.not_in(bindparam("reading", expanding=True)),
         )
         .order_by(BolOrder.host_order_id.is_not(None), BolOrder.placed_at, BolOrder.id)
-        .limit(BATCH)
+        .limit(bindparam("most"))
     )
 
 

@@ -20,6 +20,7 @@ from plugin.connector.resources.offers import Offers
 from plugin.connector.resources.orders import Orders
 from plugin.models import BolOrder, Offer, Store
 from plugin.settings import StoreSettings
+from plugin.sync import orders
 from plugin.sync.order_list import every, note_page
 from tests.host_app.factories import add_product, add_warehouse
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
@@ -84,6 +85,36 @@ def test_new_orders_are_read_before_those_that_changed(shop: Shop, monkeypatch: 
     shop.import_orders()
     assert set(read[:2]) == set(new)
     assert set(read) == {*known, *new}
+
+
+def test_the_list_that_becomes_due_is_read_before_more_of_the_orders(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when bol was away: orders that were known before are due at once, and the list some seconds later."""
+    shop.connect()
+    known = [shop.order((KETTLE, 1)) for _ in range(4)]
+    shop.work()
+    new = shop.order((KETTLE, 1))
+    now = shop.clock.now()
+    with transaction() as session:
+        session.execute(update(BolOrder).values(read_due_at=now))
+        session.execute(
+            update(Store).values(next_import_at=now + timedelta(seconds=5), import_wanted_at=None)
+        )
+    read: list[str] = []
+    get = Orders.get
+
+    def slowly(client: Orders, order_id: str, **more: Any) -> Any:
+        read.append(order_id)
+        shop.clock.ahead += timedelta(seconds=3)
+        return get(client, order_id, **more)
+
+    monkeypatch.setattr(Orders, "get", slowly)
+    monkeypatch.setattr(orders, "BATCH", 1)
+    monkeypatch.setattr(orders, "DETAILS_AT_ONCE", 1)
+    shop.work()
+    assert read.index(new) == 2
+    assert set(read) == {*known, new}
 
 
 def test_an_order_that_bol_ships_alone_is_ignored(shop: Shop) -> None:
