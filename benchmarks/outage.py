@@ -29,6 +29,8 @@ HOURS = 3
 #: bol is tried so often while it is away, in seconds of the warehouse's time.
 TRIED_EVERY = 600
 EARLIER = 1800
+#: One for each of the three: a worker goes from one piece of work to the next, and shipments and orders come first.
+WORKERS = 3
 MINUTE = 60
 #: Customers order these; the others' stock changes.
 ORDERED_OFFERS = 50
@@ -88,7 +90,7 @@ def catch_up(pile: Pile) -> dict[str, float]:
             pass_time(running, ahead, TRIED_EVERY)
             try_once(running)
         before = len(running.sandbox.calls())
-        with processes(running, ahead=ahead.seconds):
+        with processes(running, workers=WORKERS, ahead=ahead.seconds):
             running.sandbox.faults([])
             took = returned(running, pile, before)
         check(running, pile, before)

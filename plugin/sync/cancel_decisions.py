@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 
 from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView, speaking
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, Store
@@ -257,7 +257,15 @@ def unanswered() -> ColumnElement[bool]:
         BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
     )
     answered = exists().where(
-        CancellationEffect.order_id == BolOrder.id, CancellationEffect.state.in_(ACTIVE)
+        CancellationEffect.order_id == BolOrder.id,
+        or_(
+            CancellationEffect.state.in_(ACTIVE),
+            # bol has cancelled it, and the order is about to be read, which tells that nothing is asked any more.
+            and_(
+                CancellationEffect.state == EffectState.CONFIRMED,
+                CancellationEffect.settled_at >= BolOrder.read_at,
+            ),
+        ),
     )
     return and_(BolOrder.id.in_(asked), ~answered)
 

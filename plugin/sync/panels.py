@@ -20,7 +20,7 @@ from host_app.plugin_api import (
     PanelLink,
     PanelRow,
 )
-from plugin.models import BolOrder, EffectState, LabelEffect, Offer, ShipmentEffect, Store
+from plugin.models import BolOrder, EffectState, LabelEffect, Offer, ShipmentEffect, Store, TransportEffect
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
@@ -246,17 +246,22 @@ def _parcel_rows(
     parcel = host.parcel(shipment_id)
     label = _("Parcel %(code)s at bol", code=(parcel.tracking_code if parcel else "") or shipment_id)
     told = [_standing(effect, paused) for effect in effects]
+    correction = host.session.scalar(
+        select(TransportEffect).where(TransportEffect.host_shipment_id == shipment_id)
+    )
+    # Its code is the newest, which bol may not have yet.
+    after = [PanelRow(_("Its correction at bol"), *_standing(correction, paused))] if correction else []
     if len(set(told)) == 1:
-        return [PanelRow(label, *told[0])]
+        return [PanelRow(label, *told[0]), *after]
     return [
         PanelRow(
             f"{label}, {effect.quantity} × {names.get(effect.order_item_id, effect.order_item_id)}", *one
         )
         for effect, one in zip(effects, told, strict=True)
-    ]
+    ] + after
 
 
-def _standing(effect: ShipmentEffect, paused: bool) -> tuple[str, Level]:
+def _standing(effect: ShipmentEffect | TransportEffect, paused: bool) -> tuple[str, Level]:
     word, tone = WORDS[EffectState(effect.state)]
     if effect.state == EffectState.WANTED and paused:
         word, tone = NOT_SENT, Level.WARNING

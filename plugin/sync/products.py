@@ -44,7 +44,7 @@ REFUSED_AGAIN = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A product to create for an offer, or for an order item whose offer can't be read (``stock`` None).
+    """A product to create for an offer, or for an order item whose offer does not tell our stock (``stock`` None).
 
     ``name`` "" is not known yet: the product is named by its EAN until bol's catalogue was asked.
     """
@@ -138,8 +138,10 @@ def lock_products(ctx: Context) -> None:
 
 
 def wanted_for(offer: connector.Offer, title: str | None = None) -> Wanted:
-    """Return the product to create for an offer."""
-    stock = offer.amount if offer.corrected_stock is None else offer.corrected_stock
+    """Return the product to create for an offer. What lies in bol's own warehouse is no stock of this one."""
+    stock: int | None = offer.amount if offer.corrected_stock is None else offer.corrected_stock
+    if offer.method != FBR:
+        stock = None
     name, reference = title or offer.title or "", (offer.reference or "").strip()
     return Wanted(offer.ean, name, reference, offer.price, stock, offer.offer_id)
 

@@ -27,6 +27,8 @@ from plugin.sync.shipments import after_confirmation
 #: bol takes 1 to 1,000 ids in one question (shared API v10, get-process-status-bulk).
 BULK = 1000
 LONGEST_WAIT = timedelta(minutes=5)
+#: Answers that are recorded together: on SQLite everybody else who writes waits meanwhile.
+AT_ONCE = 25
 FRESH = timedelta(minutes=10)
 #: bol forgets a process status after a day or two; what has not ended by then is settled by looking.
 FOLLOWED = timedelta(hours=24)
@@ -67,9 +69,11 @@ def poll_due(ctx: Context) -> bool:
             return False
         # Of a store that sends no stock and imports nothing, or is leaving, nothing else tells that bol answers again.
         ctx.clear_problem()
-        with ctx.host.transaction():
-            for row in rows:
-                _note(ctx, row, statuses.get(row.process_status_id))
+        for first in range(0, len(rows), AT_ONCE):
+            ctx.lease.ensure(CALL_SECONDS)
+            with ctx.host.transaction():
+                for row in rows[first : first + AT_ONCE]:
+                    _note(ctx, row, statuses.get(row.process_status_id))
     return True
 
 

@@ -7,14 +7,27 @@ from typing import Any
 
 from sqlalchemy import event, update
 
+from host_app import jobs
 from host_app.db import db, reading, transaction
 from host_app.plugin_api import NewProduct
 from host_app.services import picking
 from host_app.services.catalog import create_product
 from host_app.services.orders import cancel_order
-from plugin.models import BolOrder, EffectState, Offer, Run, RunState, ShipmentEffect, Store, StoreState
+from plugin.jobs.wakes import wake_for
+from plugin.models import (
+    BolOrder,
+    CancellationEffect,
+    EffectState,
+    Offer,
+    Run,
+    RunState,
+    ShipmentEffect,
+    Store,
+    StoreState,
+)
 from plugin.sync import attention
 from plugin.sync.attention import Task
+from plugin.sync.due import SHIPMENTS
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 
@@ -118,6 +131,30 @@ def test_a_request_to_cancel_is_a_task_until_it_is_answered(shop: Shop) -> None:
 
     shop.runtime.keep_order(shop.store_id, task.order_id, "ann")
     assert tasks(shop) == []
+
+
+def test_a_request_that_was_accepted_stays_answered_until_the_order_is_read(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.sandbox.request_cancellation(order_id)
+    shop.import_orders()
+    (task,) = tasks(shop)
+    shop.runtime.accept_request(shop.store_id, task.order_id, "ann")
+    shop.work()
+    assert tasks(shop) == []
+    shop.clock.ahead += timedelta(seconds=30)
+    shop.sandbox.advance(30)
+    wake = wake_for(SHIPMENTS, shop.store_id)
+    jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    (effect,) = shop.all(CancellationEffect)
+    assert effect.state == EffectState.CONFIRMED
+    assert shop.bol_order(order_id).read_due_at is not None
+    assert tasks(shop) == []
+
+    # Asked once more, of what bol did not cancel after all.
+    set_all(BolOrder, read_at=shop.host.now() + timedelta(seconds=1))
+    assert [task.kind for task in tasks(shop)] == [attention.REQUEST]
 
 
 def test_orders_that_wait_for_a_product_are_grouped_by_it(shop: Shop) -> None:

@@ -29,6 +29,7 @@ from plugin.settings import DEFAULT_CARRIERS
 from plugin.sync import attention
 from plugin.sync.corrections import MOST_TRIES
 from plugin.sync.owed import owed
+from plugin.sync.panels import order_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 TRANSPORTS = "/retailer/transports"
@@ -50,9 +51,29 @@ def correct(shop: Shop, carrier: str, tracking: str) -> None:
     shop.pass_time(60, steps=6)
 
 
+def panel(shop: Shop) -> list[str]:
+    """Return what the host's page of the order tells of its parcels."""
+    order_id = shop.host_order(shop.order_id).id
+    with shop.host.reading():
+        (shown,) = order_panels(shop.host, order_id)
+    return [f"{row.label}: {row.value}" for row in shown.rows if " at bol" in row.label]
+
+
 def transport(shop: Shop) -> tuple[str, str]:
     (shipment,) = shop.shipments_at_bol()
     return shipment["transport"]["transporterCode"], shipment["transport"]["trackAndTrace"]
+
+
+def test_the_panel_tells_how_a_correction_stands_beside_the_shipment(packed: Shop) -> None:
+    packed.close(packed.order_id, "postnl", "3SWRONG")
+    packed.pass_time(20, steps=4)
+    packed.sandbox.faults([{"method": "PUT", "path": f"{TRANSPORTS}/*", "when": "before", "status": 503}])
+    correct(packed, "postnl", "3SRIGHT")
+    assert panel(packed)[0].startswith("Parcel 3SRIGHT at bol: confirmed by bol on")
+    assert panel(packed)[1].startswith("Its correction at bol: waiting to be sent to bol")
+    packed.sandbox.faults([])
+    packed.pass_time(3600, steps=6)
+    assert panel(packed)[1].startswith("Its correction at bol: confirmed by bol on")
 
 
 def test_a_corrected_tracking_code_reaches_bol(packed: Shop) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 
 from host_app.db import reading, transaction
 from host_app.leases import HeldLease, acquire
-from host_app.models import OrderLine
+from host_app.models import OrderLine, Product, Stock
 from host_app.plugin_api import HostError, NewProduct
 from host_app.services import catalog
 from plugin.connector.resources.offers import Offers
@@ -123,6 +123,22 @@ def test_an_order_that_bol_ships_alone_is_ignored(shop: Shop) -> None:
     shop.order((LAMP, 1))
     shop.import_orders()
     assert shop.host_orders() == []
+
+
+def test_what_lies_in_bols_warehouse_is_no_stock_here(shop: Shop) -> None:
+    """Sold by us, and sent in to bol's warehouse since."""
+    shop.connect()
+    shop.work()
+    placed = shop.sandbox.place_order("seller", [{"ean": LAMP, "quantity": 1, "method": "FBR"}])
+    shop.import_orders()
+    order = shop.host_order(placed["orderId"])
+    (line,) = lines(order.id)
+    with reading() as session:
+        product = session.get_one(Product, line.product_id)
+        assert not product.stock_known
+        stock = session.scalars(select(Stock).where(Stock.product_id == product.id)).all()
+    assert sum(row.physical for row in stock) == 0
+    assert shop.picklists(placed["orderId"]) == []
 
 
 def test_a_product_is_found_by_its_code_before_a_barcode(shop: Shop) -> None:

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from host_app import jobs
 from host_app.db import transaction
 from host_app.models import EventDelivery, Notification
 from host_app.services import picking
 from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
 from plugin.connector import BolClient
+from plugin.jobs.wakes import wake_for
 from plugin.models import EffectState, ShipmentEffect
 from plugin.settings import DEFAULT_CARRIERS
-from plugin.sync import shipments
+from plugin.sync import shipments, statuses
+from plugin.sync.due import SHIPMENTS as SHIPMENTS_JOB
 from plugin.sync.effects import MOST_CONFLICTS
 from plugin.sync.panels import order_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -311,6 +314,38 @@ def test_a_status_that_was_lost_is_settled_by_looking(packed: Shop) -> None:
     packed.pass_time(120, steps=10)
     assert states(packed) == [EffectState.CONFIRMED]
     assert shipped(packed) == 2
+
+
+def test_answers_are_recorded_in_portions_and_a_job_that_dies_loses_none(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.connect(send_shipments=True)
+    shop.work()
+    orders = [shop.order((KETTLE, 1)) for _ in range(2)]
+    shop.import_orders()
+    for order_id in orders:
+        shop.close(order_id)
+    shop.work()
+    real, noted = statuses._note, []
+
+    def dies(ctx: Any, row: Any, status: Any) -> None:
+        noted.append(row)
+        if len(noted) == 2:
+            raise RuntimeError("killed")
+        real(ctx, row, status)
+
+    shop.clock.ahead += timedelta(seconds=30)
+    shop.sandbox.advance(30)
+    wake = wake_for(SHIPMENTS_JOB, shop.store_id)
+    with monkeypatch.context() as dying:
+        dying.setattr(statuses, "AT_ONCE", 1)
+        dying.setattr(statuses, "_note", dies)
+        with pytest.raises(RuntimeError):
+            jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    assert sorted(states(shop)) == [EffectState.CONFIRMED, EffectState.SENT]
+    shop.forget_leases()
+    shop.pass_time(120, steps=4)
+    assert (states(shop), shipped(shop)) == ([EffectState.CONFIRMED] * 2, 2)
 
 
 def test_a_paused_store_still_follows_what_it_has_sent(packed: Shop) -> None:
