@@ -149,8 +149,12 @@ def test_a_request_to_cancel_is_refused_by_keeping_the_order(site: Site, store: 
     with site.shop() as shop:
         shop.sandbox.request_cancellation(order_id)
         shop.import_orders()
+    table = f"/admin/bol/{store}/orders"
+    assert ">customer asks to cancel<" in chief.get(table).text
     assert "The order stays as it is" in press(chief, f"{path}/keep")
     assert "The customer asks to cancel." not in chief.get(path).text
+    assert ">customer asks to cancel<" not in chief.get(table).text
+    assert "request to cancel not accepted" in chief.get(table).text
     assert "does not ask to cancel anything" in press(chief, f"{path}/accept-request")
 
 
