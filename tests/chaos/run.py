@@ -29,6 +29,7 @@ from plugin.models import (
     Store,
     TransportEffect,
 )
+from plugin.sync.corrections import next_correction
 from plugin.sync.dirty import in_need
 from plugin.sync.shipments import next_parcel
 from tests.chaos.harm import Harm
@@ -184,8 +185,12 @@ class Chaos:
         for model in (ShipmentEffect, CancellationEffect, TransportEffect, LabelEffect):
             for state in (EffectState.WANTED, EffectState.UNKNOWN):
                 conditions = [model.store_id == store_id, model.state == state]
-                if model is ShipmentEffect and session.scalar(next_parcel(store_id, now)) is None:
-                    # Those that are due wait behind another one of their order item, which is owed itself.
+                behind = (model is ShipmentEffect and session.scalar(next_parcel(store_id, now)) is None) or (
+                    model is TransportEffect and session.scalar(next_correction(store_id, now)) is None
+                )
+                if behind:
+                    # Those that are due wait behind another one of their order item, or for their shipment, which is
+                    # owed itself.
                     conditions.append(or_(model.state != EffectState.WANTED, model.due_at > now))
                 moment = session.scalar(select(func.min(model.due_at)).where(*conditions))
                 if moment:
