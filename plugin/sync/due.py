@@ -34,7 +34,7 @@ from plugin.sync.labels import abandoned_label, next_label
 from plugin.sync.orders import due_orders
 from plugin.sync.preview import KIND as PREVIEW
 from plugin.sync.products import KIND as IMPORT
-from plugin.sync.pump import look_after_due, may_send
+from plugin.sync.pump import is_worth_a_job, look_after_due
 from plugin.sync.shipments import next_parcel
 from plugin.sync.stock_check import KIND as CHECK_RUN
 from plugin.sync.sweep import KIND as SWEEP
@@ -139,7 +139,7 @@ def _with_bol(session: Any, store: Store, now: datetime) -> Iterator[str]:
         yield SHIPMENTS
     if found.order or (active and settings.import_orders and _list(store, found, now)):
         yield ORDERS
-    if (found.offer and may_send(store, settings, now, far_from_zero=found.far_from_zero)) or (
+    if (found.offer and is_worth_a_job(store, settings, now, far_from_zero=found.far_from_zero)) or (
         active and settings.send_stock and look_after_due(store, settings, now)
     ):
         yield STOCK

@@ -88,7 +88,7 @@ def push_stock(ctx: Context) -> bool:
     return _Pump(ctx).run()
 
 
-def may_send(store: Store, settings: StoreSettings, now: datetime, *, far_from_zero: bool) -> bool:
+def is_worth_a_job(store: Store, settings: StoreSettings, now: datetime, *, far_from_zero: bool) -> bool:
     """Tell if there is sense in a job for amounts that are due: new orders are known, or can be looked for.
 
     :param far_from_zero: amounts are due that need not wait for the next look.
