@@ -137,16 +137,18 @@ class StoreLedger:
         with self._host.transaction() as session, speaking(self._host.language):
             session.execute(self._update(claim, {"claim": None, "claim_until": None}))
             store = session.get_one(Store, self._store_id)
+            # Told once for each time that it begins, however often it is tried meanwhile.
+            since = store.problem_at if store.problem_kind == BLOCKED and store.problem_at else now
             session.execute(
                 update(Store)
                 .where(Store.environment.in_(_same_login(store.environment)))
                 .values(
-                    rests_until=until, problem=error.operator_text(_), problem_kind=BLOCKED, problem_at=now
+                    rests_until=until, problem=error.operator_text(_), problem_kind=BLOCKED, problem_at=since
                 )
             )
             self._host.notify(
                 Notice(
-                    key=f"bol:blocked:{now:%Y-%m-%d}",
+                    key=f"bol:blocked:{since.isoformat()}",
                     kind="bol.connection",
                     level=Level.DANGER,
                     title=_("bol blocks the internet address of this server"),

@@ -261,6 +261,25 @@ def test_a_blocked_address_stops_all_stores_with_one_alarm(shop: Shop) -> None:
     assert [store.problem for store in shop.all(Store)] == ["", ""]
 
 
+def test_an_address_that_stays_blocked_is_told_once_and_one_that_is_blocked_again_once_more(
+    shop: Shop,
+) -> None:
+    shop.connect()
+    for told in (1, 2):
+        shop.sandbox.faults([{"path": "/token", "status": 404}])
+        for _ in range(3):
+            forget_tokens(shop)  # and with them that we are blocked: it is asked once more
+            with closing(Line(shop.host)) as line, pytest.raises(AddressBlocked):
+                line.client(shop.store()).orders.page()
+            shop.clock.ahead += timedelta(minutes=16)
+        assert sum("blocks the internet address" in title for title in shop.notices()) == told
+        assert shop.store().problem_at < shop.host.now() - timedelta(minutes=45), "since the first one"
+        shop.sandbox.faults([])
+        forget_tokens(shop)
+        assert token(shop)
+        assert shop.store().problem == ""
+
+
 def test_another_account_is_refused_with_both_named(login_shop: Shop) -> None:
     shop = login_shop
     shop.sandbox.add_seller("other", "secret")
