@@ -51,14 +51,18 @@ def _run_block(scripts: Sequence[Script], server: str, keep: Path | None) -> lis
     while left:
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
             url = _new_database(server) if left[0].database == "postgresql" else None
+            opened = False
             try:
                 with open_house(Path(folder), url) as house:
-                    held = True
+                    opened = held = True
                     while left and held:
                         results.append(_run(house, left.pop(0)))
                         held = not results[-1].problems
             except RuntimeError as error:
-                results.append(Result(left.pop(0), [f"the house did not open: {error}"]))
+                if opened:
+                    results[-1].problems.append(f"the house did not close: {error}")
+                else:
+                    results.append(Result(left.pop(0), [f"the house did not open: {error}"]))
                 _tell(results[-1])
             if results[-1].problems and keep is not None:
                 kept = keep / f"seed-{results[-1].script.seed}"
