@@ -7,9 +7,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("plugin", "host_app", "bol_sandbox")
@@ -103,3 +107,34 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     status, *files = done.stdout.split()
     assert status == "200"
     assert all(file.startswith(str(installed)) for file in files), files
+
+
+def required(*extras: str) -> Iterator[Requirement]:
+    """Yield what setup.cfg asks for on Linux."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    texts = [config["options"]["install_requires"]]
+    texts += [config["options.extras_require"][extra] for extra in extras]
+    for line in "\n".join(texts).splitlines():
+        # configparser keeps comments that stand inside a value.
+        if line and not line.startswith(("#", "bol-retailer-connector")):
+            yield Requirement(line)
+
+
+@pytest.mark.parametrize(("lock", "extras"), [("run.txt", ("postgres",)), ("test.txt", ("postgres", "test"))])
+def test_the_locks_name_a_version_of_everything_that_setup_cfg_asks_for(
+    lock: str, extras: tuple[str, ...]
+) -> None:
+    """``pip install --require-hashes`` stops at the first package that is missing."""
+    locked = {}
+    for line in (ROOT / "requirements" / lock).read_text().splitlines():
+        if "==" in line:
+            requirement = Requirement(line.removesuffix("\\"))
+            locked[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix("==")
+    wanted = list(required(*extras))
+    assert wanted
+    assert [
+        str(one)
+        for one in wanted
+        if not one.specifier.contains(locked.get(canonicalize_name(one.name), ""), prereleases=True)
+    ] == []
