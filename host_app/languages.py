@@ -33,6 +33,12 @@ def installation_language() -> str:
     return str(current_app.extensions["host_config"].language)
 
 
+def kept_in_other_language() -> str:
+    """Return the name of the language that is kept in, as whoever looks calls it; "" where it is their own."""
+    name = installation_language()
+    return "" if language() == name else str(_locale(name).get_language_name(language()))
+
+
 @contextmanager
 def kept() -> Iterator[None]:
     """Write what is kept: in the language of the installation, whoever looks."""

@@ -604,7 +604,7 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """How much a plugin has for people to do: shown in the menu bar and on the home page while ``number`` is not 0.
+    """How much a plugin has for people to do: shown on the home page, and in the menu bar while ``number`` is not 0.
 
     :param title: what it is called there, in a few words.
     :param url: the page where it is done, without host name.

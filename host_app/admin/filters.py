@@ -21,6 +21,7 @@ from flask_babel import gettext as _
 
 from host_app.carriers import CARRIERS, LABEL, carrier_title
 from host_app.db import utcnow
+from host_app.languages import kept_in_other_language
 from host_app.models import Shipment
 from host_app.models.people import Role
 
@@ -53,7 +54,9 @@ def init_app(app: Flask) -> None:
         address_lines=address_lines,
         safe_url=safe_url,
     )
-    app.jinja_env.globals.update(carriers=CARRIERS, page_language=page_language)
+    app.jinja_env.globals.update(
+        carriers=CARRIERS, page_language=page_language, kept_in_other_language=kept_in_other_language
+    )
 
 
 def page_language() -> str:

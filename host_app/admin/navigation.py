@@ -37,7 +37,11 @@ def init_app(app: Flask, admin: Admin) -> None:
 def menu(admin: Admin, active: Any) -> list[MenuItem]:
     """Return the menu for the current user: first what waits for people in plugins, settings last."""
     items = [item for entry in admin.menu() if (item := _item(entry, active)) and item.url != "/admin/"]
-    waiting = [MenuItem(told.title, told.url, request.path == told.url, told.number) for told in attention()]
+    waiting = [
+        MenuItem(told.title, told.url, request.path == told.url, told.number)
+        for told in attention()
+        if told.number
+    ]
     if any(item.active for item in waiting):
         # The page is one of a plugin's view, whose own entry would be marked beside it.
         for item in items:
@@ -50,7 +54,7 @@ def attention() -> list[Attention]:
     if "attention" not in g:
         g.attention = []
         for _name, told in ask_on_page("attention"):
-            if isinstance(told, Attention) and told.number and safe_path(told.url) == told.url:
+            if isinstance(told, Attention) and safe_path(told.url) == told.url:
                 g.attention.append(told)
     found: list[Attention] = g.attention
     return found

@@ -8,7 +8,7 @@ from flask import Response as FlaskResponse
 from flask import abort, current_app, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload, undefer
 from werkzeug.wrappers import Response
 
@@ -36,7 +36,7 @@ from host_app.admin.shipping import (
     follows_purchase,
     may_have_labels,
 )
-from host_app.db import db, transaction
+from host_app.db import db, transaction, utcnow
 from host_app.models import (
     Label,
     Order,
@@ -57,6 +57,15 @@ from host_app.services.orders import OPEN_PICKLISTS
 PDF_POLICY = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
+#: The list of those that should have left already.
+LATE = "late"
+
+
+def late_now() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of picklists that are to be picked and late; the order is joined."""
+    return Picklist.state == PicklistState.NEW, Order.deadline < utcnow()
+
+
 class PicklistsView(HostView):
     """Picklists."""
 
@@ -64,7 +73,7 @@ class PicklistsView(HostView):
 
     @expose("/")
     def index(self) -> str:
-        """List open picklists, the most urgent first; or those that are done."""
+        """List open picklists, the most urgent first; those of them that are late, or those that are done."""
         show = request.args.get("show", "open")
         statement = (
             select(Picklist)
@@ -78,7 +87,8 @@ class PicklistsView(HostView):
         if show == "closed":
             statement = statement.where(Picklist.state.not_in(OPEN_PICKLISTS)).order_by(Picklist.id.desc())
         else:
-            statement = statement.where(Picklist.state.in_(OPEN_PICKLISTS)).order_by(
+            shown = late_now() if show == LATE else (Picklist.state.in_(OPEN_PICKLISTS),)
+            statement = statement.where(*shown).order_by(
                 Order.deadline.is_(None), Order.deadline, Picklist.id
             )
         page = paged(statement)

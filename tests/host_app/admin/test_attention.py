@@ -34,12 +34,24 @@ def test_what_waits_is_told_in_the_menu_and_on_the_home_page(packer: Person, pro
 
 @pytest.mark.parametrize(
     "nothing",
-    [None, Attention("Waiting", 0, "/admin/probe_open/"), "Waiting", Attention("Waiting", 1, "//evil")],
+    [None, "Waiting", Attention("Waiting", 1, "//evil")],
 )
 def test_nothing_to_do_is_not_told(packer: Person, probe: Probe, nothing: Any) -> None:
     probe.waiting = nothing
 
     assert "Waiting" not in packer.get("/admin/").text
+
+
+def test_that_nothing_waits_is_told_on_the_home_page_and_asks_for_no_place_in_the_menu(
+    packer: Person, probe: Probe
+) -> None:
+    probe.waiting = Attention("Waiting for you", 0, "/admin/probe_open/")
+
+    assert numbers(packer.get("/admin/orders/").text) == []
+    menu, page = packer.get("/admin/").text.split("<main")
+    assert numbers(menu) == []
+    assert numbers(page) == ["0 Waiting for you"]
+    assert '<strong class="text-success">0</strong>Waiting for you' in page
 
 
 def test_it_is_asked_once_for_a_page(packer: Person, probe: Probe) -> None:

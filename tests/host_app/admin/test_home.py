@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import update
+
 from host_app.db import transaction, utcnow
-from host_app.models import EventDelivery
+from host_app.models import EventDelivery, Order
 from host_app.plugin_api import Attention, Level, StoreSummary
+from tests.host_app import factories
 from tests.host_app.admin.conftest import Person
 from tests.host_app.admin.probe import Probe
 
@@ -68,3 +74,21 @@ def test_one_entry_of_the_menu_is_marked(packer: Person, probe: Probe) -> None:
     menu = packer.get("/admin/notifications/").text.split("<main")[0]
     assert menu.count('aria-current="page"') == 1
     assert menu.count(" active") == 1
+
+
+def test_each_tile_leads_to_the_list_it_counts(packer: Person, do: Callable[..., Any]) -> None:
+    def two_picklists_of_which_one_is_late() -> None:
+        product = factories.add_product("A", 9, warehouse_id=factories.add_warehouse())
+        factories.accept("IN-TIME", (product, 1))
+        late, ago = factories.accept("TOO-LATE", (product, 1)), utcnow() - timedelta(hours=1)
+        with transaction() as session:
+            session.execute(update(Order).where(Order.id == late.order_id).values(deadline=ago))
+
+    do(two_picklists_of_which_one_is_late)
+    page = packer.get("/admin/").text.split("<main")[1]
+    tiles = re.findall(r'host-tile" href="([^"]+)"><strong[^>]*>(\d+)</strong>([^<]+)<', page)
+    assert len({url for url, _number, _title in tiles}) == len(tiles)
+    (late,) = [url for url, number, title in tiles if (number, title) == ("1", "Late picklists")]
+    found = packer.get(html.unescape(late)).text
+    assert "TOO-LATE" in found and "IN-TIME" not in found
+    assert "Orders to process (concepts)" in [title for _url, _number, title in tiles]

@@ -185,6 +185,21 @@ def test_what_is_kept_is_in_the_language_of_the_installation(dutch_house: Flask)
     assert reasons == ["nieuw product", "bestelling A-1", f"bestelling {accepted.number} geannuleerd"]
 
 
+@pytest.mark.parametrize("path", ["/admin/notifications/", "/admin/products/1"])
+def test_who_reads_another_language_is_told_why_what_is_kept_is_not_in_it(
+    dutch_house: Flask, path: str
+) -> None:
+    with dutch_house.app_context():
+        factories.add_product("A", 3, warehouse_id=factories.add_warehouse())
+        db.session.remove()
+    for name, who in (("chief", "HOST_LANGUAGE"), ("packer", "An administrator can have another one")):
+        person = logged_in(dutch_house, name)
+        assert "HOST_LANGUAGE" not in words(person, path) and "in het Nederlands" not in words(person, path)
+        page = words(person, path, **{"Accept-Language": "en"})
+        assert "written once, for everybody: here in Dutch." in page
+        assert who in page
+
+
 def test_mails_and_notifications_are_in_the_language_of_the_installation(dutch_house: Flask) -> None:
     with dutch_house.test_request_context(headers=[("Accept-Language", "en")]):
         dutch_house.preprocess_request()
