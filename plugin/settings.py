@@ -178,7 +178,11 @@ class StoreSettings:
             found["carriers"] = _("A transporter code has at most 60 characters.")
         wrong = [address for address in self.mail_to.split() if not ADDRESS.fullmatch(address)]
         if wrong:
-            found["mail_to"] = _("%(text)s is no e-mail address.", text=wrong[0])
+            found["mail_to"] = (
+                _("%(text)s is no e-mail address.", text=wrong[0])
+                if len(wrong) == 1
+                else _("These are no e-mail addresses: %(texts)s.", texts=", ".join(wrong))
+            )
         elif len(self.mail_to.split()) > MOST_ADDRESSES:
             found["mail_to"] = _("Enter at most %(most)s addresses.", most=MOST_ADDRESSES)
         if not set(self.mail_kinds) <= set(MAIL_KINDS):

@@ -6,13 +6,13 @@ view of each page, also by the menu: each is one look at few rows, by an index t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import exists, func, literal_column, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, selectinload
 
 from host_app.plugin_api import Choice, HostPort
 from plugin.models import (
@@ -31,7 +31,16 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.settings import StoreSettings
-from plugin.sync.cancel_decisions import ACTIVE, OPEN_AT_BOL, OPEN_HERE, in_the_way, unanswered
+from plugin.sync.cancel_decisions import (
+    ACTIVE,
+    OPEN_AT_BOL,
+    OPEN_HERE,
+    cancelled_here,
+    in_the_way,
+    requested,
+    still_here,
+    unanswered,
+)
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
 from plugin.sync.failures import SIGN_IN, without_reference
@@ -63,6 +72,11 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
 CONSENT, TO_BE_FETCHED = "consent", "label to fetch"
 #: bol cancelled what is still open here; or what was cancelled here, and bol still counts on.
 STILL_HERE, STILL_AT_BOL = "cancelled at bol", "cancelled here"
+#: About the goods of an order, and about those of a parcel.
+OF_ORDERS, OF_PARCELS = (
+    frozenset({REQUEST, STILL_HERE, STILL_AT_BOL}),
+    frozenset({UNDECIDED, REFUSED, CARRIER}),
+)
 #: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
 ONE_BY_ONE = frozenset({UNDECIDED, LABEL, TO_BE_FETCHED, REQUEST, STILL_HERE, STILL_AT_BOL})
 SHOWN_ALONE = 10
@@ -85,6 +99,7 @@ class Task:
     :param about: what tells tasks of a kind apart: the kind of problem, an EAN, an error, an order of bol, a run's kind.
     :param row_id: a row that it is about (of several, any), for the button; its table depends on the kind.
     :param order_id: the row of the order it is about, where it is about one.
+    :param title: what bol calls the article that orders wait for, and pieces: how many of it were ordered.
     """
 
     kind: str
@@ -95,11 +110,30 @@ class Task:
     about: str = ""
     row_id: int = 0
     order_id: int = 0
+    title: str = ""
+    pieces: int = 0
 
     @property
     def decisions(self) -> int:
         """How often somebody must decide until it is done."""
         return self.number if self.kind in ONE_BY_ONE else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """Pieces of one article, as bol calls it."""
+
+    title: str
+    ean: str
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The goods that a task is about, and the order at bol where its title names none."""
+
+    goods: Sequence[Goods]
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +198,97 @@ def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, str]:
     views = host.order_views(number for number in here.values() if number is not None)
     told = {row: in_the_way(views[number]) for row, number in here.items() if number in views}
     return {row: text for row, text in told.items() if text}
+
+
+def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:
+    """Return the goods of tasks that are about one order or one article. In a transaction.
+
+    A few looks for a whole page, however many tasks stand on it.
+    """
+    alone = [task for task in found if task.number == 1 or task.kind == PRODUCT]
+    subjects = {
+        # Its EAN stands in the sentence of the task.
+        task: Subject([Goods(task.title, "", task.pieces)])
+        for task in alone
+        if task.kind == PRODUCT and task.title
+    }
+    subjects |= _of_cancellations(host, [task for task in alone if task.kind in OF_ORDERS and task.order_id])
+    subjects |= _of_parcels(host, [task for task in alone if task.kind in OF_PARCELS])
+    subjects |= _of_labels(host, [task for task in alone if task.kind in (LABEL, TO_BE_FETCHED)])
+    return {task: subject for task, subject in subjects.items() if subject.goods}
+
+
+def _of_cancellations(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
+    """Return what a customer asks to cancel, and what is cancelled on one side only."""
+    orders = _orders(host, [task.order_id for task in found])
+    views = host.order_views(row.host_order_id for row in orders.values() if row.host_order_id is not None)
+    subjects = {}
+    for task in found:
+        row = orders[task.order_id]
+        view = views.get(row.host_order_id) if row.host_order_id is not None else None
+        pieces: Iterable[tuple[BolOrderItem, int]] = ()
+        if task.kind == REQUEST:
+            pieces = [(item, item.open) for item in requested(row)]
+        elif view is not None and task.kind == STILL_HERE:
+            pieces = still_here(row, view)
+        elif view is not None:
+            pieces = [(item, item.open) for item in cancelled_here(row, view)]
+        subjects[task] = Subject([Goods(item.title, item.ean, number) for item, number in pieces])
+    return subjects
+
+
+def _of_parcels(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
+    """Return what is in parcels of which something must be decided."""
+    if not found:
+        return {}
+    mine = aliased(ShipmentEffect)
+    alike = (mine.host_shipment_id == ShipmentEffect.host_shipment_id) & (mine.state == ShipmentEffect.state)
+    rows = host.session.execute(
+        select(ShipmentEffect.id, mine.id, mine.order_id, mine.order_item_id, mine.quantity)
+        .join(mine, alike)
+        .where(ShipmentEffect.id.in_([task.row_id for task in found]))
+        .order_by(mine.id)
+    ).all()
+    orders = _orders(host, [row[2] for row in rows])
+    subjects = {}
+    for task in found:
+        # Of what is decided one by one each item is a task of its own.
+        alone = task.kind in ONE_BY_ONE
+        of_task = [row for row in rows if row[0] == task.row_id and (row[1] == row[0] or not alone)]
+        goods = [_goods(orders[order_id], item, number) for *_, order_id, item, number in of_task]
+        subjects[task] = Subject(goods, orders[of_task[0][2]].order_id if of_task and not alone else "")
+    return subjects
+
+
+def _of_labels(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
+    """Return what travels on labels that are lost, or can't be fetched."""
+    if not found:
+        return {}
+    rows = host.session.execute(
+        select(LabelEffect.id, LabelEffect.pieces).where(LabelEffect.id.in_([task.row_id for task in found]))
+    )
+    pieces, orders = dict(rows.all()), _orders(host, [task.order_id for task in found])
+    return {
+        task: Subject(
+            [_goods(orders[task.order_id], item, number) for item, number in pieces[task.row_id].items()]
+        )
+        for task in found
+        if task.row_id in pieces
+    }
+
+
+def _orders(host: HostPort, rows: Iterable[int]) -> dict[int, BolOrder]:
+    """Return orders with their items, by their row."""
+    wanted = set(rows)
+    if not wanted:
+        return {}
+    found = select(BolOrder).where(BolOrder.id.in_(wanted)).options(selectinload(BolOrder.items))
+    return {row.id: row for row in host.session.scalars(found)}
+
+
+def _goods(row: BolOrder, order_item_id: str, pieces: int) -> Goods:
+    item = next((item for item in row.items if item.order_item_id == order_item_id), None)
+    return Goods(item.title, item.ean, pieces) if item is not None else Goods("", "", pieces)
 
 
 # finders
@@ -362,6 +487,7 @@ def _products(look: Look) -> Iterator[Task]:
             func.min(waiting.c.found_at),
             func.min(waiting.c.id),
             func.max(BolOrderItem.title),
+            func.sum(BolOrderItem.quantity - BolOrderItem.shipped - BolOrderItem.cancelled),
         )
         .join(BolOrderItem, BolOrderItem.order_id == waiting.c.id)
         .where(BolOrderItem.product_id.is_(None), BolOrderItem.method.in_((FBR, "")))
@@ -375,9 +501,18 @@ def _products(look: Look) -> Iterator[Task]:
         settings = StoreSettings.load(look.stores[store_id].settings)
         # Other items of these orders may have their product.
         known = find_products(look.host, settings, [row[1] for row in mine])
-        for _store, ean, number, since, order_id, _title in mine:
+        for _store, ean, number, since, order_id, title, pieces in mine:
             if ean not in known:
-                yield look.task(PRODUCT, store_id, number=number, about=ean, since=since, order_id=order_id)
+                yield look.task(
+                    PRODUCT,
+                    store_id,
+                    number=number,
+                    about=ean,
+                    since=since,
+                    order_id=order_id,
+                    title=title,
+                    pieces=int(pieces),
+                )
 
 
 def _unreadable(look: Look) -> Iterator[Task]:

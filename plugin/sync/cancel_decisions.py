@@ -178,16 +178,25 @@ def is_open_here(row: BolOrder, view: OrderView) -> bool:
     return _undone(row, view) == OPEN_HERE
 
 
+def still_here(row: BolOrder, view: OrderView) -> list[tuple[BolOrderItem, int]]:
+    """Return the items that bol cancelled and that are still to be shipped here, with the pieces to take off."""
+    if view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
+        return []
+    lines = {line.external_ref: line for line in view.lines}
+    found = []
+    for item in row.items:
+        line = lines.get(item.order_item_id)
+        count = min(item.imported, item.cancelled - item.cancelled_before_import)
+        if line is None or count <= line.cancelled:
+            continue
+        if line.quantity - line.shipped - line.cancelled > 0:
+            found.append((item, count - line.cancelled))
+    return found
+
+
 def _undone(row: BolOrder, view: OrderView) -> str:
-    if view.state not in (OrderState.CANCELLED, OrderState.COMPLETED):
-        lines = {line.external_ref: line for line in view.lines}
-        for item in row.items:
-            line = lines.get(item.order_item_id)
-            count = min(item.imported, item.cancelled - item.cancelled_before_import)
-            if line is None or count <= line.cancelled:
-                continue
-            if line.quantity - line.shipped - line.cancelled > 0:
-                return OPEN_HERE
+    if still_here(row, view):
+        return OPEN_HERE
     return OPEN_AT_BOL if cancelled_here(row, view) else ""
 
 

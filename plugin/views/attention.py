@@ -24,7 +24,10 @@ class AttentionPages(BolView):
             tasks = waiting.tasks(self.host)
             carriers = attention.carriers_of(self.host, tasks)
             in_the_way = attention.in_the_way_of(self.host, tasks)
-        return self.page("attention", tasks=tasks, carriers=carriers, in_the_way=in_the_way)
+            subjects = attention.subjects_of(self.host, tasks)
+        return self.page(
+            "attention", tasks=tasks, carriers=carriers, in_the_way=in_the_way, subjects=subjects
+        )
 
     @does("/<int:store_id>/carriers")
     def set_carrier(self, store_id: int) -> Answer:

@@ -84,7 +84,8 @@ class BolView(BaseView):  # type: ignore[misc]
 
     def page(self, template: str, **values: Any) -> str:
         """Render one of this package's templates."""
-        return str(self.render(f"bol/{template}.html", words=words, **texts.GIVEN, **values))
+        kept_in = words.other_language(self.host.language)
+        return str(self.render(f"bol/{template}.html", words=words, kept_in=kept_in, **texts.GIVEN, **values))
 
     def store(self, store_id: int) -> Store:
         """Return a store, or answer that the page does not exist."""

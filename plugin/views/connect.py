@@ -116,6 +116,8 @@ class ConnectPages(ConnectionPages):
                 if planned or outdated:
                     start_plan(self.host, self.actions, store_id)
                 if planned:
+                    told = _("Saved, all but “Send stock updates”: see first what that would change at bol.")
+                    flash(told, "success")
                     return redirect(url_for("bol.stock_plan", store_id=store_id))
                 # What is being set up goes on to its summary; whoever changes a store that works stays where they are.
                 ahead = found.store.state == StoreState.CONNECTED
@@ -137,6 +139,8 @@ class ConnectPages(ConnectionPages):
             stale=stale,
             consequences=warned,
             confirmation=_mark(warned),
+            # Who pressed the button beside the tick without it is told so there.
+            unticked=bool(warned) and request.form.get("asked") == _mark(warned),
             changes=changes,
             tab="settings",
             step=2,

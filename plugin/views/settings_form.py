@@ -10,8 +10,9 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from host_app.plugin_api import Choice
-from plugin.settings import StoreSettings
+from plugin.settings import MAX_CODE, StoreSettings
 from plugin.texts import gettext as _
+from plugin.views.words import SETTINGS
 
 SWITCHES = (
     "import_products",
@@ -48,6 +49,7 @@ class SettingsForm:
         self.settings = settings
         self.warehouses = warehouses
         self.carriers = carriers
+        #: What is wrong, by the name of the field, in the order of the page.
         self.errors: dict[str, str] = {}
         self._typed: dict[str, str] = {}
 
@@ -78,8 +80,18 @@ class SettingsForm:
         }
         self.settings = replace(self.settings, **changes)
         first = int(self.warehouses[0].key) if self.warehouses else None
-        self.errors = self.settings.problems(first) | self.errors
+        found = self.settings.problems(first) | self.errors
+        places = list(SETTINGS)
+        self.errors = {}
+        for name in sorted(found, key=lambda name: places.index(name)):
+            self.errors |= self._too_long(found[name]) if name == "carriers" else {name: found[name]}
         return not self.errors
+
+    @property
+    def wrong(self) -> Sequence[tuple[str, str, str]]:
+        """Return where on the page something is wrong, what the field is called where that is not a setting, and what."""
+        titles = {f"carrier:{carrier.key}": carrier.title for carrier in self.carriers}
+        return [(name.replace(":", "-"), titles.get(name, ""), told) for name, told in self.errors.items()]
 
     def text(self, name: str) -> str:
         """Return what to show in a text field: what was typed, else the setting."""
@@ -99,6 +111,11 @@ class SettingsForm:
     def is_on(self, name: str) -> bool:
         """Tell if a switch is on."""
         return bool(getattr(self.settings, name))
+
+    def _too_long(self, told: str) -> dict[str, str]:
+        """Tell it at each carrier whose code is too long."""
+        codes = {f"carrier:{key}": code for key, code in self.settings.carriers.items()}
+        return {name: told for name, code in codes.items() if len(code) > MAX_CODE}
 
     def _number(self, name: str) -> dict[str, int]:
         try:

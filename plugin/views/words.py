@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from babel import Locale
 from flask_babel import (  # type: ignore[import-untyped]
     format_currency,
     format_date,
@@ -17,7 +19,7 @@ from flask_babel import (  # type: ignore[import-untyped]
     to_user_timezone,
 )
 
-from host_app.plugin_api import Level
+from host_app.plugin_api import Level, language
 from plugin.models import BolOrderState, EffectState, OfferLink, Run, RunState, SettingChange, StoreState
 from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
 from plugin.sync import due, eans, offer_states, overview, panels
@@ -252,6 +254,11 @@ def environment(name: str) -> str:
     return ENVIRONMENTS.get(name, (name, ""))[0]
 
 
+def other_language(kept: str) -> str:
+    """Return the name of the language of what is kept, as whoever looks calls it; "" where it is their own."""
+    return "" if kept == language() else str(Locale.parse(kept).get_language_name(language()))
+
+
 def subject(told: str) -> str:
     """Write what a call was about: "order A000X, order item 1"."""
     parts = (part.strip().rpartition(" ") for part in told.split(","))
@@ -296,6 +303,11 @@ def lasting(value: timedelta) -> str:
     if value < timedelta(minutes=1):
         return _("less than a minute")
     return str(format_timedelta(value, granularity="minute"))
+
+
+def took(seconds: float) -> str:
+    """Write how long something took, to the second where it was short."""
+    return str(format_timedelta(timedelta(seconds=max(1, math.ceil(seconds))), threshold=2))
 
 
 def day(value: date) -> str:
@@ -373,6 +385,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_local_day": local_day,
     "bol_slot": slot,
     "bol_lasting": lasting,
+    "bol_took": took,
     "bol_environment": environment,
     "bol_money": money,
     "bol_subject": subject,

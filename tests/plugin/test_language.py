@@ -151,3 +151,17 @@ def test_errors_of_one_kind_are_one_kind_in_any_language(site: Site) -> None:
 def test_a_refusal_is_in_the_language_of_who_is_refused(site: Site) -> None:
     with site.shop() as shop, speaking("nl"), pytest.raises(HostError, match="Deze winkel bestaat niet"):
         shop.runtime.activate(99)
+
+
+def test_the_history_of_an_order_says_why_it_is_in_another_language(
+    site: Site, chief: Person, installed: str
+) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        path = f"/admin/bol/{shop.store_id}/orders/{shop.bol_order(order_id).id}"
+    told = {"en": "in het Engels", "nl": "in Dutch"}[installed]
+    assert told in chief.get(path).text and "HOST_LANGUAGE" in chief.get(path).text
+    with site.shop(), transaction() as session:
+        session.execute(update(User).values(language=installed))
+    assert "HOST_LANGUAGE" not in chief.get(path).text

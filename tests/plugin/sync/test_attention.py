@@ -18,6 +18,7 @@ from plugin.models import (
     BolOrder,
     CancellationEffect,
     EffectState,
+    LabelEffect,
     Offer,
     Run,
     RunState,
@@ -29,6 +30,7 @@ from plugin.sync import attention
 from plugin.sync.attention import Task
 from plugin.sync.due import SHIPMENTS
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
+from tests.plugin.queries import counted_queries
 
 
 def tasks(shop: Shop) -> list[Task]:
@@ -335,3 +337,110 @@ def test_an_order_cancelled_here_is_a_task_until_bol_has_cancelled_it_too(shop: 
     shop.work()
     shop.import_orders()
     assert tasks(shop) == []
+
+
+def goods(shop: Shop) -> list[tuple[str, list[tuple[str, str, int]], str]]:
+    """Return what each task tells of the goods that it is about."""
+    with reading():
+        found = attention.tasks(shop.host)
+        subjects = attention.subjects_of(shop.host, found)
+    return [
+        (task.kind, [(one.title, one.ean, one.pieces) for one in subjects[task].goods], subjects[task].order)
+        for task in found
+        if task in subjects
+    ]
+
+
+def test_a_request_to_cancel_tells_its_articles_and_pieces(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.import_orders()
+    shop.sandbox.request_cancellation(order_id, [shop.bol_order_items(order_id)[0].order_item_id])
+    shop.import_orders()
+    assert goods(shop) == [(attention.REQUEST, [("Kettle", KETTLE, 2)], "")]
+
+
+def test_what_is_cancelled_on_one_side_tells_the_pieces_that_count(shop: Shop) -> None:
+    shop.connect()
+    here, there = shop.order((KETTLE, 2), (TOASTER, 1)), shop.order((TOASTER, 3))
+    shop.import_orders()
+    (line, *_) = shop.picklist_lines(shop.picklist_id(here))
+    host_order_id = shop.host_order(there).id
+    with transaction():
+        picking.pick(line.id, 1)
+        cancel_order(host_order_id, "broken")
+    shop.sandbox.cancel(here, [shop.bol_order_items(here)[0].order_item_id])
+    shop.work()
+    shop.import_orders()
+    assert goods(shop) == [
+        (attention.STILL_HERE, [("Kettle", KETTLE, 2)], ""),
+        (attention.STILL_AT_BOL, [("Toaster", TOASTER, 3)], ""),
+    ]
+
+
+def test_a_parcel_that_waits_tells_its_order_and_what_is_in_it(shop: Shop) -> None:
+    shop.connect(send_shipments=True, carriers={})
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.work()
+    parcel = [("Kettle", KETTLE, 2), ("Toaster", TOASTER, 1)]
+    assert goods(shop) == [(attention.CARRIER, parcel, order_id)]
+    set_all(ShipmentEffect, state=EffectState.REFUSED, error="Wrong.")
+    assert goods(shop) == [(attention.REFUSED, parcel, order_id)]
+    # Each item is decided by itself.
+    set_all(ShipmentEffect, state=EffectState.DECISION)
+    assert goods(shop) == [(attention.UNDECIDED, [one], "") for one in parcel]
+    with transaction() as session:
+        first, second = session.query(ShipmentEffect).order_by(ShipmentEffect.id)
+        first.state, second.state = EffectState.CONFIRMED, EffectState.REFUSED
+    assert goods(shop) == [(attention.REFUSED, parcel[1:], order_id)]
+
+
+def test_a_lost_label_tells_what_travels_on_it(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+    shop.import_orders()
+    row, now = shop.bol_order(order_id), shop.clock.now()
+    items = [item.order_item_id for item in shop.bol_order_items(order_id)]
+    with transaction() as session:
+        session.add(
+            LabelEffect(
+                store_id=shop.store_id, order_id=row.id, host_picklist_id=1, pieces={items[0]: 1, items[1]: 1},
+                lines={}, option_id="", state=EffectState.DECISION, created_at=now,
+            )
+        )  # fmt: skip
+    assert goods(shop) == [(attention.LABEL, [("Kettle", KETTLE, 1), ("Toaster", TOASTER, 1)], "")]
+
+
+def test_an_article_that_orders_wait_for_is_told_by_name_with_all_its_pieces(shop: Shop) -> None:
+    shop.connect(import_products=False)
+    shop.order((KETTLE, 1))
+    shop.order((KETTLE, 2))
+    shop.import_orders()
+    # Its EAN stands in the sentence above it.
+    assert goods(shop) == [(attention.PRODUCT, [("Kettle", "", 3)], "")]
+
+
+def test_the_goods_of_a_page_take_as_many_statements_however_many_tasks_it_has(shop: Shop) -> None:
+    shop.connect(send_shipments=True, carriers={})
+
+    def ask() -> None:
+        order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+        shop.import_orders()
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+
+    ask()
+    few = statements_for_goods(shop)
+    for _ in range(4):
+        ask()
+    assert statements_for_goods(shop) == few <= 6
+
+
+def statements_for_goods(shop: Shop) -> int:
+    with reading():
+        found = attention.tasks(shop.host)
+        with counted_queries() as seen:
+            assert attention.subjects_of(shop.host, found)
+    return len(seen)

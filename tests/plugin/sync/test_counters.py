@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from host_app.db import db, reading, transaction
 from host_app.services.stock import adjust_stock
-from plugin.models import HourlyCount, Store
+from plugin.models import HourlyCount, ShipmentEffect, Store
 from plugin.sync import charts, counters
 from plugin.sync.mapping import AMSTERDAM
 from tests.conftest import AppFactory
@@ -176,3 +176,35 @@ def test_the_use_of_a_limit_is_told_in_percent(shop: Shop) -> None:
         calls = charts.charts(shop.host, 1, charts.DAY)[3]
 
     assert calls.series[2].values[-1] == pytest.approx(50, abs=2)
+
+
+def test_a_time_is_drawn_in_the_unit_that_fits(shop: Shop) -> None:
+    shop.connect()
+    units = []
+    for seconds in (0.4, 119, 3000, 9000):
+        with transaction() as session:
+            session.execute(delete(HourlyCount))
+            took = timedelta(seconds=seconds)
+            counters.note(session, 1, shop.clock.now(), counters.SHIPMENTS, took=took)
+        with reading():
+            chart = charts.charts(shop.host, 1, charts.MONTH)[1]
+        assert chart.pace is not None
+        assert (chart.pace.parcels, chart.pace.mean, chart.pace.slowest) == (1, seconds, seconds)
+        units.append((str(chart.series[1].unit), chart.series[1].values[-1]))
+    assert units == [("seconds", 0.4), ("seconds", 119), ("minutes", 50), ("hours", 2.5)]
+
+
+def test_a_parcel_is_confirmed_with_the_last_of_its_items(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+    shop.import_orders()
+    shop.close(order_id)
+    shop.pass_time(60)
+    with transaction() as session:
+        first, last = session.query(ShipmentEffect).order_by(ShipmentEffect.id)
+        first.created_at = last.created_at = last.settled_at - timedelta(seconds=9)
+        first.settled_at = last.settled_at - timedelta(seconds=5)
+    with reading():
+        pace = charts.charts(shop.host, 1, charts.DAY)[1].pace
+    assert pace is not None
+    assert (pace.parcels, pace.middle, pace.slowest) == (1, 9, 9)

@@ -161,6 +161,31 @@ def test_what_cannot_be_used_is_told_at_the_field(
     assert kept(site) == StoreSettings()
 
 
+def test_all_that_is_wrong_is_named_in_the_order_of_the_page_and_leads_to_its_field(
+    site: Site, store: int, chief: Person
+) -> None:
+    typed = {"import_minutes": "1", "address_days": "0", "safety_stock": "x", "mail_to": "ann ben"}
+    long = {"carrier:dhl": "D" * 61, "carrier:gls": "G" * 61}
+    answer = send(chief, store, **typed, **long)
+    box = answer.split('id="wrong" tabindex="-1" autofocus>')[1].split("</div>")[0]
+    assert "Nothing was saved: 6 fields are to be mended." in box
+    told = re.findall(r'href="#([^"]+)">([^<]+)</a>: ([^<]+)<', box)
+    assert told == [
+        ("import_minutes", "Look for new orders every ... minutes", "Choose 5 to 60 minutes."),
+        ("safety_stock", "Keep back", "Enter a whole number."),
+        ("carrier-dhl", "DHL", "A transporter code has at most 60 characters."),
+        ("carrier-gls", "GLS", "A transporter code has at most 60 characters."),
+        ("address_days", "Keep names and addresses for ... days", "Choose 1 to 3650 days."),
+        ("mail_to", "To these addresses", "These are no e-mail addresses: ann, ben."),
+    ]
+    for place, _title, message in told:
+        field = re.search(rf'<input[^>]*id="{place}"[^>]*>', answer)
+        assert field and "is-invalid" in field.group() and 'aria-invalid="true"' in field.group()
+        name = re.search(r'name="([^"]+)"', field.group())
+        assert name and re.search(rf'id="{name[1]}-error">{re.escape(message)}<', answer)
+    assert kept(site) == StoreSettings()
+
+
 def test_typed_text_is_escaped(store: int, chief: Person) -> None:
     answer = chief.post(path(store), page=path(store), max_stock='"><script>alert(1)</script>').text
     assert "<script>alert" not in answer

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from host_app.db import transaction
-from plugin.models import SettingChange, Store
+from plugin.models import EffectState, Offer, OfferLink, SettingChange, ShipmentEffect, Store
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE, Shop
 from tests.plugin.views.conftest import Site
@@ -159,16 +159,62 @@ def test_the_steps_lead_to_each_other_and_not_to_where_one_is(site: Site, chief:
         assert steps.count('aria-current="step"') == 1
 
 
-def test_saving_stays_in_sight_unless_consequences_have_a_button_of_their_own(
+def test_what_asks_to_be_confirmed_has_the_focus_and_no_other_button_saves(
     site: Site, store: int, chief: Person
 ) -> None:
     page = f"/admin/bol/{store}/settings"
-    assert "bol-save bol-in-sight" in chief.get(page).text
+    assert "autofocus" not in chief.get(page).text
     with site.shop() as shop:
         waiting_shipment(shop)
     asked = chief.post(page, page=page, send_shipments="on").text
     assert "Nothing is saved yet. This is what will happen:" in asked
-    assert "bol-save" in asked and "bol-in-sight" not in asked
+    assert re.search(r'id="confirm" tabindex="-1" autofocus', asked)
+    form = asked.split("data-bol-form")[1].split("</form>")[0]
+    assert re.findall(r"<button[^>]*>([^<]+)</button>", form) == ["Save"]
+    bar = form.split("bol-in-sight")[1]
+    assert 'href="#confirm">See what will happen, and confirm it<' in bar
+    # Whoever presses the button without the tick is told so at the tick.
+    mark = re.search(r'name="asked" value="(\w+)"', asked)
+    assert mark and "Put a tick here first" not in asked
+    again = chief.post(page, page=page, send_shipments="on", asked=mark[1]).text
+    assert "Put a tick here first, if it should happen." in again
+    assert re.search(r'id="confirmed"[^>]*aria-invalid="true" autofocus', again)
+    assert (
+        "The settings are saved." in chief.post(page, page=page, send_shipments="on", confirmed=mark[1]).text
+    )
+
+
+def test_how_long_bol_took_to_confirm_is_told_in_words(site: Site, store: int, chief: Person) -> None:
+    assert "picklist was closed" not in text(chief, f"{store}/")
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        waiting_shipment(shop)
+        took(shop, 4)
+    assert "Confirmed 4 seconds after the picklist was closed." in text(chief, f"{store}/")
+    with site.shop() as shop:
+        for _ in range(2):
+            waiting_shipment(shop)
+        took(shop, 4, 3, 12)
+    page = text(chief, f"{store}/")
+    assert (
+        "Half of them within 4 seconds after the picklist was closed, the slowest after 12 seconds." in page
+    )
+    assert "time from closing the picklist, on average, seconds" in page
+    with site.shop() as shop:
+        took(shop, 4, 3, 3 * 3600)
+    assert "the slowest after 3 hours." in text(chief, f"{store}/")
+    assert "On average " in text(chief, f"{store}/?period=30d")
+
+
+def took(shop: Shop, *seconds: int) -> None:
+    """Have bol's confirmations of the shipments so far come so many seconds after their picklists were closed."""
+    shop.pass_time(60)
+    with transaction() as session:
+        for effect, long in zip(
+            session.query(ShipmentEffect).order_by(ShipmentEffect.id), seconds, strict=True
+        ):
+            assert effect.state == EffectState.CONFIRMED
+            effect.created_at = effect.settled_at - timedelta(seconds=long)
 
 
 def waiting_shipment(shop: Shop) -> None:
@@ -176,3 +222,50 @@ def waiting_shipment(shop: Shop) -> None:
     shop.import_orders()
     shop.close(order_id)
     shop.work()
+
+
+def test_who_turns_both_sendings_on_sees_both_plans(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        store_id = shop.runtime.connect_store(
+            name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
+        )
+    page = f"/admin/bol/{store_id}/settings"
+    plan = html.unescape(chief.post(page, page=page, send_stock="on", send_shipments="on").text)
+    assert "Saved, all but “Send stock updates”" in plan
+    assert "What happens if stock updates are sent" in plan
+    assert "Shipments are to be sent, too, once the store is active." in plan
+    plans = plan.split('aria-label="Plans"')[1].split("</ul>")[0]
+    other = f"/admin/bol/{store_id}/shipment-plan"
+    assert re.findall(r'href="([^"]+)"[^>]*>([^<]+)<', plans) == [
+        (f"/admin/bol/{store_id}/stock-plan", "Stock updates: off"),
+        (other, "Shipments and status: on"),
+    ]
+    assert "What happens if shipments are sent" in chief.get(other).text
+    assert other in chief.get(f"/admin/bol/{store_id}/summary").text
+
+
+def test_what_has_no_product_yet_is_told_where_all_else_is_done(
+    site: Site, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_stock=True, send_shipments=True)
+        shop.work()
+    page = text(chief, f"{store}/")
+    assert "Set-up done" in page and "no product" not in page.split("What waits")[0]
+    with site.shop() as shop, transaction() as session:
+        session.execute(update(Offer).where(Offer.ean == KETTLE).values(product_id=None, link=OfferLink.AUTO))
+    page = text(chief, f"{store}/")
+    assert "Set-up done" not in page
+    assert "Stock and shipments are sent; 1 offer has no product yet" in page
+    assert "Nothing: bol has all that it should. 1 offer has no product here: its stock is not sent." in page
+
+
+def test_while_products_are_made_the_set_up_is_not_done(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(send_stock=True, send_shipments=True)
+        shop.runtime.import_products(store)
+    found = checklist(chief.get(f"/admin/bol/{store}/").text)
+    assert found.startswith("<section") and "Setting up: your products are being made" in found
+    with site.shop() as shop:
+        shop.work()
+    assert checklist(chief.get(f"/admin/bol/{store}/").text).startswith("<details")
