@@ -27,6 +27,9 @@ def run(app: Flask) -> None:
 
 
 def options(app: Flask, host: str, port: int) -> dict[str, Any]:
-    """Return how to serve. waitress keeps a whole body before the application sees it: too large a one is refused."""
-    largest = app.config["MAX_CONTENT_LENGTH"]
+    """Return how to serve. waitress keeps a whole body before the application sees it: too large a one is refused.
+
+    What is a little too large gets through to the application, which refuses it in words.
+    """
+    largest = 4 * app.config["MAX_CONTENT_LENGTH"]
     return {"host": host, "port": port, "threads": THREADS, "ident": None, "max_request_body_size": largest}

@@ -47,12 +47,12 @@ from plugin.sync import (
     panels,
     shipments,
 )
+from plugin.sync.context import ATTENTION_URL
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from plugin.sync.metrics import metrics as measure
 from plugin.sync.names import store_of
 from plugin.texts import gettext as _
 from plugin.views import pages, waiting, webhooks
-from plugin.views.attention import ATTENTION_URL
 from plugin.views.base import may_decide
 from plugin.views.integration import integration
 

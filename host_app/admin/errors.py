@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, render_template, request
 from flask_admin import Admin
@@ -11,8 +13,9 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from host_app.admin.security import begin_reading, under_admin
+from host_app.admin.security import begin_reading, safe_path, under_admin
 from host_app.db import db
+from host_app.services import users
 
 Answer = tuple[str, int] | HTTPException
 
@@ -25,10 +28,15 @@ def init_app(app: Flask, admin: Admin, *, public: Collection[str]) -> None:
             return error
         status = error.code or 500
         title, text = _words(error)
+        shown: dict[str, Any] = {"title": title, "text": text, "back": _back()}
         if status < 500 and current_user.is_authenticated:
             begin_reading()
-            return admin.index_view.render("host/error.html", title=title, text=text), status
-        return render_template("host/plain_error.html", title=title, text=text), status
+            if status == 403:
+                shown["can"] = users.administrators()
+            return admin.index_view.render("host/error.html", **shown), status
+        # Once more is safe for what only reads.
+        again = request.full_path.removesuffix("?") if request.method == "GET" and status >= 500 else ""
+        return render_template("host/plain_error.html", **shown, again=again), status
 
     def crashed(error: InternalServerError) -> Answer:
         db.session.rollback()
@@ -36,6 +44,14 @@ def init_app(app: Flask, admin: Admin, *, public: Collection[str]) -> None:
 
     app.register_error_handler(HTTPException, page)
     app.register_error_handler(InternalServerError, crashed)
+
+
+def _back() -> str:
+    """Return the page of this host that led here; "" for none, or for this very one."""
+    came_from = urlsplit(request.referrer or "")
+    path = safe_path(came_from.path + (f"?{came_from.query}" if came_from.query else ""))
+    here = came_from.netloc == request.host and under_admin(came_from.path)
+    return path if here and came_from.path != request.path else ""
 
 
 def _words(error: HTTPException) -> tuple[str, str]:
@@ -48,10 +64,10 @@ def _words(error: HTTPException) -> tuple[str, str]:
         )
     words = {
         400: (_("This could not be read"), _("Nothing was changed. Go back, check what you entered and try again.")),
-        403: (_("Not for your role"), _("Nothing was changed. Ask an administrator to do this.")),
+        403: (_("Not for your role"), _("Nothing was changed. An administrator can do this.")),
         404: (_("This page does not exist"), _("It may have been removed, or the address holds a mistake.")),
         405: (_("This can't be opened by its address"), _("Go back and use the button on the page.")),
-        413: (_("This is too large"), _("Nothing was changed. Send a smaller file.")),
+        413: (_("This is too large"), _("Nothing was changed. Go back and send less at once: a shorter text, or a smaller file.")),
         429: (_("Too many tries"), _("Wait a minute, then try again.")),
         500: (
             _("Something went wrong here"),

@@ -19,6 +19,7 @@ from flask_babel import (
 )
 from flask_babel import gettext as _
 
+from host_app.admin.security import may_open
 from host_app.carriers import CARRIERS, LABEL, carrier_title
 from host_app.db import utcnow
 from host_app.languages import kept_in_other_language
@@ -53,6 +54,7 @@ def init_app(app: Flask) -> None:
         carrier=brought_by,
         address_lines=address_lines,
         safe_url=safe_url,
+        opens=opens,
     )
     app.jinja_env.globals.update(
         carriers=CARRIERS, page_language=page_language, kept_in_other_language=kept_in_other_language
@@ -149,3 +151,9 @@ def safe_url(url: str | None) -> str:
     """Return a link of a plugin, unless following it would run something."""
     text = (url or "").strip()
     return text if text.startswith(("/", "https://", "http://", "?", "#")) else ""
+
+
+def opens(url: str | None) -> str:
+    """Return a link of a plugin that whoever looks may follow; "" where it would lead them to a refusal."""
+    text = safe_url(url)
+    return text if text and may_open(text) else ""

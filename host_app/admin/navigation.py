@@ -9,6 +9,7 @@ from flask import Flask, current_app, g, request
 from flask_admin import Admin
 from flask_admin.menu import BaseMenu, MenuView
 from flask_babel import gettext as _
+from flask_login import current_user
 
 from host_app.admin.base import ask_on_page
 from host_app.admin.security import may, safe_path
@@ -35,7 +36,10 @@ def init_app(app: Flask, admin: Admin) -> None:
 
 
 def menu(admin: Admin, active: Any) -> list[MenuItem]:
-    """Return the menu for the current user: first what waits for people in plugins, settings last."""
+    """Return the menu for the current user: first what waits for people in plugins, settings last.
+
+    Nobody but an administrator has a group of settings.
+    """
     items = [item for entry in admin.menu() if (item := _item(entry, active)) and item.url != "/admin/"]
     waiting = [
         MenuItem(told.title, told.url, request.path == told.url, told.number)
@@ -62,6 +66,8 @@ def attention() -> list[Attention]:
 
 def _item(entry: BaseMenu, active: Any) -> MenuItem | None:
     if entry.is_category():
+        if entry.name == SETTINGS and not current_user.is_administrator:
+            return None
         children = [item for child in entry._children if (item := _item(child, active))]
         if not children:
             return None

@@ -95,7 +95,10 @@ class OrdersView(HostView):
             select(Shipment)
             .where(Shipment.order_id == order_id)
             .options(
-                selectinload(Shipment.lines).joinedload(ShipmentLine.order_line), joinedload(Shipment.label)
+                selectinload(Shipment.lines)
+                .joinedload(ShipmentLine.order_line)
+                .joinedload(OrderLine.product),
+                joinedload(Shipment.label),
             )
             .order_by(Shipment.id)
         ).all()

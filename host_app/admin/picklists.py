@@ -202,8 +202,10 @@ class PicklistsView(HostView):
         return _back(picklist_id)
 
     @expose("/<int:picklist_id>/slip")
-    def slip(self, picklist_id: int) -> str:
-        """Show the packing slip, to be printed and put into the parcel."""
+    def slip(self, picklist_id: int) -> Response | str:
+        """Show the packing slip, to be printed and put into the parcel; of a picklist that is withdrawn nothing is sent."""
+        if found(db.session.get(Picklist, picklist_id)).state == PicklistState.CANCELLED:
+            return _back(picklist_id)
         return self._page(picklist_id, template="host/packing_slip.html")
 
     @expose("/<int:picklist_id>/close")

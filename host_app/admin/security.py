@@ -17,6 +17,7 @@ from flask_login import LoginManager, current_user, login_user
 from flask_wtf import CSRFProtect
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from host_app.config import Config
@@ -89,6 +90,21 @@ def may(view: Any, handler: str = "", method: str = "GET") -> bool:
     return current_user.is_authenticated and current_user.role in roles
 
 
+def may_open(url: str) -> bool:
+    """Tell if the current user may open a link; what is no page of this host is everybody's."""
+    parts = urlsplit(url)
+    if parts.scheme or parts.netloc or not parts.path.startswith("/"):
+        return True
+    try:
+        endpoint, _values = current_app.url_map.bind("").match(parts.path)
+    except HTTPException:
+        return True
+    blueprint, _dot, handler = str(endpoint).rpartition(".")
+    admin: Admin = current_app.extensions["admin"][0]
+    view = next((view for view in admin._views if view.endpoint == blueprint), None)
+    return view is None or may(view, handler)
+
+
 def begin_reading() -> None:
     """Begin a fresh read transaction, ending the one that may be open."""
     db.session.rollback()
@@ -159,9 +175,10 @@ def _password_mark(user: User) -> str:
     return hmac.new(key, user.password_hash.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def under_admin() -> bool:
-    """Tell if the request is for a page behind the login."""
-    return request.path == "/admin" or request.path.startswith("/admin/")
+def under_admin(path: str | None = None) -> bool:
+    """Tell if a path, or that of the request, is of a page behind the login."""
+    path = request.path if path is None else path
+    return path == "/admin" or path.startswith("/admin/")
 
 
 def _wanted() -> str | None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload
 from werkzeug.wrappers import Response
 
-from host_app.admin.base import HostView, changing, found, paged, who
+from host_app.admin.base import HostView, changing, found, notes_on, paged, who
 from host_app.admin.security import EVERYONE, safe_path
 from host_app.db import db
 from host_app.models import Label, Order, OrderLine, Shipment, ShipmentLine
@@ -61,7 +61,10 @@ class ShipmentsView(HostView):
             )
         )
         label = db.session.scalar(select(Label).where(Label.shipment_id == shipment_id))
-        return str(self.render("host/shipment.html", shipment=shipment, labels_of={shipment_id: label}))
+        note = notes_on([shipment.order_id])[shipment.order_id]
+        return str(
+            self.render("host/shipment.html", shipment=shipment, labels_of={shipment_id: label}, note=note)
+        )
 
     @expose("/<int:shipment_id>/correct", methods=["POST"])
     def correct(self, shipment_id: int) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from flask import current_app, session
 from flask_babel import gettext as _
@@ -78,7 +79,7 @@ def chosen_pieces(form: MultiDict[str, str], left: Mapping[int, int]) -> dict[in
 
 
 def ask_for_offers(picklist_id: int, pieces: Mapping[int, int]) -> Offers:
-    """Ask all plugins, outside of any transaction, what labels they sell; recommended ones come first."""
+    """Ask all plugins, outside of any transaction, what labels they sell; recommended ones come first, then cheap ones."""
     db.session.rollback()
     options: list[Offer] = []
     reasons: list[str] = []
@@ -90,8 +91,13 @@ def ask_for_offers(picklist_id: int, pieces: Mapping[int, int]) -> Offers:
             options += [Offer(answer.plugin, option) for option in answer.value.options]
             if not answer.value.options:
                 reasons.append(answer.value.reason or _("No label is on offer for these goods."))
-    options.sort(key=lambda offer: not offer.option.recommended)
+    options.sort(key=_worth)
     return Offers(pieces, tuple(options), tuple(reasons), tuple(failed))
+
+
+def _worth(offer: Offer) -> tuple[bool, bool, Decimal]:
+    price = offer.option.price
+    return not offer.option.recommended, price is None, price or Decimal(0)
 
 
 def buy(picklist: Picklist, form: MultiDict[str, str]) -> None:

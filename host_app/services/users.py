@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 
@@ -55,6 +57,12 @@ def change_user(user_id: int, *, role: str, active: bool, password: str = "") ->
 def choose_language(user_id: int, language: str) -> None:
     """Keep which language a user's pages are in; "" leaves it to their browser."""
     current_session().execute(update(User).where(User.id == user_id).values(language=language))
+
+
+def administrators() -> Sequence[str]:
+    """Return the names of those who may do everything: whom to ask."""
+    found = select(User.username).where(User.active, User.role == Role.ADMINISTRATOR).order_by(User.username)
+    return current_session().scalars(found).all()
 
 
 def _known(role: str) -> str:

@@ -125,6 +125,10 @@ def current_settings(ctx: Surroundings) -> StoreSettings:
     return settings_of(ctx.host.session.scalars(mine).one())
 
 
+#: The page of what needs a person, over all stores.
+ATTENTION_URL = "/admin/bol/attention"
+
+
 def store_url(store_id: int) -> str:
     """Return the address of the store's page."""
     return f"/admin/bol/{store_id}/"

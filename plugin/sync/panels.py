@@ -24,7 +24,7 @@ from plugin.models import BolOrder, EffectState, LabelEffect, Offer, ShipmentEff
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
-from plugin.sync.context import is_active, order_url, store_url
+from plugin.sync.context import ATTENTION_URL, is_active, order_url, store_url
 from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
 from plugin.sync.offer_states import FAILED, offer_state, standing
@@ -46,6 +46,20 @@ WORDS = {
 
 NOT_SENT = _l("not sent to bol: “Send shipments and update status” is off, or the store is paused")
 NOT_SENT_BADGE = _l("Not sent to bol")
+
+#: Why a parcel waits by a carrier that bol has no code of, told to those who may fill it in, and to the others.
+CARRIER_WAITS = _l("waits: bol does not know its carrier yet. Fill in the carrier's code")
+CARRIER_ASKED = _l("waits: bol does not know its carrier yet. An administrator fills in the carrier's code")
+CARRIER_BADGE = _l("Waits for its carrier's code")
+#: What packers are told as they choose such a carrier.
+CARRIER_HINT = _l(
+    "bol does not know this carrier yet: the parcel waits until an administrator fills in the carrier's code."
+)
+PATTERNS_HINT = _l("One whose tracking code fits a pattern of the settings does not wait.")
+LABELS_HINT = _l(
+    "bol charges a label as soon as you press, and takes none back. A label that is left over: tell an administrator, who can ask "
+    "bol."
+)
 
 #: What is said of an order's parcels in lists, the most pressing first.
 BADGES: Mapping[EffectState, tuple[str, Level]] = {
@@ -98,7 +112,7 @@ def order_panels(host: HostPort, order_id: int, *, may_decide: bool = True) -> l
     effects = host.session.scalars(
         select(ShipmentEffect).where(ShipmentEffect.order_id == row.id).order_by(ShipmentEffect.id)
     ).all()
-    return [*_to_do(host, row, may_decide, on_order=True), _panel(host, row, effects, None)]
+    return [*_to_do(host, row, may_decide, on_order=True), _panel(host, row, effects, None, may_decide)]
 
 
 def picklist_panels(host: HostPort, picklist_id: int, *, may_decide: bool = True) -> list[Panel]:
@@ -117,7 +131,10 @@ def picklist_panels(host: HostPort, picklist_id: int, *, may_decide: bool = True
         .where(ShipmentEffect.host_picklist_id == picklist_id)
         .order_by(ShipmentEffect.id)
     ).all()
-    return [*_to_do(host, row, may_decide, on_order=False), _panel(host, row, effects, picklist_id)]
+    return [
+        *_to_do(host, row, may_decide, on_order=False),
+        _panel(host, row, effects, picklist_id, may_decide),
+    ]
 
 
 def _to_do(host: HostPort, row: BolOrder, may_decide: bool, *, on_order: bool) -> list[Panel]:
@@ -183,13 +200,30 @@ def _labels(host: HostPort, row: BolOrder, picklist_id: int | None) -> Sequence[
     return found
 
 
+def _names(host: HostPort, row: BolOrder) -> Mapping[str, str]:
+    """Return what the items of an order are called here, as the host's pages call them; bol's name where there is no product."""
+    names = {item.order_item_id: item.title or item.ean for item in row.items}
+    view = host.order_views([row.host_order_id]).get(row.host_order_id) if row.host_order_id else None
+    lines = [line for line in view.lines if line.external_ref] if view else []
+    products = host.products({line.product_id for line in lines})
+    return names | {
+        str(line.external_ref): products[line.product_id].name
+        for line in lines
+        if line.product_id in products
+    }
+
+
 def _panel(
-    host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect], picklist_id: int | None
+    host: HostPort,
+    row: BolOrder,
+    effects: Sequence[ShipmentEffect],
+    picklist_id: int | None,
+    may_decide: bool,
 ) -> Panel:
     store = host.session.get(Store, row.store_id)
     rows = [PanelRow(_("bol order"), row.order_id), PanelRow(_("Store"), store.name if store else "")]
     labels = _labels(host, row, picklist_id)
-    names = {item.order_item_id: item.title or item.ean for item in row.items}
+    names = _names(host, row)
     if any(item.distribution_party == VIA_BOL for item in row.items if item.imported):
         if any(label.state in COUNTED for label in labels):
             rows.append(PanelRow(_("Shipping"), _("Shipping via bol")))
@@ -200,7 +234,7 @@ def _panel(
     ours = [item for item in row.items if item.imported]
     via_bol = [item for item in ours if item.distribution_party == VIA_BOL]
     if 0 < len(via_bol) < len(ours):
-        titles = ", ".join(item.title or item.ean for item in via_bol)
+        titles = ", ".join(names[item.order_item_id] for item in via_bol)
         rows.append(PanelRow(_("Only these by Shipping via bol"), titles))
     if row.latest_delivery is not None:
         rows.append(PanelRow(_("Promised delivery"), day(row.latest_delivery)))
@@ -220,8 +254,13 @@ def _panel(
     paused = store is not None and not may_send(store)
     for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
-        rows += _parcel_rows(host, shipment_id, mine, names, paused)
-    links = [
+        rows += _parcel_rows(host, shipment_id, mine, names, paused, may_decide)
+    links = (
+        [PanelLink(_("Fill in the carrier's code"), ATTENTION_URL)]
+        if may_decide and any(map(_waits_for_code, effects))
+        else []
+    )
+    links += [
         PanelLink(_("This order at bol.com"), order_url(row.store_id, row.id)),
         PanelLink(_("Shipments of this store"), f"{store_url(row.store_id)}shipments"),
     ]
@@ -241,16 +280,21 @@ def _parcel_rows(
     effects: Sequence[ShipmentEffect],
     names: Mapping[str, str],
     paused: bool,
+    may_decide: bool,
 ) -> list[PanelRow]:
     """Return what bol knows of one parcel: in a row, or one for each item where they differ."""
     parcel = host.parcel(shipment_id)
     label = _("Parcel %(code)s at bol", code=(parcel.tracking_code if parcel else "") or shipment_id)
-    told = [_standing(effect, paused) for effect in effects]
+    told = [_standing(effect, paused, may_decide) for effect in effects]
     correction = host.session.scalar(
         select(TransportEffect).where(TransportEffect.host_shipment_id == shipment_id)
     )
     # Its code is the newest, which bol may not have yet.
-    after = [PanelRow(_("Its correction at bol"), *_standing(correction, paused))] if correction else []
+    after = (
+        [PanelRow(_("Its correction at bol"), *_standing(correction, paused, may_decide))]
+        if correction
+        else []
+    )
     if len(set(told)) == 1:
         return [PanelRow(label, *told[0]), *after]
     return [
@@ -261,7 +305,14 @@ def _parcel_rows(
     ] + after
 
 
-def _standing(effect: ShipmentEffect | TransportEffect, paused: bool) -> tuple[str, Level]:
+def _waits_for_code(effect: ShipmentEffect | TransportEffect) -> bool:
+    """Tell if something is missing before bol can be told of a parcel, which is its carrier's code."""
+    return effect.state == EffectState.WANTED and effect.due_at is None
+
+
+def _standing(effect: ShipmentEffect | TransportEffect, paused: bool, may_decide: bool) -> tuple[str, Level]:
+    if _waits_for_code(effect):
+        return str(CARRIER_WAITS if may_decide else CARRIER_ASKED), Level.WARNING
     word, tone = WORDS[EffectState(effect.state)]
     if effect.state == EffectState.WANTED and paused:
         word, tone = NOT_SENT, Level.WARNING
@@ -279,26 +330,33 @@ def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderN
         select(BolOrder).where(BolOrder.host_order_id.in_(order_ids)).options(selectinload(BolOrder.items))
     ).all()
     ids = [row.id for row in rows]
-    states: dict[int, set[str]] = {}
-    for order_id, state in session.execute(
-        select(ShipmentEffect.order_id, ShipmentEffect.state)
+    states: dict[int, set[tuple[str, bool]]] = {}
+    for order_id, state, lacks in session.execute(
+        select(ShipmentEffect.order_id, ShipmentEffect.state, ShipmentEffect.due_at.is_(None))
         .where(ShipmentEffect.order_id.in_(ids))
         .distinct()
     ):
-        states.setdefault(order_id, set()).add(state)
+        states.setdefault(order_id, set()).add((state, bool(lacks)))
     stores = {
         store.id: store
         for store in session.scalars(select(Store).where(Store.id.in_({row.store_id for row in rows})))
     }
-    return {row.host_order_id: _note(row, stores[row.store_id], states.get(row.id, set())) for row in rows}
+    carriers = [choice.key for choice in host.carriers()]
+    return {
+        row.host_order_id: _note(row, stores[row.store_id], states.get(row.id, set()), carriers)
+        for row in rows
+    }
 
 
-def _note(row: BolOrder, store: Store, states: set[str]) -> OrderNote:
+def _note(row: BolOrder, store: Store, standing: set[tuple[str, bool]], carriers: Sequence[str]) -> OrderNote:
+    states = {state for state, _lacks in standing}
     via_bol = any(item.distribution_party == VIA_BOL for item in row.items if item.imported)
     badges = [OrderBadge(_("Shipping via bol"), Level.INFO)] if via_bol else []
     for state, (word, tone) in BADGES.items():
         if state in states:
-            if state == EffectState.WANTED and not may_send(store):
+            if (EffectState.WANTED, True) in standing and state == EffectState.WANTED:
+                word, tone = CARRIER_BADGE, Level.WARNING
+            elif state == EffectState.WANTED and not may_send(store):
                 word, tone = NOT_SENT_BADGE, Level.WARNING
             badges.append(OrderBadge(str(word), tone))
             break
@@ -308,7 +366,17 @@ def _note(row: BolOrder, store: Store, states: set[str]) -> OrderNote:
     title = "" if labels == LabelSale.NONE else _("Shipping via bol")
     asked = is_active(store) and settings.check_at_closing
     may_close = settings.overrule_at_closing or not asked
-    return OrderNote(tuple(badges), labels, may_close_stopped=may_close, labels_title=title)
+    waiting = frozenset(carrier for carrier in carriers if not settings.carriers.get(carrier, "").strip())
+    hints = [str(CARRIER_HINT)] + ([str(PATTERNS_HINT)] if settings.tracking_patterns else [])
+    return OrderNote(
+        tuple(badges),
+        labels,
+        may_close_stopped=may_close,
+        labels_title=title,
+        labels_hint=str(LABELS_HINT) if title else "",
+        waiting_carriers=waiting,
+        waiting_hint=" ".join(hints) if waiting else "",
+    )
 
 
 def product_panels(host: HostPort, product_id: int) -> list[Panel]:

@@ -9,9 +9,7 @@ from plugin.sync import attention
 from plugin.sync.transporters import doubt
 from plugin.texts import gettext as _
 from plugin.views import waiting
-from plugin.views.base import URL, Answer, BolView, does, shows, telling, who
-
-ATTENTION_URL = f"{URL}/attention"
+from plugin.views.base import Answer, BolView, does, shows, telling, who
 
 
 class AttentionPages(BolView):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from host_app import web
 from host_app.db import db, transaction
 from host_app.models import User
+from host_app.plugin_api import Level, Notice
+from host_app.port import host_port
 from host_app.services import users
 from tests.conftest import AppFactory
 from tests.host_app import factories
@@ -249,6 +253,82 @@ def test_a_crash_is_told_without_its_details(
 
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.text and "secret detail" not in answer.text
+    # Reading may be tried once more; what was sent leads back to where it was sent from.
+    assert 'href="/admin/notifications/">Try once more</a>' in answer.text
+    monkeypatch.setattr("host_app.services.notifications.mark_read", crash)
+    sent = {"csrf_token": chief.token("/admin/account/"), "id": "1"}
+    page = {"Referer": "http://localhost/admin/orders/?q=x"}
+    answer = chief.client.post("/admin/notifications/read", data=sent, headers=page)
+    assert answer.status_code == 500 and "Try once more" not in answer.text
+    assert 'href="/admin/orders/?q=x">Back to the page before</a>' in answer.text
+    dutch = chief.get("/admin/notifications/", headers={"Accept-Language": "nl"})
+    assert "Er ging hier iets mis" in dutch.text and ">Probeer het nog eens</a>" in dutch.text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("This is too large", "send less at once", "Back to the page before", "Go to the home page")),
+        ("nl", ("Dit is te groot", "minder tegelijk", "Terug naar de vorige pagina", "Naar de startpagina")),
+    ],
+)
+def test_what_is_too_large_is_refused_in_words_with_a_way_back(
+    site: Flask, chief: Person, language: str, words: tuple[str, ...]
+) -> None:
+    """As it comes through the server that people reach, which refuses by itself only what is much larger."""
+    headers = {"Accept-Language": language, "Referer": "http://localhost/admin/products/new"}
+    answer = chief.client.post("/admin/products/1/edit", data={"name": "x" * 3_000_000}, headers=headers)
+
+    assert answer.status_code == 413 and "host-nav" in answer.text
+    assert all(word in answer.text for word in words) and 'href="/admin/products/new"' in answer.text
+    assert web.options(site, "here", 0)["max_request_body_size"] > 3_000_000
+
+
+@pytest.mark.parametrize(
+    "came_from",
+    [
+        "http://evil.example/admin/orders/",
+        "http://localhost/login",
+        "javascript:alert(1)",
+        "http://localhost//evil",
+    ],
+)
+def test_the_way_back_leads_to_pages_of_this_host_only(packer: Person, came_from: str) -> None:
+    answer = packer.get("/admin/users/", headers={"Referer": came_from})
+
+    assert answer.status_code == 403 and "Back to the page before" not in answer.text
+
+
+def test_who_may_not_is_told_who_may(packer: Person, site: Flask) -> None:
+    with site.app_context():
+        with transaction() as session:
+            session.add(User(username="gone", role="administrator", active=False, password_hash=HASH))
+        db.session.remove()
+    page = packer.get("/admin/users/", headers={"Referer": "http://localhost/admin/picklists/"}).text
+
+    assert "Not for your role" in page and "Administrators here: <strong>chief</strong>" in page
+    assert 'href="/admin/picklists/">Back to the page before</a>' in page
+
+
+def test_only_administrators_have_settings_in_their_menu(packer: Person, chief: Person) -> None:
+    assert "Integrations › Webshops" in chief.get("/admin/").text
+    page = packer.get("/admin/").text
+    assert "Settings" not in page and "Integrations" not in page and "dropdown-toggle" in page
+    assert 'title="Your account and language">packer</a>' in page
+
+
+def test_nobody_is_led_to_a_page_that_refuses_them(site: Flask, packer: Person, chief: Person) -> None:
+    with site.app_context():
+        with transaction():
+            for number, url in enumerate(
+                ("/admin/probe_chiefs/", "/admin/orders/", "https://shop.example/x")
+            ):
+                host_port().notify(Notice(f"probe:{number}", "probe", Level.INFO, "Title", "Body", url))
+        db.session.remove()
+    page = packer.get("/admin/notifications/").text
+    assert re.findall(r'href="([^"]*)">Go there', page) == ["https://shop.example/x", "/admin/orders/"]
+    assert page.count("for an administrator") == 1
+    assert chief.get("/admin/notifications/").text.count("Go there") == 3
 
 
 def _fill() -> None:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from host_app.db import db
-from host_app.plugin_api import LabelSale, Level, OrderBadge, OrderNote, Panel, PanelRow, hookimpl
+from host_app.db import db, transaction
+from host_app.plugin_api import (
+    LabelSale,
+    Level,
+    NewLabel,
+    OrderBadge,
+    OrderNote,
+    Panel,
+    PanelRow,
+    ShippingOption,
+    ShippingOptions,
+    hookimpl,
+)
+from host_app.port import host_port
+from host_app.services import orders
 from tests.conftest import AppFactory
 from tests.host_app import factories
 from tests.host_app.admin.conftest import Person, add_people
@@ -96,6 +110,46 @@ def test_the_sale_of_labels_is_called_what_the_plugin_calls_it(packer: Person, p
     assert "<summary>By &lt;boat&gt;: buy a shipping label for this order</summary>" in packer.get(PAGE).text
     probe.note = OrderNote(labels=LabelSale.NEEDED, labels_title="By <boat>")
     assert "By &lt;boat&gt;: buy the label above first;" in packer.post(f"{PAGE}/pick-all", PAGE).text
+
+
+def test_what_buying_a_label_means_is_said_before_it_is_bought_and_where_one_is_left(
+    packer: Person, probe: Telling, do: Do
+) -> None:
+    hint = "Charged at once & for good."
+    probe.note = OrderNote(labels=LabelSale.NEEDED, labels_hint=hint)
+    probe.offer = ShippingOptions((ShippingOption("small", "Small parcel", "PostNL", Decimal("4.95")),))
+    page = packer.get(f"{PAGE}?labels=1").text
+    assert page.index("Charged at once &amp; for good.") < page.index("Buy this label: €4.95")
+    assert 'aria-describedby="option-1 labels-hint"' in page
+
+    def left_over() -> None:
+        with transaction():
+            host_port().attach_label(NewLabel(1, "L1", "PostNL", "3SL1", b"%PDF", {1: 2}))
+            orders.cancel_order(1, "Cancelled by the shop.")
+
+    do(left_over)
+    page = packer.get(PAGE).text
+    assert "3SL1" in page and "not used" in page and "Charged at once &amp; for good." in page
+
+
+def test_a_carrier_that_the_shop_does_not_know_yet_is_marked_where_it_is_chosen(
+    packer: Person, probe: Telling
+) -> None:
+    probe.note = OrderNote(waiting_carriers=frozenset({"dhl"}), waiting_hint="The chief must <name> it.")
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    marked = '<option value="dhl" data-waits>DHL (parcel waits)</option>'
+    page = packer.get(PAGE).text
+    assert marked in page and page.count("data-waits") == 1 and '<option value="dpd">DPD</option>' in page
+    assert '<small class="form-text host-waits">The chief must &lt;name&gt; it.</small>' in page
+
+    seen = re.search(r'name="seen" value="([^"]*)"', page)
+    assert seen
+    fields = {"seen": seen[1], "parcels": "1", "carrier-0": "postnl", "tracking-0": "3S1"}
+    closed = packer.post(f"{PAGE}/close", PAGE, **fields).text
+    for shown in (closed, packer.get("/admin/shipments/1").text):
+        assert marked in shown and "The chief must &lt;name&gt; it." in shown
+    probe.note = OrderNote()
+    assert "host-waits" not in packer.get("/admin/shipments/1").text
 
 
 def test_where_a_label_is_needed_no_carrier_is_proposed(packer: Person, probe: Telling, do: Do) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -82,12 +83,23 @@ def test_nobody_is_asked_for_labels_until_the_packer_wants_them(packer: Person, 
     assert probe.asked_for == []
 
 
-def test_options_are_shown_with_the_recommended_first(packer: Person, probe: Probe) -> None:
+def test_options_are_shown_with_the_recommended_first_then_the_cheap_ones(
+    packer: Person, probe: Probe
+) -> None:
+    others = (
+        ShippingOption("x", "Unpriced parcel", "", None),
+        ShippingOption("dear", "Dear parcel", "GLS", Decimal("5.10")),
+    )
+    best = replace(BEST, price=Decimal("6.10"))
+    probe.offer = ShippingOptions((*others, SMALL, best))
     page = packer.get(f"{PAGE}?labels=1").text
 
     assert probe.asked_for == [{1: 2, 2: 3}]
-    assert page.index("Mailbox parcel") < page.index("Small parcel")
-    assert "Recommended" in page and "€4.95" in page and "excl. VAT" in page
+    order = [
+        page.index(title) for title in ("Mailbox parcel", "Small parcel", "Dear parcel", "Unpriced parcel")
+    ]
+    assert order == sorted(order)
+    assert "Recommended" in page and "excl. VAT" in page
     assert "up to 10 kg" in page and EVIL not in page
     assert "2 × A1, 3 × B2" in page
 
@@ -140,7 +152,30 @@ def test_a_shop_that_fails_can_be_asked_again(packer: Person, probe: Probe) -> N
 def test_a_price_that_is_not_known_is_not_written_as_nothing(packer: Person, probe: Probe) -> None:
     probe.offer = ShippingOptions((ShippingOption("x", "Any label", "", None),))
 
-    assert "price not known" in packer.get(f"{PAGE}?labels=1").text
+    page = packer.get(f"{PAGE}?labels=1").text
+    assert "price not known" in page and ">Buy this label</button>" in page
+
+
+def test_the_button_that_buys_says_so_and_what_it_costs(packer: Person) -> None:
+    page = packer.get(f"{PAGE}?labels=1").text
+
+    assert re.findall(r">(Buy[^<]*)</button>", page) == ["Buy this label: €3.10", "Buy this label: €4.95"]
+
+
+def test_a_further_parcel_is_offered_where_there_is_something_to_put_into_it(
+    packer: Person, attach: Do
+) -> None:
+    packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="1")
+    assert "Close with 1 of 5" in packer.get(PAGE).text and "Add parcel" not in packer.get(PAGE).text
+    packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="1")
+    page = packer.get(PAGE).text
+    assert "Add parcel" in page and "Does it not travel on its label" not in page
+    assert "Add parcel" not in close(packer, add_parcel="1").text
+    # Everything has a label: then it is the exception, folded up.
+    attach("L1", {1: 2, 2: 3})
+    page = packer.get(PAGE).text
+    assert page.count("Add parcel") == 1
+    assert page.index("<summary>Does it not travel on its label") < page.index("Add parcel")
 
 
 def test_orders_that_came_from_no_shop_have_no_labels(packer: Person, do: Do) -> None:
@@ -150,14 +185,14 @@ def test_orders_that_came_from_no_shop_have_no_labels(packer: Person, do: Do) ->
 
     do(no_shop)
     page = packer.get(PAGE).text
-    assert "Shipping label" not in page and "Check with the shop" not in page
+    assert "Shipping label" not in page and "Check for a cancellation" not in page
 
 
 def test_without_a_plugin_that_sells_them_there_are_no_labels(make_app: AppFactory) -> None:
     page = logged_in(make_app(blocked_plugins=("bol",)), "packer").get(PAGE).text
 
     assert "P-00001" in page
-    assert "Shipping label" not in page and "Check with the shop" not in page
+    assert "Shipping label" not in page and "Check for a cancellation" not in page
 
 
 # buying
@@ -367,8 +402,8 @@ def test_closing_in_spite_of_objections_keeps_the_label(
 
 
 def test_the_shop_is_asked_without_closing(packer: Person, probe: Probe, do: Do) -> None:
-    assert "Check with the shop" in packer.get(PAGE).text and probe.asked == []
-    assert "Nothing stands in the way." in packer.get(f"{PAGE}?check=1").text
+    assert "Check for a cancellation" in packer.get(PAGE).text and probe.asked == []
+    assert "nothing else keeps this parcel from leaving." in packer.get(f"{PAGE}?check=1").text
 
     probe.answer = ClosingAnswer(("Cancelled by <the customer>.",), ("Mind the step.",), may_overrule=True)
     packer.post(f"{PAGE}/pick-all", PAGE)
@@ -382,7 +417,7 @@ def test_a_shop_that_can_not_be_checked_with_is_not_taken_for_a_yes(packer: Pers
     probe.answer = RuntimeError("down")
     page = packer.get(f"{PAGE}?check=1").text
 
-    assert "could not be asked" in page and "Nothing stands in the way." not in page
+    assert "could not be asked" in page and "nothing else keeps this parcel from leaving." not in page
 
 
 def test_nobody_is_asked_about_a_closed_picklist(packer: Person, probe: Probe) -> None:
@@ -390,7 +425,7 @@ def test_nobody_is_asked_about_a_closed_picklist(packer: Person, probe: Probe) -
     close(packer, carrier__0="postnl")
     page = packer.get(f"{PAGE}?check=1&labels=1").text
 
-    assert "Check with the shop" not in page and probe.asked == [1] and probe.asked_for == []
+    assert "Check for a cancellation" not in page and probe.asked == [1] and probe.asked_for == []
 
 
 # shipments that did not leave

@@ -119,6 +119,30 @@ def test_everything_is_put_back_by_one_button(packer: Person, do: Do) -> None:
     assert "Noted: everything is back on the shelf." in told and picked(do) == [0, 0]
 
 
+NEXT = '<a class="alert-link" href="/admin/picklists/">To the next picklist</a>'
+
+
+def test_a_picklist_that_is_dead_leads_to_the_next_one_and_has_no_packing_slip(
+    packer: Person, do: Do
+) -> None:
+    page = packer.post(f"{PAGE}/pick-all", PAGE).text
+    assert NEXT not in page and "Packing slip" in page
+    mark(do, "Cancelled.")
+    page = packer.get(PAGE).text
+    assert NEXT not in page and "Packing slip" not in page and "Check for a cancellation" not in page
+    assert NEXT in packer.post(f"{PAGE}/put-back", PAGE).text
+
+    def cancel() -> None:
+        with transaction():
+            orders.cancel_order(1, "Cancelled by the shop.")
+
+    do(cancel)
+    page = packer.get(PAGE).text
+    assert NEXT in page and "This picklist was withdrawn" in page and "Packing slip" not in page
+    # Nor by the address that a tab still has.
+    assert packer.get(f"{PAGE}/slip").location == PAGE
+
+
 def put_back_told(do: Do) -> list[Any]:
     """Return what the plugin is still to be told of orders that lie on the shelf again."""
 

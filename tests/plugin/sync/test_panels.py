@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from host_app.db import transaction
-from host_app.models import OrderMark
+from host_app.models import OrderMark, Product
 from host_app.plugin_api import HostError, LabelSale, Level, OrderNote, Panel
 from host_app.services import picking
 from host_app.services.stock import adjust_stock
@@ -47,6 +47,53 @@ def test_lists_tell_which_orders_travel_on_bols_labels(shop: Shop) -> None:
         assert order_notes(shop.host, []) == {} and order_notes(shop.host, [9_999]) == {}
 
 
+def test_packers_are_told_of_carriers_that_bol_does_not_know(shop: Shop) -> None:
+    shop.connect(send_shipments=True, carriers={"postnl": "TNT"})
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    note = noted(shop, order_id)
+    assert "postnl" not in note.waiting_carriers and {"dhl", "own"} < note.waiting_carriers
+    assert "until an administrator fills in the carrier's code" in note.waiting_hint
+    assert "pattern" not in note.waiting_hint
+    shop.settings(tracking_patterns={"JJD*": "DHLFORYOU"}, carriers={"postnl": "TNT"}, send_shipments=True)
+    assert "fits a pattern" in noted(shop, order_id).waiting_hint
+
+    shop.close(order_id, "own", "BIKE-1")
+    shop.work()
+    assert badges(shop, order_id) == ["Waits for its carrier's code"]
+    for may_decide, told, leads in ((False, "An administrator fills in", False), (True, "Fill in the", True)):
+        with shop.host.reading():
+            panels = picklist_panels(shop.host, shop.picklist_id(order_id), may_decide=may_decide)
+        row = next(row for row in panels[-1].rows if row.label == "Parcel BIKE-1 at bol")
+        assert row.tone == Level.WARNING and told in row.value
+        assert any(link.url == "/admin/bol/attention" for link in panels[-1].links) is leads
+
+    shop.settings(carriers={"postnl": "TNT", "own": "COURIER"}, send_shipments=True)
+    shop.work()
+    assert badges(shop, order_id) == ["Sent to bol"]
+
+
+def test_buying_a_label_is_explained_where_labels_are_sold(shop: Shop) -> None:
+    shop.connect()
+    via_bol = str(shop.sandbox.place_order("seller", [VIA_BOL])["orderId"])
+    own = shop.order((TOASTER, 1))
+    shop.work()
+    assert noted(shop, via_bol).labels_hint.startswith("bol charges a label as soon as you press")
+    assert noted(shop, own).labels_hint == "" and noted(shop, own).waiting_hint == ""
+
+
+def test_an_article_has_the_name_that_the_warehouse_gives_it(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = str(shop.sandbox.place_order("seller", [VIA_BOL, {"ean": TOASTER, "quantity": 1}])["orderId"])
+    shop.work()
+    product_id = shop.offer(KETTLE).product_id
+    with transaction() as session:
+        session.get_one(Product, product_id).name = "Blue kettle, shelf 4"
+    with shop.host.reading():
+        (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
+    assert rows(panel)["Only these by Shipping via bol"] == "Blue kettle, shelf 4"
+
+
 def test_the_panel_tells_which_items_travel_on_bols_label_where_not_all_do(shop: Shop) -> None:
     shop.connect()
     mixed = str(shop.sandbox.place_order("seller", [VIA_BOL, {"ean": TOASTER, "quantity": 1}])["orderId"])
@@ -68,7 +115,7 @@ def test_lists_and_the_picklist_tell_what_bol_has_said_of_a_parcel(shop: Shop) -
     assert badges(shop, order_id) == []
     shop.pass_time(20, steps=4)
 
-    assert badges(shop, order_id) == ["Confirmed by bol"]
+    assert badges(shop, order_id) == ["Sent to bol"]
     with shop.host.reading():
         (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
     assert rows(panel)["Parcel 3SABC at bol"].startswith("confirmed by bol on ")
