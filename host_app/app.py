@@ -48,8 +48,9 @@ def create_app(
         include_object=migrate.is_host_table,
         render_as_batch=True,
     )
-    wellformed.init_app(app)
+    # Who is refused is told so in their own language.
     languages.init_app(app)
+    wellformed.init_app(app)
     app.extensions["host_waker"] = Waker(settings.redis_url)
     app.extensions["host_questions"] = Questions()
     port = app.extensions["host_port"] = Host(app, settings)

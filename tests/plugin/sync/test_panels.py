@@ -115,7 +115,7 @@ def test_lists_and_the_picklist_tell_what_bol_has_said_of_a_parcel(shop: Shop) -
     assert badges(shop, order_id) == []
     shop.pass_time(20, steps=4)
 
-    assert badges(shop, order_id) == ["Sent to bol"]
+    assert badges(shop, order_id) == ["Confirmed by bol"]
     with shop.host.reading():
         (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
     assert rows(panel)["Parcel 3SABC at bol"].startswith("confirmed by bol on ")

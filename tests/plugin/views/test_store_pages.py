@@ -299,7 +299,7 @@ def test_what_the_guard_stopped_is_decided_on_the_stores_page(
     hold()
     page = text(packer, f"{store}/")
     assert page.count("1 offer is about to go to 0 at bol, and you are asked first") == 1
-    assert "An administrator has the buttons for this." in page
+    assert "Only an administrator can do this: tell one" in page
     assert "are sent" in press(chief, f"{store}/send-zeros")
     assert "No offer is held back any more." in press(chief, f"{store}/discard-zeros")
     hold()
