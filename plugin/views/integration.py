@@ -51,7 +51,8 @@ def doing(store: Store, found: Sequence[Task], *, had_orders: bool) -> str:
     if store.state in (StoreState.DISCONNECTED, StoreState.DISCONNECTING):
         return _("No new orders come in.")
     if store.problem:
-        return _("Problem since %(since)s.", since=words.when(store.problem_at))
+        since = _("Problem since %(since)s.", since=words.when(store.problem_at))
+        return since if store.problem_kind else f"{since} {_('It is tried again by itself.')}"
     if store.state == StoreState.PAUSED:
         return _("No orders come in, and nothing is sent to bol.")
     if decisions:
@@ -66,7 +67,12 @@ def doing(store: Store, found: Sequence[Task], *, had_orders: bool) -> str:
 def state_of(store: Store) -> tuple[str, Level]:
     """Return a store's state in words, and how to colour it."""
     if store.problem:
-        return _("needs attention"), Level.DANGER
+        # What passes by itself is none of the things that need somebody.
+        return (
+            (_("needs attention"), Level.DANGER)
+            if store.problem_kind
+            else (_("problem at bol"), Level.WARNING)
+        )
     if store.state == StoreState.ACTIVE:
         return _("active"), Level.SUCCESS
     if store.state == StoreState.PAUSED:

@@ -25,6 +25,7 @@ from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
 from plugin.sync import due, eans, offer_states, overview, panels
 from plugin.sync.call_log import PACKING
 from plugin.sync.charts import DAY
+from plugin.sync.failures import without_reference
 from plugin.sync.findings import Action, Cause, Skipped
 from plugin.sync.runs import COMMAND_LINE
 from plugin.sync.transporters import TRANSPORTER_CODES, doubt
@@ -66,7 +67,7 @@ OFFERS = offer_states.WORDS
 #: How an offer came to its product.
 LINKS: Mapping[str, str] = {
     OfferLink.AUTO: _l("found by its EAN"),
-    OfferLink.CREATED: _l("made from this offer by an import"),
+    OfferLink.CREATED: _l("made from this offer"),
     OfferLink.HAND: _l("linked by hand"),
     OfferLink.UNLINKED: _l("unlinked by hand"),
 }
@@ -386,6 +387,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_slot": slot,
     "bol_lasting": lasting,
     "bol_took": took,
+    # bol's number of a call stands in the list of calls, for whoever asks bol about it.
+    "bol_told": without_reference,
     "bol_environment": environment,
     "bol_money": money,
     "bol_subject": subject,

@@ -114,6 +114,12 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
     expect(page.get_by_text("Nothing was saved")).to_be_visible()
     yield "settings with a message"
     window.open(f"{store}settings")
+    page.get_by_label("Keep names and addresses for").fill("30")
+    page.get_by_role("button", name="Save").first.click()
+    page.locator("#confirm").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Put a tick here first")).to_be_visible()
+    yield "settings that ask for a tick"
+    window.open(f"{store}settings")
     page.locator("label[for=send_stock]").click()
     page.get_by_role("button", name="Save").first.click()
     expect(page.get_by_role("heading", name="What happens if stock updates are sent")).to_be_visible()

@@ -6,8 +6,8 @@ import pytest
 
 from tests.browser.needs import playwright
 from tests.browser.steps import comes_in, connect_with_secret, row_of
-from tests.browser.window import Window
-from tests.e2e.house import House
+from tests.browser.window import DESK, PHONE, Window, resize
+from tests.e2e.house import House, eventually
 
 expect = playwright().expect
 
@@ -110,6 +110,71 @@ def test_orders_that_wait_for_a_product_go_on_once_they_have_one(house: House, c
     expect(page.locator(".card").filter(has_text=f"order {vase} waits for a product")).to_contain_text(
         "settled on"
     )
+
+
+def test_a_carriers_code_is_filled_in_where_it_is_missed_and_the_parcel_goes(
+    house: House, chief: Window
+) -> None:
+    page = chief.page
+    set_code(chief, "")
+    order_id = house.sandbox.place_order("demo-seller", [{"ean": PILLOW, "quantity": 1}])["orderId"]
+    comes_in(chief, order_id, "Picklists")
+    row_of(page, order_id).get_by_role("link", name="Pick", exact=True).click()
+    page.get_by_role("button", name="Pick all").click()
+    page.get_by_label("Carrier").select_option("trunkrs")
+    page.get_by_label("Tracking code").fill("TR0001")
+    page.get_by_role("button", name="Close picklist").click()
+    expect(page.get_by_text("Closed by")).to_be_visible()
+
+    chief.open("/admin/bol/attention")
+    task = page.locator(".bol-task").filter(has_text="waits for bol's code of the carrier Trunkrs")
+    expect(task).to_be_visible(timeout=SOON)
+    expect(task).to_contain_text("1 × ")
+    expect(task).to_contain_text(f"order {order_id}")
+    code = task.get_by_label("bol's code")
+    expect(code).to_have_value("TRUNKRS")
+    chief.look("carrier")
+    code.fill("TRUNK")
+    task.get_by_role("button", name="Save and send").click()
+    # What bol has never published is asked about at the field; its tick stands beside what it is for.
+    expect(code).to_be_focused()
+    tick, insist = task.get_by_label("Use TRUNK all the same"), task.get_by_text("Use TRUNK all the same")
+    for size in (DESK, PHONE):
+        resize(page, *size)
+        left, right = tick.bounding_box(), insist.bounding_box()
+        assert left and right and 0 < right["x"] - left["x"] < 40
+    resize(page, *DESK)
+    chief.look("carrier-doubted")
+    code.fill("TRUNKRS")
+    task.get_by_role("button", name="Save and send").click()
+    expect(
+        page.get_by_text("The code is saved, and the shipments that waited for it are sent")
+    ).to_be_visible()
+    expect(task).to_have_count(0)
+    chief.look("carrier-given")
+
+    def sent() -> bool:
+        told = house.sandbox.state("demo-seller")["shipments"]
+        return [one["transport"] for one in told if one["order"]["orderId"] == order_id] != []
+
+    eventually(sent, 40)
+    (transport,) = (
+        one["transport"]
+        for one in house.sandbox.state("demo-seller")["shipments"]
+        if one["order"]["orderId"] == order_id
+    )
+    assert (transport["transporterCode"], transport["trackAndTrace"]) == ("TRUNKRS", "TR0001")
+
+
+def set_code(window: Window, code: str) -> None:
+    """Give Trunkrs another code in the settings of the demonstration's store."""
+    page = window.page
+    window.open("/admin/bol/1/settings")
+    page.get_by_label("Trunkrs", exact=True).fill(code)
+    page.get_by_role("button", name="Save").first.click()
+    page.locator("label[for=confirmed]").click()
+    page.locator("#confirm").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The settings are saved.")).to_be_visible()
 
 
 def connect_without_products(window: Window) -> None:

@@ -58,6 +58,53 @@ def test_a_message_says_that_nothing_is_saved_yet(chief: Window) -> None:
     chief.look("not-saved")
 
 
+def test_each_message_leads_into_its_field(chief: Window) -> None:
+    page = chief.page
+    chief.open(SETTINGS)
+    wrong = {"Look for new orders every": "1", "Keep back": "-1", "Keep names and addresses for": "0"}
+    for label, value in wrong.items():
+        page.get_by_label(label, exact=True).fill(value)
+    page.locator(".bol-save").get_by_role("button", name="Save").click()
+    box = page.get_by_role("alert").filter(has_text="Please correct 3 fields")
+    expect(box).to_be_focused()
+    for label in wrong:
+        box.get_by_role("link", name=label).click()
+        expect(page.get_by_label(label, exact=True)).to_be_focused()
+        expect(page.locator("label").get_by_text(label, exact=True)).to_be_in_viewport(ratio=1)
+    # What the link left behind in the address takes the focus from no later message.
+    page.locator(".bol-save").get_by_role("button", name="Save").click()
+    expect(box).to_be_focused()
+    chief.look("three-wrong")
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE])
+def test_what_asks_to_be_confirmed_is_in_sight_and_is_led_to_from_anywhere(
+    chief: Window, size: tuple[int, int]
+) -> None:
+    page = chief.page
+    resize(page, *size)
+    chief.open(SETTINGS)
+    days = page.get_by_label("Keep names and addresses for")
+    before = days.input_value()
+    days.fill("30")
+    page.locator(".bol-save").get_by_role("button", name="Save").click()
+    asked, tick = page.locator("#confirm"), page.get_by_label("Yes, let this happen")
+    expect(asked).to_be_focused()
+    expect(asked.get_by_role("button", name="Save")).to_be_in_viewport(ratio=1)
+    # At the end of the page, where the change was made, nothing looks as if it would save.
+    days.scroll_into_view_if_needed()
+    expect(page.locator(".bol-save").get_by_role("button", name="Save")).to_have_count(0)
+    page.get_by_role("link", name="See what will happen, and confirm it").click()
+    expect(asked).to_be_focused()
+    expect(tick).to_be_in_viewport(ratio=1)
+    asked.get_by_role("button", name="Save").click()
+    expect(tick).to_be_focused()
+    expect(page.get_by_text("Put a tick here first")).to_be_in_viewport(ratio=1)
+    chief.look(f"unticked-{size[0]}")
+    page.get_by_role("link", name="Leave all as it was").first.click()
+    expect(days).to_have_value(before)
+
+
 def test_settings_are_saved_without_scripts(chief: Window) -> None:
     plain = chief.context.browser.new_context(  # type: ignore[union-attr]
         java_script_enabled=False, storage_state=chief.context.storage_state()

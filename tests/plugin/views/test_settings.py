@@ -168,7 +168,7 @@ def test_all_that_is_wrong_is_named_in_the_order_of_the_page_and_leads_to_its_fi
     long = {"carrier:dhl": "D" * 61, "carrier:gls": "G" * 61}
     answer = send(chief, store, **typed, **long)
     box = answer.split('id="wrong" tabindex="-1" autofocus>')[1].split("</div>")[0]
-    assert "Nothing was saved: 6 fields are to be mended." in box
+    assert "Nothing was saved. Please correct 6 fields:" in box
     told = re.findall(r'href="#([^"]+)">([^<]+)</a>: ([^<]+)<', box)
     assert told == [
         ("import_minutes", "Look for new orders every ... minutes", "Choose 5 to 60 minutes."),

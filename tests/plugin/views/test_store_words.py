@@ -263,9 +263,58 @@ def test_what_has_no_product_yet_is_told_where_all_else_is_done(
 def test_while_products_are_made_the_set_up_is_not_done(site: Site, store: int, chief: Person) -> None:
     with site.shop() as shop:
         shop.settings(send_stock=True, send_shipments=True)
+        shop.work()
         shop.runtime.import_products(store)
+    page = chief.get(f"/admin/bol/{store}/").text
+    assert checklist(page).startswith("<details")
+    assert "Nothing so far: your offers are being read." in page
+    with site.shop(), transaction() as session:
+        session.execute(update(Offer).where(Offer.ean == KETTLE).values(product_id=None, link=OfferLink.AUTO))
     found = checklist(chief.get(f"/admin/bol/{store}/").text)
-    assert found.startswith("<section") and "Setting up: your products are being made" in found
+    assert found.startswith("<section") and "Your products are being made" in found
     with site.shop() as shop:
         shop.work()
     assert checklist(chief.get(f"/admin/bol/{store}/").text).startswith("<details")
+
+
+def test_a_problem_that_passes_by_itself_asks_for_nobody_and_one_that_does_not_promises_no_end(
+    site: Site, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.sandbox.faults([{"path": "/retailer/*", "status": 503, "when": "before"}])
+        shop.close(order_id)
+        shop.pass_time(60)
+        assert "reference" in shop.store().problem
+    home = html.unescape(chief.get("/admin/").text)
+    assert "problem at bol</span> Problem since" in home and "needs attention</span>" not in home
+    assert "It is tried again by itself." in home
+    for path in (f"{store}/", "", f"{store}/connection"):
+        assert "bol has a technical problem" in text(chief, path)
+        assert "bol's reference" not in text(chief, path)
+    with site.shop() as shop:
+        shop.sandbox.faults([{"path": "*", "status": 401, "when": "before"}])
+        shop.pass_time(900)
+        assert shop.store().problem_kind == "sign-in"
+    home = html.unescape(chief.get("/admin/").text)
+    assert "needs attention</span> Problem since" in home and "It is tried again by itself." not in home
+    page = text(chief, f"{store}/")
+    assert "Shipments to confirm 1" in page and "Expected done" not in page
+    assert "It goes on once the problem above is solved." in page
+
+
+def test_the_plan_of_shipments_leads_back_to_where_one_was(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        store_id = shop.runtime.connect_store(
+            name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
+        )
+        shop.store_id = store_id
+        shop.settings(send_shipments=True)
+    page = chief.get(f"/admin/bol/{store_id}/shipment-plan").text
+    assert f'href="/admin/bol/{store_id}/summary">To the summary<' in page
+    with site.shop() as shop:
+        shop.runtime.activate(store_id)
+    page = chief.get(f"/admin/bol/{store_id}/shipment-plan").text
+    assert f'href="/admin/bol/{store_id}/">To the store<' in page
