@@ -257,7 +257,7 @@ def _panel(
         rows += _parcel_rows(host, shipment_id, mine, names, paused, may_decide)
     links = (
         [PanelLink(_("Fill in the carrier's code"), ATTENTION_URL)]
-        if may_decide and any(map(_waits_for_code, effects))
+        if may_decide and any(map(waits_for_code, effects))
         else []
     )
     links += [
@@ -305,13 +305,13 @@ def _parcel_rows(
     ] + after
 
 
-def _waits_for_code(effect: ShipmentEffect | TransportEffect) -> bool:
+def waits_for_code(effect: ShipmentEffect | TransportEffect) -> bool:
     """Tell if something is missing before bol can be told of a parcel, which is its carrier's code."""
     return effect.state == EffectState.WANTED and effect.due_at is None
 
 
 def _standing(effect: ShipmentEffect | TransportEffect, paused: bool, may_decide: bool) -> tuple[str, Level]:
-    if _waits_for_code(effect):
+    if waits_for_code(effect):
         return str(CARRIER_WAITS if may_decide else CARRIER_ASKED), Level.WARNING
     word, tone = WORDS[EffectState(effect.state)]
     if effect.state == EffectState.WANTED and paused:

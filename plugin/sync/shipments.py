@@ -309,7 +309,9 @@ def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str
         "shipment",
         Level.WARNING,
         _("the carrier %(carrier)s is not known to bol yet", carrier=_carrier_title(ctx.host, carrier)),
-        _("Set its transporter code in the store's settings; every shipment that waits for it is sent then."),
+        _(
+            "An administrator fills in its code under “Needs attention”; every shipment that waits for it is sent then."
+        ),
     )
 
 

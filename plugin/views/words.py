@@ -42,6 +42,10 @@ ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
 EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in panels.WORDS.items()}
 
 label_standing = panels.label_standing
+waits_for_code = panels.waits_for_code
+#: What is said of a shipment that waits for that: in short, to those who may fill it in, and to others.
+CODE_WAITS: tuple[str, Level] = (panels.CARRIER_BADGE, Level.WARNING)
+CODE_WANTED, CODE_ASKED = panels.CARRIER_WAITS, panels.CARRIER_ASKED
 
 CORRECTIONS: Mapping[str, tuple[str, Level]] = {
     EffectState.WANTED: (_l("correction being sent"), Level.INFO),

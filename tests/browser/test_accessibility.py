@@ -58,7 +58,7 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
     store = shop(house, window)
     page.on("dialog", lambda dialog: dialog.accept())
     waiting = place(house, UNKNOWN)
-    sent, asked, cancelled = place(house, LAMP), place(house, LAMP), place(house, LAMP)
+    sent, asked, cancelled = place(house, LAMP, 2), place(house, LAMP), place(house, LAMP)
     labelled = place(house, LAMP, distributionParty="BOL")
     for order_id in (sent, asked, cancelled, labelled):
         comes_in(window, order_id)

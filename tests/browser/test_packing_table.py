@@ -88,6 +88,8 @@ def test_a_cancelled_order_is_put_back_on_a_phone_and_cancelled_here_by_itself(
     packer.look("stopped-on-a-phone")
     back.click()
     expect(page.get_by_text("This picklist was withdrawn")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("link", name="To the next picklist")).to_be_visible()
+    expect(page.get_by_role("link", name="Packing slip")).to_have_count(0)
     expect(page.get_by_text("Do not ship it.")).to_have_count(0)
     packer.look("withdrawn")
     page.get_by_role("link", name="O-").first.click()
@@ -102,8 +104,8 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     order_id, (pan, board) = order(house, [{"ean": PAN, "quantity": 1}, {"ean": BOARD, "quantity": 1}])
     open_picklist(packer, order_id)
     page = packer.page
-    page.get_by_role("link", name="Check with the shop").click()
-    expect(page.get_by_role("status")).to_contain_text("Nothing stands in the way.")
+    page.get_by_role("link", name="Check for a cancellation").click()
+    expect(page.get_by_role("status")).to_contain_text("nothing is cancelled")
     packer.look("checked")
     page.get_by_role("button", name="Pick all").click()
     expect(page.get_by_text("Everything is picked.")).to_be_visible()
@@ -122,7 +124,7 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     expect(page.get_by_role("button", name="Close all the same")).to_have_count(0)
     packer.look("stopped")
 
-    page.get_by_role("link", name="Check with the shop").click()
+    page.get_by_role("link", name="Check for a cancellation").click()
     expect(stopped).to_contain_text("Cancelled at bol: 1 × Veldhof Gietijzeren braadpan")
     expect(page.get_by_role("button", name="Close picklist")).to_be_visible()
     packer.look("checked-again")
@@ -254,6 +256,48 @@ def test_who_types_chooses_a_carrier_by_its_letters(house: House, packer: Window
     expect(page.get_by_text("Closed by packer")).to_be_visible()
 
 
+def test_a_carrier_that_bol_does_not_know_is_told_at_the_choice_and_mended(
+    house: House, packer: Window, open_window: OpenWindow
+) -> None:
+    chief = open_window()
+    chief.log_in("admin", house.password())
+    chief.open("/admin/bol/1/settings")
+    chief.page.get_by_label("FedEx", exact=True).fill("")
+    chief.page.get_by_role("button", name="Save").first.click()
+    chief.page.get_by_text("Yes, let this happen").click()
+    chief.page.get_by_role("button", name="Save").first.click()
+    expect(chief.page.get_by_text("The settings are saved.")).to_be_visible()
+
+    order_id, _ = order(house, [{"ean": BOARD, "quantity": 1}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    page.get_by_role("button", name="Pick all").click()
+    carrier, hint = page.get_by_label("Carrier"), page.locator(".host-waits")
+    expect(carrier).to_be_focused()
+    page.keyboard.type("fed", delay=200)
+    expect(carrier).to_have_value("fedex")
+    expect(hint).to_have_text(re.compile("the parcel waits until an administrator fills in"))
+    expect(hint).to_be_visible()
+    packer.look("carrier-that-waits")
+    carrier.select_option("dhl")
+    expect(hint).to_be_hidden()
+    carrier.select_option("fedex")
+    page.get_by_label("Tracking code").fill("FX0000001")
+    page.keyboard.press("Enter")
+    expect(page.locator("#head")).to_contain_text("Waits for its carrier's code", timeout=60_000)
+    expect(page.locator("#panels")).to_contain_text("An administrator fills in the carrier's code")
+    packer.look("parcel-that-waits")
+    packer.open("/admin/bol/attention")
+    expect(page.get_by_text("Only an administrator can do this")).to_be_visible()
+    packer.look("attention-of-a-packer")
+    page.go_back()
+
+    chief.open("/admin/bol/attention")
+    chief.page.get_by_label("bol's code").fill("FEDEX_NL")
+    chief.page.get_by_role("button", name="Save and send").click()
+    expect(page.locator("#head")).to_contain_text("Confirmed by bol", timeout=60_000)
+
+
 def test_a_packing_slip_and_a_picklist_fit_the_paper(house: House, packer: Window) -> None:
     order_id, _items = order(house, [{"ean": BOARD, "quantity": 2}])
     open_picklist(packer, order_id)
@@ -324,8 +368,9 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     page.get_by_role("button", name="Pick all").click()
     page.get_by_role("button", name="Show label options").click()
     expect(page.get_by_text("Recommended")).to_be_visible()
+    expect(page.locator("#labels-hint")).to_contain_text("bol charges a label as soon as you press")
     packer.look("options")
-    page.get_by_role("button", name=re.compile("^Buy ")).first.click()
+    page.get_by_role("button", name=re.compile("^Buy this label: €")).first.click()
     # It appears by itself.
     print_label = page.get_by_role("link", name="Print label")
     expect(print_label).to_be_visible(timeout=30_000)

@@ -119,7 +119,7 @@ def test_everything_is_put_back_by_one_button(packer: Person, do: Do) -> None:
     assert "Noted: everything is back on the shelf." in told and picked(do) == [0, 0]
 
 
-NEXT = '<a class="alert-link" href="/admin/picklists/">To the next picklist</a>'
+NEXT = '<a class="alert-link" href="/admin/picklists/#list">To the next picklist</a>'
 
 
 def test_a_picklist_that_is_dead_leads_to_the_next_one_and_has_no_packing_slip(

@@ -307,6 +307,44 @@ def test_what_the_guard_stopped_is_decided_on_the_stores_page(
     assert "about to go to 0" not in text(chief, f"{store}/")
 
 
+@pytest.fixture
+def waiting_parcel(site: Site, store: int) -> int:
+    """A parcel by a carrier that bol has no code of; return the row of its order."""
+    with site.shop() as shop:
+        shop.settings(send_shipments=True, carriers={})
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id, "own", "BIKE-1")
+        shop.work()
+        return int(shop.bol_order(order_id).id)
+
+
+def test_a_parcel_whose_carrier_has_no_code_says_who_fills_it_in(
+    store: int, waiting_parcel: int, chief: Person, packer: Person
+) -> None:
+    for path in (f"{store}/shipments", f"{store}/orders/{waiting_parcel}"):
+        assert "An administrator fills in the carrier&#39;s code" in packer.get(f"/admin/bol/{path}").text
+        shown = chief.get(f"/admin/bol/{path}").text
+        assert 'href="/admin/bol/attention">waits: bol does not know its carrier yet. Fill in the' in shown
+        assert "Waits for its carrier&#39;s code" in shown and "set it in the store" not in shown
+
+
+def test_no_link_leads_a_packer_to_a_refusal(waiting_parcel: int, packer: Person) -> None:
+    seen, ahead = set(), ["/admin/", "/admin/notifications/", "/admin/bol/attention"]
+    while ahead:
+        path = ahead.pop(0)
+        kind = re.sub(r"\d+", "0", path)
+        if kind in seen:
+            continue
+        seen.add(kind)
+        answer = packer.get(path)
+        assert answer.status_code == 200, path
+        if answer.mimetype == "text/html":
+            links = re.findall(r'<a [^>]*href="(/admin/[^"#]*)', answer.text)
+            ahead += [link.replace("&amp;", "&") for link in links]
+    assert {"/admin/picklists/0", "/admin/shipments/0", "/admin/bol/0/shipments", "/admin/bol/0/"} < seen
+
+
 def test_shipments_tell_their_state_and_what_to_do(site: Site, store: int, chief: Person) -> None:
     shipped(site, EffectState.REFUSED)
     page = chief.get(f"/admin/bol/{store}/shipments?state=needs+you").text
