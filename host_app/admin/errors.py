@@ -47,11 +47,11 @@ def init_app(app: Flask, admin: Admin, *, public: Collection[str]) -> None:
 
 
 def _back() -> str:
-    """Return the page of this host that led here; "" for none, or for this very one."""
+    """Return the page of this host that led here; "" for none, or where it is the one that can't be shown."""
     came_from = urlsplit(request.referrer or "")
     path = safe_path(came_from.path + (f"?{came_from.query}" if came_from.query else ""))
     here = came_from.netloc == request.host and under_admin(came_from.path)
-    return path if here and came_from.path != request.path else ""
+    return path if here and (request.method == "POST" or came_from.path != request.path) else ""
 
 
 def _words(error: HTTPException) -> tuple[str, str]:
