@@ -128,7 +128,7 @@ class SignInRefused(NotExecuted):
     """`code` is the OAuth error code ("invalid_client", "invalid_grant") where the login gave one."""
 
     advice = N_(
-        "bol does not accept the sign-in of this store. Check the API credentials, or connect the store again."
+        "bol does not accept the sign-in of this store. Check the API credentials, and sign in again."
     )
     code: str | None = None
 

@@ -173,8 +173,8 @@ class StoreLedger:
         """Ask bol nothing whose answer is known: each refused sign-in counts against our address."""
         if store.refused_at is None:
             return
-        lasting = store.sign_in == SignInWay.LOGIN and store.refused_code == "invalid_grant"
-        if lasting or now < store.refused_at + REFUSED_REST:
+        until = tried_again_at(store)
+        if until is None or now < until:
             error = SignInRefused(f"refused before: {store.refused_code}")
             error.code = store.refused_code
             raise error
@@ -211,6 +211,12 @@ class StoreLedger:
             # Also where the secret was renewed under this claim.
             return statement.where(Store.claim == claim.holder).values(changes)
         return statement.where(Store.secret_version == claim.version).values(changes)
+
+
+def tried_again_at(store: Store) -> datetime | None:
+    """Return when bol is asked by itself after a refusal; None where that would only be refused again, or nothing was."""
+    lasting = store.sign_in == SignInWay.LOGIN and store.refused_code == "invalid_grant"
+    return None if lasting or store.refused_at is None else store.refused_at + REFUSED_REST
 
 
 def reason(store: Store) -> str:

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from host_app.plugin_api import HostError
 from plugin.models import ApiCall, StoreState
 from plugin.sync.leaving import unfinished
-from plugin.sync.sign_in import days_left, reason
+from plugin.sync.sign_in import days_left, reason, tried_again_at
 from plugin.sync.subscriptions import address_of, why_not
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -203,6 +203,7 @@ class ConnectionPages(BolView):
             address=self.redirect_address(),
             days_left=days_left(store, self.host.now()),
             refusal=reason(store) if store.refused_at else "",
+            tried_again=tried_again_at(store),
             webhook=webhook,
             webhook_address=address_of(self.host, webhook) if webhook else "",
             no_webhook=why_not(self.host, store),

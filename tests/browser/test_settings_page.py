@@ -94,7 +94,7 @@ def test_what_asks_to_be_confirmed_is_in_sight_and_is_led_to_from_anywhere(
     # At the end of the page, where the change was made, nothing looks as if it would save.
     days.scroll_into_view_if_needed()
     expect(page.locator(".bol-save").get_by_role("button", name="Save")).to_have_count(0)
-    page.get_by_role("link", name="See what will happen, and confirm it").click()
+    page.get_by_role("link", name="See and confirm").click()
     expect(asked).to_be_focused()
     expect(tick).to_be_in_viewport(ratio=1)
     asked.get_by_role("button", name="Save").click()

@@ -365,7 +365,8 @@ def test_a_plan_comes_before_shipments_are_sent(site: Site, chief: Person, store
         shop.work()
     assert "See what would be sent" in text(chief, f"{store}/")
     plan = text(chief, f"{store}/shipment-plan")
-    assert "2 parcels that wait are reported to bol." in plan
+    assert "1 parcel that waits is reported to bol." in plan
+    assert "1 parcel waits for its carrier's code." in plan
     assert re.search(rf"{orders[0]} today \d\d:\d\d PostNL TNT 3S123 reported at once", plan)
     assert re.search(rf"{orders[1]} today \d\d:\d\d GLS G1 waits for the carrier's code", plan)
     with site.shop() as shop:

@@ -11,6 +11,8 @@ import redis
 
 from bol_sandbox.testing import SandboxRefused
 from plugin.models import Run, Store
+from plugin.sync.mapping import AMSTERDAM
+from plugin.sync.sign_in import REFUSED_REST
 from tests.host_app.admin.conftest import Person, logged_in
 from tests.plugin.conftest import KETTLE
 from tests.plugin.views.conftest import SECRET, Site
@@ -204,6 +206,30 @@ def test_testing_the_connection_calls_bol_and_tells_each_answer(
     with site.shop() as shop:
         shop.sandbox.faults([{"method": "GET", "path": "/retailer/orders", "status": 403}])
     assert ">trouble<" in chief.post(f"{page}/test", page=page).text
+
+
+def test_a_refused_sign_in_says_what_to_do_and_when_bol_is_asked_again(
+    site: Site, chief: Person, store: int
+) -> None:
+    page = f"/admin/bol/{store}/connection"
+    with site.shop() as shop:
+        shop.sandbox.faults(
+            [
+                {"path": "/token", "status": 401, "when": "before"},
+                {"path": "/retailer/orders", "status": 401, "when": "before"},
+            ]
+        )
+        shop.pass_time(600)
+        again = (shop.store().refused_at + REFUSED_REST).astimezone(AMSTERDAM)
+    told = html.unescape(chief.get(page).text)
+    assert re.search(rf"the store's connection page\. It is tried again at [^.]*{again:%H:%M}\.", told)
+    tested = html.unescape(chief.post(f"{page}/test", page=page).text)
+    # What to do stands first, and what only programmers understand in small letters below it.
+    assert re.search(
+        r"</strong>: bol does not accept the sign-in of this store\. Check the API credentials, and sign in again\."
+        r"<br><small[^>]*>SignInRefused",
+        tested,
+    )
 
 
 def test_without_redis_the_page_says_so(

@@ -172,7 +172,7 @@ def test_what_asks_to_be_confirmed_has_the_focus_and_no_other_button_saves(
     form = asked.split("data-bol-form")[1].split("</form>")[0]
     assert re.findall(r"<button[^>]*>([^<]+)</button>", form) == ["Save"]
     bar = form.split("bol-in-sight")[1]
-    assert 'href="#confirm">See what will happen, and confirm it<' in bar
+    assert 'href="#confirm">See and confirm<' in bar
     # Whoever presses the button without the tick is told so at the tick.
     mark = re.search(r'name="asked" value="(\w+)"', asked)
     assert mark and "Put a tick here first" not in asked
