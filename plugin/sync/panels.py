@@ -71,6 +71,11 @@ BADGES: Mapping[EffectState, tuple[str, Level]] = {
     EffectState.CONFIRMED: (_l("Confirmed by bol"), Level.SUCCESS),
     EffectState.CLOSED: (_l("Handled elsewhere"), Level.INFO),
 }
+#: The same of an order of which a part is still to be packed: its open picklist is not what bol has.
+PARTLY: Mapping[EffectState, tuple[str, Level]] = {
+    EffectState.SENT: (_l("A part sent to bol"), Level.INFO),
+    EffectState.CONFIRMED: (_l("A part confirmed by bol"), Level.INFO),
+}
 #: Of a product with more offers than that, the first ones are shown.
 MOST_OFFERS = 20
 
@@ -342,13 +347,27 @@ def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderN
         for store in session.scalars(select(Store).where(Store.id.in_({row.store_id for row in rows})))
     }
     carriers = [choice.key for choice in host.carriers()]
+    told = [row.host_order_id for row in rows if states.get(row.id)]
+    unfinished = {
+        order_id
+        for order_id, view in (host.order_views(told).items() if told else ())
+        if any(line.quantity > line.shipped + line.cancelled for line in view.lines)
+    }
     return {
-        row.host_order_id: _note(row, stores[row.store_id], states.get(row.id, set()), carriers)
+        row.host_order_id: _note(
+            row, stores[row.store_id], states.get(row.id, set()), carriers, row.host_order_id in unfinished
+        )
         for row in rows
     }
 
 
-def _note(row: BolOrder, store: Store, standing: set[tuple[str, bool]], carriers: Sequence[str]) -> OrderNote:
+def _note(
+    row: BolOrder,
+    store: Store,
+    standing: set[tuple[str, bool]],
+    carriers: Sequence[str],
+    unfinished: bool,
+) -> OrderNote:
     states = {state for state, _lacks in standing}
     via_bol = any(item.distribution_party == VIA_BOL for item in row.items if item.imported)
     badges = [OrderBadge(_("Shipping via bol"), Level.INFO)] if via_bol else []
@@ -358,6 +377,8 @@ def _note(row: BolOrder, store: Store, standing: set[tuple[str, bool]], carriers
                 word, tone = CARRIER_BADGE, Level.WARNING
             elif state == EffectState.WANTED and not may_send(store):
                 word, tone = NOT_SENT_BADGE, Level.WARNING
+            elif unfinished:
+                word, tone = PARTLY.get(state, (word, tone))
             badges.append(OrderBadge(str(word), tone))
             break
     settings = StoreSettings.load(store.settings)

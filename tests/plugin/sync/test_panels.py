@@ -73,6 +73,28 @@ def test_packers_are_told_of_carriers_that_bol_does_not_know(shop: Shop) -> None
     assert badges(shop, order_id) == ["Sent to bol"]
 
 
+def test_a_part_that_bol_has_is_not_taken_for_the_picklist_of_the_rest(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+    shop.work()
+    first = shop.picklist_id(order_id)
+    line = shop.picklist_lines(first)[0].id
+    with transaction():
+        picking.pick_more(first, line, 1)
+        picking.close_picklist(first, [picking.NewParcel("postnl", "3S1")], who="ann")
+    shop.work()
+    shop.pass_time(30)
+    assert badges(shop, order_id) == ["A part confirmed by bol"]
+
+    (rest,) = [one for one in shop.picklists(order_id) if one.state == "new"]
+    with transaction():
+        picking.pick_all(rest.id)
+        picking.close_picklist(rest.id, [picking.NewParcel("postnl", "3S2")], who="ann")
+    shop.work()
+    shop.pass_time(30)
+    assert badges(shop, order_id) == ["Confirmed by bol"]
+
+
 def test_buying_a_label_is_explained_where_labels_are_sold(shop: Shop) -> None:
     shop.connect()
     via_bol = str(shop.sandbox.place_order("seller", [VIA_BOL])["orderId"])
