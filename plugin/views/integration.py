@@ -66,6 +66,8 @@ def doing(store: Store, found: Sequence[Task], *, had_orders: bool) -> str:
 
 def state_of(store: Store) -> tuple[str, Level]:
     """Return a store's state in words, and how to colour it."""
+    if store.state == StoreState.DISCONNECTED:
+        return _("disconnected"), Level.INFO
     if store.problem:
         # What passes by itself is none of the things that need somebody.
         return (
@@ -79,6 +81,4 @@ def state_of(store: Store) -> tuple[str, Level]:
         return _("paused"), Level.WARNING
     if store.state == StoreState.DISCONNECTING:
         return _("being disconnected"), Level.WARNING
-    if store.state == StoreState.DISCONNECTED:
-        return _("disconnected"), Level.INFO
     return _("not active yet"), Level.WARNING

@@ -318,3 +318,17 @@ def test_the_plan_of_shipments_leads_back_to_where_one_was(site: Site, chief: Pe
         shop.runtime.activate(store_id)
     page = chief.get(f"/admin/bol/{store_id}/shipment-plan").text
     assert f'href="/admin/bol/{store_id}/">To the store<' in page
+
+
+def test_a_store_that_was_disconnected_on_purpose_has_no_problem(
+    site: Site, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        shop.runtime.disconnect(store, at_once=True, who="chief")
+        shop.work()
+        with transaction() as session:
+            session.execute(update(Store).values(problem="This store is not connected."))
+    assert "disconnected" in text(chief, "") and "This store is not connected." not in text(chief, "")
+    home = chief.get("/admin/").text
+    assert "disconnected</span> No new orders come in." in home
+    assert "needs attention</span>" not in home and "problem at bol</span>" not in home
