@@ -96,6 +96,7 @@ def _record_failure(ctx: Context, effect: CancellationEffect, error: BolError) -
     with ctx.host.transaction() as session:
         reason = effects.refusal(error, effect.attempts)
         if reason is not None:
+            lock_row(ctx, effect.order_id)
             refuse(ctx, session, effect, reason, *_claimed(ctx))
             return
         session.execute(
@@ -118,7 +119,7 @@ def _claimed(ctx: Context) -> tuple[Any, ...]:
 
 
 def confirm(ctx: Context, session: Any, effect: CancellationEffect) -> None:
-    """bol has cancelled the item: read the order again, which settles the host's. In a transaction."""
+    """bol has cancelled the item: read the order again, which settles the host's. In a transaction, with the order locked."""
     if not _end(ctx, session, effect, EffectState.CONFIRMED, ""):
         return
     session.execute(update(BolOrder).where(BolOrder.id == effect.order_id).values(read_due_at=ctx.now()))
@@ -128,7 +129,7 @@ def confirm(ctx: Context, session: Any, effect: CancellationEffect) -> None:
 def refuse(
     ctx: Context, session: Any, effect: CancellationEffect, reason: str, *still: ColumnElement[bool]
 ) -> None:
-    """bol did not cancel the item: the order goes on here, and people are told. In a transaction."""
+    """bol did not cancel the item: the order goes on here, and people are told. In a transaction, with the order locked."""
     if not _end(ctx, session, effect, EffectState.REFUSED, reason, *still):
         return
     row = session.get(BolOrder, effect.order_id)

@@ -39,6 +39,11 @@ MOST_TRIES = 10
 def change(host: HostPort, event: ShipmentChanged) -> int | None:
     """Take a change of a parcel over into the ledger; return the store it concerns. In a transaction."""
     session = host.session
+    of_parcel = select(ShipmentEffect.order_id).where(ShipmentEffect.host_shipment_id == event.shipment_id)
+    # The order before its parcels, as everywhere.
+    session.execute(
+        select(BolOrder.id).where(BolOrder.id.in_(of_parcel)).with_for_update(key_share=True)
+    ).all()
     rows = session.scalars(
         select(ShipmentEffect)
         .where(ShipmentEffect.host_shipment_id == event.shipment_id)

@@ -18,6 +18,7 @@ from plugin.sync.failures import come_back
 from plugin.sync.shipments import (
     after_confirmation,
     end_of_refused,
+    mark_confirmed,
     record_accepted,
     settle_withdrawn,
     tell_refused,
@@ -64,8 +65,14 @@ def check_due(ctx: Context) -> bool:
         with ctx.host.transaction() as session:
             # The order first, as everywhere: what is settled may change it.
             lock_row(ctx, rows[0].order_id)
+            confirmed = [row for row in rows if row.order_item_id in found.item_ids]
+            for row in confirmed:
+                if _end(session, row, EffectState.CONFIRMED, ctx.now(), ""):
+                    after_confirmation(ctx, row)
+            mark_confirmed(ctx, confirmed)
             for row in rows:
-                _settle(ctx, session, row, found)
+                if row not in confirmed:
+                    _settle(ctx, session, row, found)
     return True
 
 
@@ -117,12 +124,8 @@ def _look(ctx: Context, order_id: str, rows: Sequence[ShipmentEffect]) -> Found:
 
 
 def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> None:
-    """Decide on one row from what bol shows. In a transaction."""
+    """Decide from what bol shows on one row whose shipment it does not. In a transaction."""
     now = ctx.now()
-    if row.order_item_id in found.item_ids:
-        if _end(session, row, EffectState.CONFIRMED, now, ""):
-            after_confirmation(ctx, row)
-        return
     outcome = effects.status_row(session, row.store_id, row.process_status_id)
     if outcome is not None and outcome.status == "FAILURE":
         _refused(ctx, session, row, found, outcome.error_message)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, select, update
+from sqlalchemy import Select, bindparam, exists, func, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import HostPort, Level, Notice, PicklistClosed, PicklistView
@@ -341,19 +341,24 @@ def record_accepted(ctx: Context, session: Any, row_ids: Sequence[int], status: 
 
 
 def after_confirmation(ctx: Context, effect: ShipmentEffect) -> None:
-    """bol has the shipment: say so on the order, and send the stock where bol's open orders count. In a transaction."""
+    """bol has the shipment: say so on the order. In a transaction, which ends with :func:`mark_confirmed`."""
     note(
         ctx.host,
         effect.order_id,
         _("bol has %(count)s of item %(item)s as shipped", count=effect.quantity, item=effect.order_item_id),
     )
-    eans = ctx.host.session.scalars(
-        select(BolOrderItem.ean).where(
-            BolOrderItem.order_id == effect.order_id, BolOrderItem.order_item_id == effect.order_item_id
-        )
-    ).all()
-    mark_order_items(ctx, eans)
     _count_confirmed(ctx, effect)
+
+
+def mark_confirmed(ctx: Context, confirmed: Sequence[ShipmentEffect]) -> None:
+    """Send the stock of what bol has as shipped where bol's open orders count: of all in one, as that locks offers.
+
+    In a transaction.
+    """
+    if confirmed:
+        of_items = tuple_(BolOrderItem.order_id, BolOrderItem.order_item_id)
+        mine = of_items.in_([(effect.order_id, effect.order_item_id) for effect in confirmed])
+        mark_order_items(ctx, ctx.host.session.scalars(select(BolOrderItem.ean).where(mine).distinct()).all())
 
 
 def _count_confirmed(ctx: Context, effect: ShipmentEffect) -> None:

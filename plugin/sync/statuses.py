@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,11 +18,13 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.sync import corrections, labels
+from plugin.sync.cancelling import EVENT_TYPE as CANCEL
 from plugin.sync.cancelling import confirm
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.effects import is_final
 from plugin.sync.failures import come_back
-from plugin.sync.shipments import after_confirmation
+from plugin.sync.shipments import after_confirmation, mark_confirmed
+from plugin.sync.taking_over import lock_row
 
 #: bol takes 1 to 1,000 ids in one question (shared API v10, get-process-status-bulk).
 BULK = 1000
@@ -69,11 +71,7 @@ def poll_due(ctx: Context) -> bool:
             return False
         # Of a store that sends no stock and imports nothing, or is leaving, nothing else tells that bol answers again.
         ctx.clear_problem()
-        for first in range(0, len(rows), AT_ONCE):
-            ctx.lease.ensure(CALL_SECONDS)
-            with ctx.host.transaction():
-                for row in rows[first : first + AT_ONCE]:
-                    _note(ctx, row, statuses.get(row.process_status_id))
+        _record(ctx, rows, statuses)
     return True
 
 
@@ -98,14 +96,29 @@ def _ask(ctx: Context, rows: Sequence[ProcessStatusRow]) -> dict[str, ProcessSta
 
 def _expire(ctx: Context, rows: Sequence[ProcessStatusRow]) -> None:
     """End what was followed long enough, also while bol can't be asked: it is settled by looking then."""
-    with ctx.host.transaction():
-        for row in rows:
-            if ctx.now() - row.created_at > FOLLOWED:
-                _note(ctx, row, None)
+    _record(ctx, [row for row in rows if ctx.now() - row.created_at > FOLLOWED], {})
 
 
-def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> None:
-    """Record one answer. In a transaction."""
+def _record(ctx: Context, rows: Sequence[ProcessStatusRow], statuses: Mapping[str, ProcessStatus]) -> None:
+    """Record bol's answers, a few in each transaction."""
+    for batch in _together(rows):
+        ctx.lease.ensure(CALL_SECONDS)
+        confirmed: list[ShipmentEffect] = []
+        with ctx.host.transaction():
+            for row in batch:
+                confirmed += _note(ctx, row, statuses.get(row.process_status_id))
+            mark_confirmed(ctx, confirmed)
+
+
+def _together(rows: Sequence[ProcessStatusRow]) -> Iterator[Sequence[ProcessStatusRow]]:
+    """Return what is recorded together. A cancellation locks its order, and nobody locks several of those in one order."""
+    yield from ([row] for row in rows if row.event_type == CANCEL)
+    rest = [row for row in rows if row.event_type != CANCEL]
+    yield from (rest[first : first + AT_ONCE] for first in range(0, len(rest), AT_ONCE))
+
+
+def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> Sequence[ShipmentEffect]:
+    """Record one answer; return the shipments that it confirms. In a transaction."""
     session, now = ctx.host.session, ctx.now()
     too_old = now - row.created_at > FOLLOWED
     missing = status is None and now - row.created_at > MISSING_AFTER and row.event_type not in NEVER_MISSING
@@ -116,7 +129,7 @@ def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> 
             .where(ProcessStatusRow.id == row.id, ProcessStatusRow.next_poll_at == row.next_poll_at)
             .values(polls=row.polls + 1, next_poll_at=_next_poll(row, now))
         )
-        return
+        return ()
     outcome = status.status if status is not None and not status.pending else "EXPIRED"
     message = (status.error_message or "") if status is not None else ""
     session.execute(
@@ -124,15 +137,21 @@ def _note(ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None) -> 
         .where(ProcessStatusRow.id == row.id)
         .values(status=outcome, error_message=message, polls=row.polls + 1, next_poll_at=None, ended_at=now)
     )
-    _pass_on(ctx, row.process_status_id, status, outcome, message)
+    return _pass_on(ctx, row, status, outcome, message)
 
 
 def _pass_on(
-    ctx: Context, process_status_id: str, status: ProcessStatus | None, outcome: str, message: str
-) -> None:
-    """SUCCESS confirms. Anything else is looked into at once: what bol has decided, not what its message says."""
-    session, now = ctx.host.session, ctx.now()
-    for effect in _waiting(session, ctx.store_id, ShipmentEffect, process_status_id):
+    ctx: Context, row: ProcessStatusRow, status: ProcessStatus | None, outcome: str, message: str
+) -> Sequence[ShipmentEffect]:
+    """SUCCESS confirms. Anything else is looked into at once: what bol has decided, not what its message says.
+
+    Return the shipments that it confirms.
+    """
+    session, now, process_status_id = ctx.host.session, ctx.now(), row.process_status_id
+    if row.event_type == CANCEL:
+        _lock_order(ctx, process_status_id)
+    shipped = _waiting(session, ctx.store_id, ShipmentEffect, process_status_id)
+    for effect in shipped:
         if outcome == "SUCCESS":
             effect.state, effect.settled_at, effect.error, effect.due_at = (
                 EffectState.CONFIRMED,
@@ -153,6 +172,19 @@ def _pass_on(
     for effect in _waiting(session, ctx.store_id, LabelEffect, process_status_id):
         labels.settle(ctx, effect, status, outcome, message)
     session.flush()
+    return shipped if outcome == "SUCCESS" else ()
+
+
+def _lock_order(ctx: Context, process_status_id: str) -> None:
+    """Lock the order that is being cancelled before anything of it, as everywhere."""
+    order_id = ctx.host.session.scalar(
+        select(CancellationEffect.order_id).where(
+            CancellationEffect.store_id == ctx.store_id,
+            CancellationEffect.process_status_id == process_status_id,
+        )
+    )
+    if order_id is not None:
+        lock_row(ctx, order_id)
 
 
 def _waiting(session: Any, store_id: int, model: Any, process_status_id: str) -> Sequence[Any]:

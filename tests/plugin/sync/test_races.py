@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from bol_sandbox.testing import SandboxControls
-from host_app import jobs
+from host_app import events, jobs
 from host_app.db import db, transaction
-from host_app.plugin_api import HostError
-from host_app.services import picking
+from host_app.plugin_api import HostError, Wake
+from host_app.services import picking, stock
 from host_app.services.picking import NewParcel
 from plugin.jobs.wakes import wake_for
-from plugin.models import ApiCall, BolOrder, CancellationEffect, Store
+from plugin.models import ApiCall, BolOrder, CancellationEffect, EffectState, Store
+from plugin.sync import cancelling, links, statuses, taking_over
 from plugin.sync.call_log import PACKING
-from plugin.sync.due import ORDERS
+from plugin.sync.due import ORDERS, SHIPMENTS
 from tests.conftest import AppFactory
 from tests.plugin.conftest import KETTLE, TOASTER, Clock, Shop
+from tests.plugin.sync.test_cancelling import CANCELLATION, accept
 
 ROUNDS = 6
+
+
+@pytest.fixture
+def postgres_shop(
+    make_postgres_app: AppFactory, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
+    """A shop on the database that locks rows, and tells of two that wait for each other."""
+    app, clock = make_postgres_app(), Clock()
+    monkeypatch.setattr("host_app.db.utcnow", clock.now)
+    with app.app_context():
+        yield Shop(app, bol_sandbox, clock)
+        db.session.remove()
+
+
+def work_at_once(shop: Shop, *wakes: Wake) -> None:
+    """Do these jobs in threads; one that fails is raised here."""
+    db.session.remove()
+    raised: list[DBAPIError] = []
+
+    def run(wake: Wake) -> None:
+        try:
+            jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+        except DBAPIError as error:
+            raised.append(error)
+
+    at_once(shop, *[lambda wake=wake: run(wake) for wake in wakes])
+    if raised:
+        raise raised[0]
 
 
 def at_once(shop: Shop, *deeds: Callable[[], None]) -> list[str]:
@@ -130,3 +163,75 @@ def test_a_packer_waits_for_nobody_who_works_on_the_store_or_on_the_order(
             assert shop.bol_order(cancelled).read_due_at is None
         assert [bool(answer and answer.objections) for answer in answers] == [False, True]
         db.session.remove()
+
+
+def test_a_cancellation_that_bol_refuses_and_a_read_of_its_order_do_not_wait_for_each_other(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = postgres_shop
+    shop.connect()
+    shop.order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.sandbox.request_cancellation(shop.order_id)
+    shop.import_orders()
+    shop.sandbox.faults([{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 400}])
+    accept(shop)
+    shop.runtime.read_again(shop.store_id, shop.bol_order(shop.order_id).id)
+    at_bols_order, at_the_hosts = threading.Event(), threading.Event()
+    lock, release = taking_over.lock_row, cancelling.release_if_decided
+
+    def read(*args: Any) -> BolOrder:
+        row = lock(*args)
+        at_bols_order.set()
+        at_the_hosts.wait(3)
+        return row
+
+    def refuse(*args: Any) -> None:
+        at_bols_order.wait(3)
+        release(*args)
+        at_the_hosts.set()
+
+    monkeypatch.setattr(taking_over, "lock_row", read)
+    monkeypatch.setattr(cancelling, "release_if_decided", refuse)
+    work_at_once(shop, *[wake_for(kind, shop.store_id) for kind in (ORDERS, SHIPMENTS)])
+    assert at_bols_order.is_set() and at_the_hosts.is_set()
+    assert [effect.state for effect in shop.all(CancellationEffect)] == [EffectState.REFUSED]
+    assert shop.bol_order(shop.order_id).error == ""
+
+
+def test_parcels_that_bol_confirms_and_changes_of_their_stock_do_not_wait_for_each_other(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = postgres_shop
+    shop.connect(send_shipments=True, send_stock=True, managed_by_retailer=False)
+    # Offers are locked by their ids: these are confirmed the other way round.
+    orders = [shop.order((ean, 1)) for ean in (TOASTER, KETTLE)]
+    shop.work()
+    assert shop.offer(KETTLE).id < shop.offer(TOASTER).id
+    shop.sandbox.settings(processStatusDelayMs=5000)
+    for order_id in orders:
+        shop.close(order_id)
+    shop.work()
+    shop.clock.ahead += shop.hours(0.01)
+    shop.sandbox.advance(36)
+    products = [shop.offer(ean).product_id for ean in (KETTLE, TOASTER)]
+    with transaction():
+        for product in products:
+            stock.adjust_stock(product, shop.warehouse, change=3, reason="counted", who="ann")
+    confirm, mark = statuses.after_confirmation, links.mark
+    confirmed = threading.Event()
+
+    def confirm_slowly(*args: Any) -> None:
+        confirm(*args)
+        if not confirmed.is_set():
+            confirmed.set()
+            time.sleep(1)
+
+    def mark_then(*args: Any) -> Any:
+        confirmed.wait(5)
+        return mark(*args)
+
+    monkeypatch.setattr(statuses, "after_confirmation", confirm_slowly)
+    monkeypatch.setattr(links, "mark", mark_then)
+    work_at_once(shop, wake_for(SHIPMENTS, shop.store_id), events.dispatch_wake("bol"))
+    assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED] * 2

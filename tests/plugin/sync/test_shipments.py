@@ -328,11 +328,11 @@ def test_answers_are_recorded_in_portions_and_a_job_that_dies_loses_none(
     shop.work()
     real, noted = statuses._note, []
 
-    def dies(ctx: Any, row: Any, status: Any) -> None:
+    def dies(ctx: Any, row: Any, status: Any) -> Any:
         noted.append(row)
         if len(noted) == 2:
             raise RuntimeError("killed")
-        real(ctx, row, status)
+        return real(ctx, row, status)
 
     shop.clock.ahead += timedelta(seconds=30)
     shop.sandbox.advance(30)
