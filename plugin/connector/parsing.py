@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 
 LARGEST_COUNT = 2**31 - 1
 LARGEST_EXPONENT = 12
+#: bol's ids have 36 characters at most; what is longer is none, and nowhere to be kept.
+LONGEST_ID = 40
 
 
 class ShapeError(Exception):
@@ -36,7 +38,18 @@ class Fields:
         self._data: Mapping[str, object] = data
         self._where = where
 
-    def essential_id(self, name: str) -> str:
+    def id(self, name: str, longest: int = LONGEST_ID) -> str | None:
+        """An id; None where it is missing, blank, or too long for one."""
+        value = (self.text(name) or "").strip()
+        return value if 0 < len(value) <= longest else None
+
+    def essential_id(self, name: str, longest: int = LONGEST_ID) -> str:
+        value = self.id(name, longest)
+        if value is None:
+            raise ShapeError(f"{self._where}.{name} is missing or no id")
+        return value
+
+    def essential_text(self, name: str) -> str:
         value = self.text(name)
         if value is None or not value.strip():
             raise ShapeError(f"{self._where}.{name} is missing")

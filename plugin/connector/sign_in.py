@@ -241,7 +241,7 @@ def _form(claim: Claim) -> dict[str, str]:
 def _token(fields: Fields) -> TokenAnswer:
     expires_in = fields.count("expires_in")
     return TokenAnswer(
-        access_token=fields.essential_id("access_token"),
+        access_token=fields.essential_text("access_token"),
         expires_in=UNSAID_SECONDS if expires_in is None else max(expires_in, 0),
         refresh_token=fields.text("refresh_token"),
     )

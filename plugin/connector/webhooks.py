@@ -170,12 +170,12 @@ def read_event(body: bytes) -> WebhookEvent:
     try:
         fields = Fields(parse_json(body), "message")
         event = fields.part_or_empty("event")
-        resource_id = event.essential_id("resourceId")
+        resource_id = event.essential_text("resourceId")
         if not _ID.fullmatch(resource_id):
             raise ShapeError("message.event.resourceId is no id")
         return WebhookEvent(
-            retailer_id=fields.essential_id("retailerId"),
-            resource=event.essential_id("resource"),
+            retailer_id=fields.essential_text("retailerId"),
+            resource=event.essential_text("resource"),
             type=event.text("type") or "",
             resource_id=resource_id,
             at=fields.moment("timestamp"),

@@ -162,9 +162,7 @@ def _list(store: Store, found: Any, now: datetime) -> bool:
     moments = (store.next_import_at, store.import_wanted_at)
     if store.next_import_at is None or any(moment is not None and moment <= now for moment in moments):
         return True
-    if found.sweeping:
-        return bool(found.sweep_due)
-    return store.next_sweep_at is not None and store.next_sweep_at <= now
+    return bool(found.sweep_due) or (store.next_sweep_at is not None and store.next_sweep_at <= now)
 
 
 @cache
@@ -200,7 +198,6 @@ def _look(*, active: bool, shipments: bool, orders: bool, stock: bool) -> Select
     return select(
         or_(*effects).label("effect"),
         or_(false(), *orders_due).label("order"),
-        _running([SWEEP]).label("sweeping"),
         _running([SWEEP], Run.due_at <= NOW).label("sweep_due"),
         or_(false(), *offers_due).label("offer"),
         or_(false(), *far_from_zero).label("far_from_zero"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, func, or_, select, update
 
+from host_app.plugin_api import Level
 from plugin import connector
 from plugin.connector import BolError, BudgetExhausted, RateLimited
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
@@ -23,6 +23,7 @@ from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import CLOCKS, is_ours, read_interval, start_of_day
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
+from plugin.texts import ngettext
 
 SANDBOX_EVERY = timedelta(seconds=10)
 #: What rests on knowing the new orders (amounts that are sent, products that are made) looks for them again when the
@@ -149,7 +150,7 @@ def _read_pass(ctx: Context, *, until_known: bool = False) -> None:
                     # The other one has noted this page: to ask for each page twice would use up bol's limit.
                     other.was_first(place)
                     continue
-                noted = note_page(ctx, page.orders)
+                noted = note_page(ctx, page)
                 known = not _knows(store, place.began) and _goes_back_far_enough(page, store)
                 if known:
                     _note_known(ctx, place.began)
@@ -273,7 +274,7 @@ def _look(ctx: Context, store: Store) -> bool:
             if known_at is not None and known_at > began:
                 # Somebody else began later and was faster: this page is old.
                 return True
-            note_page(ctx, page.orders)
+            note_page(ctx, page)
             if enough:
                 _note_known(ctx, began, number)
         if enough:
@@ -417,14 +418,12 @@ def _advance(ctx: Context, store: Store, changes: int, *, last: bool) -> None:
     )
 
 
-def note_page(
-    ctx: Context, orders: Sequence[connector.OrderSummary], told_before: datetime | None = None
-) -> Noted:
+def note_page(ctx: Context, page: connector.OrderPage, told_before: datetime | None = None) -> Noted:
     """Note which orders of a page must be read: those that are new or look different. In a transaction.
 
     :param told_before: a change before this moment should have been told by an earlier read, and counts as missed.
     """
-    session, now, noted = ctx.host.session, ctx.now(), Noted()
+    session, now, noted, orders = ctx.host.session, ctx.now(), Noted(), page.orders
     told: list[tuple[BolOrder, str]] = []
     ordered: set[str] = set()
     # Import, sweep and stock pump may note the same order: one after the other.
@@ -466,7 +465,26 @@ def note_page(
         note(ctx.host, row.id, text)
     session.flush()
     mark_pending(ctx, ordered)
+    if page.nameless:
+        _tell_of_nameless(ctx, page.nameless)
     return noted
+
+
+def _tell_of_nameless(ctx: Context, count: int) -> None:
+    """Tell people of orders that nobody can ask bol about, once a day. In a transaction."""
+    ctx.notify(
+        f"orders-nameless:{ctx.now():%Y-%m-%d}",
+        "order",
+        Level.WARNING,
+        ngettext(
+            "bol lists %(num)s order without a number that can be used",
+            "bol lists %(num)s orders without a number that can be used",
+            count,
+        ),
+        _(
+            "It can't come in here. Look in bol's seller portal which order is missing here, and ship it from there."
+        ),
+    )
 
 
 def _new_row(ctx: Context, order: connector.OrderSummary, first_day: date | None) -> BolOrder:

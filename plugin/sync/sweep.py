@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -11,12 +12,14 @@ from host_app.plugin_api import Level
 from plugin.connector import BolError, ShipmentSummary
 from plugin.models import BolOrder, BolOrderState, Run, RunState, ShipmentEffect, Store
 from plugin.sync.context import CALL_SECONDS, Context
-from plugin.sync.failures import come_back
+from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.order_list import note_page
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 from plugin.texts import ngettext
+
+log = logging.getLogger(__name__)
 
 KIND = "order sweep"
 #: When shops are quiet; Europe/Amsterdam.
@@ -26,13 +29,16 @@ SLACK = timedelta(minutes=5)
 #: How far back shipments are compared: handled orders leave bol's order list after 48 hours.
 BACK = timedelta(days=3)
 ORDERS, SHIPMENTS = "orders", "shipments"
+#: A page that can't be read so often in a row, for some hours, won't be.
+PATIENCE = 12
 
 
 def sweep_if_due(ctx: Context) -> bool:
     """Begin a sweep when its time has come, and go on with the one that is under way. True when pages are left."""
     if not ctx.active or not ctx.settings.import_orders:
         return False
-    run = _current(ctx) or _begin_if_due(ctx)
+    _begin_if_due(ctx)
+    run = _current(ctx)
     if run is None or run.due_at is None or run.due_at > ctx.now():
         return False
     while not ctx.lease.slice_over():
@@ -64,17 +70,18 @@ def _current(ctx: Context) -> Run | None:
     return run
 
 
-def _begin_if_due(ctx: Context) -> Run | None:
+def _begin_if_due(ctx: Context) -> None:
     now = ctx.now()
     with ctx.host.transaction() as session:
         store = session.scalars(select(Store).where(Store.id == ctx.store_id).with_for_update()).one()
         if store.orders_read_at is None:
-            return None
+            return
         if store.next_sweep_at is None or store.next_sweep_at > now:
             # The first sweep comes with the first night.
             store.next_sweep_at = store.next_sweep_at or next_sweep(now)
-            return None
+            return
         store.next_sweep_at = next_sweep(now)
+        _end_last(ctx)
         run = Run(
             store_id=ctx.store_id,
             kind=KIND,
@@ -92,8 +99,15 @@ def _begin_if_due(ctx: Context) -> Run | None:
             error="",
         )
         session.add(run)
-        session.flush()
-        return run
+
+
+def _end_last(ctx: Context) -> None:
+    """End a sweep that is still under way when the next one begins, as where bol was away. In a transaction."""
+    ctx.host.session.execute(
+        update(Run)
+        .where(Run.store_id == ctx.store_id, Run.kind == KIND, Run.state == RunState.RUNNING)
+        .values(state=RunState.STOPPED, finished_at=ctx.now(), due_at=None)
+    )
 
 
 def _step(ctx: Context, run: Run) -> bool:
@@ -104,7 +118,7 @@ def _step(ctx: Context, run: Run) -> bool:
     if kind == ORDERS:
         page = ctx.client.orders.page(int(number), urgent=False)
         with ctx.host.transaction():
-            noted = note_page(ctx, page.orders, datetime.fromisoformat(counts["told before"]))
+            noted = note_page(ctx, page, datetime.fromisoformat(counts["told before"]))
             counts["orders"] += len(page.orders)
             counts["missed"] += noted.missed
             _move(ctx, run, f"{SHIPMENTS}:1" if page.last else f"{ORDERS}:{int(number) + 1}", counts)
@@ -115,7 +129,10 @@ def _step(ctx: Context, run: Run) -> bool:
     with ctx.host.transaction():
         for shipment in shipments.shipments:
             counts["shipments"] += 1
-            counts["shipped elsewhere"] += _compare(ctx, shipment)
+            if shipment.order_id:
+                counts["shipped elsewhere"] += _compare(ctx, shipment)
+            else:
+                log.warning("shipment %s in bol's list names no order", shipment.shipment_id)
         if done:
             _finish(ctx, run, counts)
         else:
@@ -176,6 +193,7 @@ def _tell_shipped_elsewhere(ctx: Context, row: BolOrder, shipment: ShipmentSumma
 
 
 def _move(ctx: Context, run: Run, cursor: str, counts: dict[str, Any]) -> None:
+    counts.pop("failures", None)
     ctx.host.session.execute(
         update(Run)
         .where(Run.id == run.id, Run.cursor == run.cursor)
@@ -184,6 +202,7 @@ def _move(ctx: Context, run: Run, cursor: str, counts: dict[str, Any]) -> None:
 
 
 def _finish(ctx: Context, run: Run, counts: dict[str, Any]) -> None:
+    counts.pop("failures", None)
     ctx.host.session.execute(
         update(Run)
         .where(Run.id == run.id)
@@ -204,6 +223,14 @@ def _finish(ctx: Context, run: Run, counts: dict[str, Any]) -> None:
 
 
 def _postpone(ctx: Context, run: Run, error: BolError) -> None:
-    when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=30))
+    """Leave the page for later. One that bol itself keeps from being read ends the sweep, which people are told."""
+    failures = int(run.counts.get("failures", 0)) + (not line_is_down(error))
+    values: dict[str, Any] = {
+        "counts": {**run.counts, "failures": failures},
+        "error": error.operator_text(_),
+        "due_at": max(come_back(error, ctx.now(), failures), ctx.now() + timedelta(seconds=30)),
+    }
+    if failures >= PATIENCE:
+        values |= {"state": RunState.FAILED, "finished_at": ctx.now(), "due_at": None}
     with ctx.host.transaction() as session:
-        session.execute(update(Run).where(Run.id == run.id).values(due_at=when, error=error.operator_text(_)))
+        session.execute(update(Run).where(Run.id == run.id, Run.state == RunState.RUNNING).values(**values))

@@ -66,10 +66,12 @@ class OrderSummary:
 
 @dataclass(frozen=True)
 class OrderPage:
-    """One page of 50, newest first. `last`: it held fewer than 50, there is nothing after it."""
+    """One page of 50, newest first. `last`: it held fewer than 50, there is nothing after it. `nameless`: so many
+    orders on it have no id, or none that can be used, and are left out."""
 
     orders: tuple[OrderSummary, ...]
     last: bool
+    nameless: int = 0
 
 
 @dataclass(frozen=True)

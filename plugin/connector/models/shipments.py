@@ -57,7 +57,8 @@ class ShipmentRequest:
 
 @dataclass(frozen=True)
 class ShipmentSummary:
-    """One line of the list: which items of which order left, under which reference of ours."""
+    """One line of the list: which items of which order left, under which reference of ours. `order_id`: "" where bol
+    names none."""
 
     shipment_id: str
     order_id: str

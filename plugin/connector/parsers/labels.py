@@ -26,7 +26,7 @@ def _option(fields: Fields) -> LabelOption:
     restrictions = fields.part_or_empty("packageRestrictions")
     handover = fields.part_or_empty("handoverDetails")
     return LabelOption(
-        offer_id=fields.essential_id("shippingLabelOfferId"),
+        offer_id=fields.essential_id("shippingLabelOfferId", longest=60),
         recommended=fields.flag("recommended"),
         valid_until=_valid_until(fields),
         transporter_code=fields.text("transporterCode") or "",

@@ -18,8 +18,11 @@ from plugin.connector.resources.caller import PAGE_SIZE
 
 
 def read_order_page(fields: Fields) -> OrderPage:
-    orders = tuple(_summary(order) for order in fields.parts("orders"))
-    return OrderPage(orders, last=len(orders) < PAGE_SIZE)
+    """Read a page. One order without an id hides no other; where none has one, the answer is no list of orders."""
+    parts = fields.parts("orders")
+    named = [part for part in parts if part.id("orderId")] or parts
+    orders = tuple(_summary(part) for part in named)
+    return OrderPage(orders, last=len(parts) < PAGE_SIZE, nameless=len(parts) - len(orders))
 
 
 def _summary(fields: Fields) -> OrderSummary:

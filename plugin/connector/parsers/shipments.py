@@ -23,7 +23,7 @@ def read_shipment_page(fields: Fields) -> ShipmentPage:
 def _summary(fields: Fields) -> ShipmentSummary:
     return ShipmentSummary(
         shipment_id=fields.essential_id("shipmentId"),
-        order_id=fields.part_or_empty("order").text("orderId") or "",
+        order_id=fields.part_or_empty("order").id("orderId") or "",
         shipped_at=fields.moment("shipmentDateTime"),
         reference=fields.text("shipmentReference"),
         order_item_ids=tuple(item.essential_id("orderItemId") for item in fields.parts("shipmentItems")),
@@ -35,7 +35,7 @@ def read_shipment(fields: Fields) -> Shipment:
     transport = fields.part("transport")
     return Shipment(
         shipment_id=fields.essential_id("shipmentId"),
-        order_id=fields.part_or_empty("order").text("orderId") or "",
+        order_id=fields.part_or_empty("order").id("orderId") or "",
         shipped_at=fields.moment("shipmentDateTime"),
         reference=fields.text("shipmentReference"),
         pickup_point=fields.flag("pickupPoint", "pickUpPoint"),

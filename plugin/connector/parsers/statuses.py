@@ -8,12 +8,12 @@ from plugin.connector.parsing import Fields
 
 def read_status(fields: Fields, known_id: str | None = None) -> ProcessStatus:
     """`known_id` is the id that was asked for, for answers that leave it out."""
-    status_id = fields.text("processStatusId") or known_id
+    status_id = fields.id("processStatusId") or known_id
     return ProcessStatus(
         id=fields.essential_id("processStatusId") if status_id is None else status_id,
-        entity_id=fields.text("entityId"),
+        entity_id=fields.id("entityId", longest=60),
         event_type=fields.text("eventType") or "",
-        status=fields.essential_id("status"),
+        status=fields.essential_text("status"),
         error_message=fields.text("errorMessage"),
         created_at=fields.moment("createTimestamp"),
     )

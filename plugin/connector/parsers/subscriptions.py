@@ -23,6 +23,6 @@ def read_subscriptions(fields: Fields) -> tuple[Subscription, ...]:
 
 def read_keys(fields: Fields) -> tuple[SignatureKey, ...]:
     return tuple(
-        SignatureKey(key.essential_id("id"), key.essential_id("publicKey"))
+        SignatureKey(key.essential_id("id"), key.essential_text("publicKey"))
         for key in fields.parts("signatureKeys")
     )

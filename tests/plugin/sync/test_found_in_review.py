@@ -169,6 +169,36 @@ def test_one_order_that_can_not_be_read_in_the_list_hides_no_other(shop: Shop) -
     assert shop.bol_order("BAD").error
 
 
+def test_an_order_without_a_number_in_the_list_hides_no_other_and_is_told(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    good = shop.order((KETTLE, 1))
+    item = {"orderItemId": "1", "fulfilmentMethod": "FBR", "ean": KETTLE, "quantity": 1}
+    known = {"orderId": good, "orderItems": [item | {"orderItemId": shop.items_at_bol(good)[0]}]}
+    body = {"orders": [{"orderItems": [item]}, {"orderId": "B" * 41, "orderItems": [item]}, known]}
+    shop.sandbox.faults(
+        [{"method": "GET", "path": "/retailer/orders", "when": "before", "status": 200, "body": body}]
+    )
+    shop.runtime.import_orders(shop.store_id)
+    shop.pass_time(60, steps=6)
+    assert [row.order_id for row in shop.all(BolOrder)] == [good]
+    assert [order.reference for order in shop.host_orders()] == [good]
+    assert shop.notices() == ["Shop: bol lists 2 orders without a number that can be used"]
+
+
+def test_a_list_in_which_no_order_has_a_number_is_no_list(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    body = {"orders": [{"orderNumber": "1", "orderItems": []}]}
+    shop.sandbox.faults(
+        [{"method": "GET", "path": "/retailer/orders", "when": "before", "status": 200, "body": body}]
+    )
+    read_at = shop.store().orders_read_at
+    shop.pass_time(60, steps=2)
+    assert shop.store().problem
+    assert shop.store().orders_read_at == read_at
+
+
 def test_a_label_is_not_bought_for_more_than_lies_on_the_picklist(shop: Shop) -> None:
     shop.connect(send_shipments=True)
     shop.work()

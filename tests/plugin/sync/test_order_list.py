@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import update
 
 from host_app import jobs
-from host_app.db import transaction
+from host_app.db import reading, transaction
 from plugin.connector.resources.orders import Orders
 from plugin.jobs.wakes import wake_for
 from plugin.models import BolOrder, BolOrderEvent, Run, Store
-from plugin.sync import order_list
+from plugin.sync import attention, order_list
 from plugin.sync.due import STOCK
 from plugin.sync.sweep import KIND as SWEEP
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -477,6 +477,77 @@ def test_the_sweep_comes_every_night_and_is_quiet_when_all_is_well(shop: Shop) -
     assert len(runs) == 2
     assert all(run.state == "done" and run.counts["missed"] == 0 for run in runs)
     assert shop.notices() == []
+
+
+def shipments(*found: dict[str, object]) -> dict[str, object]:
+    """Return the fault that makes this bol's list of shipments."""
+    body = {"shipments": list(found)}
+    return {"method": "GET", "path": "/retailer/shipments", "when": "before", "status": 200, "body": body}
+
+
+def wait_for_the_night(shop: Shop) -> None:
+    """Let time pass until a sweep has begun."""
+    left = shop.store().next_sweep_at - shop.clock.now()
+    shop.pass_time(left.total_seconds() + 60, steps=1)
+
+
+def test_a_sweep_that_can_not_go_on_ends_is_told_and_begins_anew_the_next_night(shop: Shop) -> None:
+    shop.connect()
+    shop.order((KETTLE, 1))
+    shop.work()
+    shop.sandbox.faults([shipments({"shipmentId": "1", "shipmentItems": [{"ean": "no id"}]})])
+    wait_for_the_night(shop)
+    shop.pass_time(12 * 3600, steps=48)
+    (failed,) = shop.all(Run, Run.kind == SWEEP)
+    assert (failed.state, failed.due_at) == ("failed", None)
+    assert failed.error
+    with reading():
+        assert [(task.kind, task.about) for task in attention.tasks(shop.host)] == [("run", SWEEP)]
+    shop.sandbox.faults([])
+    wait_for_the_night(shop)
+    assert [run.state for run in shop.all(Run, Run.kind == SWEEP)] == ["failed", "done"]
+    with reading():
+        assert not list(attention.tasks(shop.host))
+
+
+def test_a_sweep_that_waits_for_bol_gives_way_to_the_next_one(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    away = {"method": "GET", "path": "/retailer/shipments", "when": "before", "status": 403}
+    shop.sandbox.faults([away])
+    wait_for_the_night(shop)
+    shop.pass_time(12 * 3600, steps=48)
+    (waiting,) = shop.all(Run, Run.kind == SWEEP)
+    assert waiting.state == "running"
+    shop.sandbox.faults([away | {"times": 1}])
+    wait_for_the_night(shop)
+    shop.pass_time(3600)
+    assert [run.state for run in shop.all(Run, Run.kind == SWEEP)] == ["stopped", "done"]
+
+
+def test_a_shipment_that_names_no_order_makes_none(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    item = {"orderItemId": "5", "ean": KETTLE}
+    long = {"orderId": "A" * 41}
+    shop.sandbox.faults(
+        [
+            shipments(
+                {"shipmentId": "1", "shipmentItems": [item]},
+                {"shipmentId": "2", "shipmentItems": [item], "order": long},
+            )
+        ]
+    )
+    with transaction() as session:
+        session.execute(update(Store).values(next_sweep_at=shop.clock.now()))
+    shop.work()
+    (run,) = shop.all(Run, Run.kind == SWEEP)
+    assert (run.state, run.counts["shipments"]) == ("done", 2)
+    assert shop.all(BolOrder) == []
+    shop.sandbox.faults([])
+    order_id = shop.order((KETTLE, 5))
+    shop.import_orders()
+    assert [order.reference for order in shop.host_orders()] == [order_id]
 
 
 def test_an_order_tells_what_happened_to_it(shop: Shop) -> None:

@@ -353,7 +353,7 @@ def test_a_product_made_for_an_order_has_no_pieces_of_one_that_is_found_after_it
                     assert ctx is not None
                     page = ctx.client.orders.page(1)
                     with shop.host.transaction():
-                        note_page(ctx, page.orders)
+                        note_page(ctx, page)
         return answer
 
     shop.connect(import_products=False)
