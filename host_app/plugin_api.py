@@ -436,7 +436,7 @@ class Choice:
 class Notice:
     """A notification for people.
 
-    :param key: the fact it tells; the same key never notifies twice.
+    :param key: the fact it tells, of any length; the same key never notifies twice.
     :param kind: what sort of fact, for example ``bol.cancellation``.
     :param url: where to act on it.
     """

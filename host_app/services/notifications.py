@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from flask import current_app
 from sqlalchemy import func, or_, select, update
 
@@ -10,14 +12,24 @@ from host_app.models import Notification
 from host_app.plugin_api import Notice
 from host_app.plugins import plugins
 
+#: So long a key is kept; of a longer one its beginning, by which it is still settled, and a hash that tells it from others.
+LONGEST_KEY, HASH_BYTES = 200, 16
+
+
+def _kept_key(key: str) -> str:
+    if len(key) <= LONGEST_KEY:
+        return key
+    mark = f":{hashlib.blake2b(key.encode(), digest_size=HASH_BYTES).hexdigest()}"
+    return key[: LONGEST_KEY - len(mark)] + mark
+
 
 def notify(notice: Notice) -> bool:
     """Write a notification unless the same fact was told before; tell if it was written."""
-    session = current_session()
-    if session.scalar(select(Notification.id).where(Notification.key == notice.key)) is not None:
+    session, key = current_session(), _kept_key(notice.key)
+    if session.scalar(select(Notification.id).where(Notification.key == key)) is not None:
         return False
     values = {
-        "key": notice.key,
+        "key": key,
         "kind": notice.kind,
         "level": notice.level.value,
         "title": notice.title[:200],
@@ -50,7 +62,7 @@ def unread() -> int:
 
 def settle(key: str) -> None:
     """Mark unread notifications of this key, or of ``key:...``, as read by nobody: what they tell is over."""
-    same = or_(Notification.key == key, Notification.key.startswith(f"{key}:", autoescape=True))
+    same = or_(Notification.key == _kept_key(key), Notification.key.startswith(f"{key}:", autoescape=True))
     current_session().execute(
         update(Notification).where(Notification.read_at.is_(None), same).values(read_at=utcnow())
     )

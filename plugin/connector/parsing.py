@@ -8,9 +8,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
 LARGEST_COUNT = 2**31 - 1
-LARGEST_EXPONENT = 12
+#: Amounts of money are kept with ten digits before the comma.
+LARGEST_EXPONENT = 9
 #: bol's ids have 36 characters at most; what is longer is none, and nowhere to be kept.
 LONGEST_ID = 40
+#: An EAN has 8 to 14 digits.
+LONGEST_EAN = 20
 
 
 class ShapeError(Exception):
@@ -55,6 +58,10 @@ class Fields:
             raise ShapeError(f"{self._where}.{name} is missing")
         return value.strip()
 
+    def ean(self, name: str = "ean") -> str:
+        """An EAN; "" where it is missing, or too long for one: cut short it would be another's."""
+        return self.id(name, LONGEST_EAN) or ""
+
     def essential_count(self, name: str) -> int:
         value = self.count(name)
         if value is None:
@@ -67,13 +74,16 @@ class Fields:
             raise ShapeError(f"{self._where}.{name} is not an amount")
         return value
 
-    def text(self, name: str) -> str | None:
-        """Text, or a number as text; None if empty. Without characters that a database refuses."""
+    def text(self, name: str, longest: int | None = None) -> str | None:
+        """Text, or a number as text; None if empty. Without characters that a database refuses.
+
+        `longest`: what is longer is cut. For words that only mean something as a whole.
+        """
         value = self._data.get(name)
         if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
             return None
         text = str(value).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-        return text or None
+        return text[:longest] or None
 
     def words(self, name: str) -> tuple[str, ...]:
         """A list of words, also where it comes as one text with blanks or commas between them."""

@@ -17,14 +17,14 @@ def read_offer(fields: Fields) -> Offer:
     stock, fulfilment = fields.part_or_empty("stock"), fields.part_or_empty("fulfilment")
     return Offer(
         offer_id=fields.essential_id("offerId"),
-        ean=fields.text("ean") or "",
+        ean=fields.ean(),
         reference=fields.text("reference"),
         title=fields.text("unknownProductTitle"),
         amount=stock.count("amount") or 0,
         corrected_stock=stock.count("correctedStock"),
         managed_by_retailer=stock.flag("managedByRetailer"),
         price=_price_of_one(fields.part_or_empty("pricing")),
-        method=fulfilment.text("method") or "",
+        method=fulfilment.text("method", longest=10) or "",
         schedule=fulfilment.text("schedule"),
         on_hold=fields.flag("onHoldByRetailer"),
         modified_at=fields.moment("lastModifiedDateTime"),

@@ -16,6 +16,9 @@ from plugin.connector.parsers.address import read_address
 from plugin.connector.parsing import Fields, ShapeError
 from plugin.connector.resources.caller import PAGE_SIZE
 
+#: "FBR" or "FBB" until now.
+LONGEST_METHOD = 10
+
 
 def read_order_page(fields: Fields) -> OrderPage:
     """Read a page. One order without an id hides no other; where none has one, the answer is no list of orders."""
@@ -38,8 +41,8 @@ def _summary(fields: Fields) -> OrderSummary:
 def _summary_item(fields: Fields) -> OrderSummaryItem:
     return OrderSummaryItem(
         order_item_id=fields.essential_id("orderItemId"),
-        ean=fields.text("ean") or "",
-        fulfilment_method=fields.text("fulfilmentMethod") or "",
+        ean=fields.ean(),
+        fulfilment_method=fields.text("fulfilmentMethod", LONGEST_METHOD) or "",
         fulfilment_status=fields.text("fulfilmentStatus") or "",
         quantity=fields.essential_count("quantity"),
         quantity_shipped=fields.count("quantityShipped") or 0,
@@ -66,18 +69,18 @@ def _item(fields: Fields) -> OrderItem:
     product = fields.part_or_empty("product")
     return OrderItem(
         order_item_id=fields.essential_id("orderItemId"),
-        ean=product.text("ean") or "",
+        ean=product.ean(),
         title=product.text("title") or "",
         quantity=fields.essential_count("quantity"),
         quantity_shipped=fields.count("quantityShipped") or 0,
         quantity_cancelled=fields.count("quantityCancelled") or 0,
         cancellation_request=fields.flag("cancellationRequest"),
-        method=fulfilment.text("method") or "",
-        distribution_party=fulfilment.text("distributionParty"),
+        method=fulfilment.text("method", LONGEST_METHOD) or "",
+        distribution_party=fulfilment.text("distributionParty", longest=20),
         latest_delivery_date=fulfilment.day("latestDeliveryDate"),
         exact_delivery_date=fulfilment.day("exactDeliveryDate"),
         expiry_date=fulfilment.day("expiryDate"),
-        offer_id=offer.text("offerId"),
+        offer_id=offer.id("offerId"),
         offer_reference=offer.text("reference"),
         unit_price=fields.essential_money("unitPrice"),
         total_price=fields.money("totalPrice"),

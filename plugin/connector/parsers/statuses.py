@@ -5,6 +5,9 @@ from __future__ import annotations
 from plugin.connector.models.statuses import ProcessStatus
 from plugin.connector.parsing import Fields
 
+#: SUCCESS, FAILURE, TIMEOUT, PENDING.
+LONGEST_STATUS = 20
+
 
 def read_status(fields: Fields, known_id: str | None = None) -> ProcessStatus:
     """`known_id` is the id that was asked for, for answers that leave it out."""
@@ -12,8 +15,8 @@ def read_status(fields: Fields, known_id: str | None = None) -> ProcessStatus:
     return ProcessStatus(
         id=fields.essential_id("processStatusId") if status_id is None else status_id,
         entity_id=fields.id("entityId", longest=60),
-        event_type=fields.text("eventType") or "",
-        status=fields.essential_text("status"),
+        event_type=fields.text("eventType", longest=40) or "",
+        status=fields.essential_text("status")[:LONGEST_STATUS],
         error_message=fields.text("errorMessage"),
         created_at=fields.moment("createTimestamp"),
     )

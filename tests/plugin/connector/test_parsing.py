@@ -309,6 +309,33 @@ def test_unknown_words_are_kept_as_they_are() -> None:
     assert status.pending and not status.succeeded and status.event_type == "NEW_EVENT"
 
 
+def test_what_is_longer_than_bols_own_is_no_id_and_no_ean_and_a_word_is_cut() -> None:
+    """What is kept has a length; a piece of an id or an EAN would be another one."""
+    body = copy.deepcopy(ORDER)
+    item = body["orderItems"][0]
+    item["fulfilment"] |= {"method": "F" * 11, "distributionParty": "B" * 21}
+    item["product"] |= {"ean": "8" * 21}
+    item["offer"] |= {"offerId": "o" * 41}
+    read = answer(body).read(read_order).items[0]
+    assert (read.method, read.distribution_party, read.ean, read.offer_id) == ("F" * 10, "B" * 20, "", None)
+    item["orderItemId"] = "1" * 41
+    with pytest.raises(MalformedAnswer, match="orderItemId"):
+        answer(body).read(read_order)
+    long = {"processStatusId": "1" * 41, "eventType": "E" * 41, "entityId": "e" * 61, "status": "S" * 21}
+    status = answer(STATUS | long).read(lambda fields: read_status(fields, "asked"))
+    assert (status.id, status.event_type, status.entity_id) == ("asked", "E" * 40, None)
+    assert status.status == "S" * 20
+
+
+def test_an_amount_of_money_that_no_column_holds_is_none() -> None:
+    body = copy.deepcopy(ORDER)
+    body["orderItems"][0]["unitPrice"] = 9999999999
+    assert answer(body).read(read_order).items[0].unit_price == Decimal(9999999999)
+    body["orderItems"][0]["unitPrice"] = 10000000000
+    with pytest.raises(MalformedAnswer, match="unitPrice"):
+        answer(body).read(read_order)
+
+
 def test_a_status_that_timed_out_has_ended_without_success() -> None:
     status = answer(STATUS | {"status": "TIMEOUT"}).read(read_status)
     assert status.ended and not status.succeeded

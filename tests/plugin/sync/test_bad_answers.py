@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from bol_sandbox.testing import SandboxControls
+from host_app.db import db
 from plugin.connector import (
     BolClient,
     ClientCredentialsTokens,
@@ -17,7 +19,8 @@ from plugin.connector import (
     sandbox_environment,
 )
 from plugin.connector.routes import ORDER
-from tests.plugin.conftest import KETTLE, TOASTER, Shop
+from tests.conftest import AppFactory
+from tests.plugin.conftest import KETTLE, TOASTER, Clock, Shop
 
 Body = dict[str, Any]
 
@@ -114,3 +117,90 @@ def test_an_answer_with_something_unexpected_is_taken_for_what_it_says(shop: Sho
     shop.sandbox.faults([rule(order_id, USABLE[what], shop)])
     shop.import_orders()
     assert shop.host_order(order_id).state == "processing"
+
+
+@pytest.fixture
+def postgres_shop(
+    make_postgres_app: AppFactory, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
+    """A shop on the database that takes no text longer than its column."""
+    app, clock = make_postgres_app(), Clock()
+    monkeypatch.setattr("host_app.db.utcnow", clock.now)
+    with app.app_context():
+        yield Shop(app, bol_sandbox, clock)
+        db.session.remove()
+
+
+def test_texts_of_any_length_hold_up_nothing(postgres_shop: Shop) -> None:
+    shop = postgres_shop
+    shop.connect(send_stock=True)
+    shop.work()
+    good, long = shop.order((KETTLE, 1)), shop.order((TOASTER, 1))
+    much = "9" * 600
+    body = true_answer(shop, long)
+    item = body["orderItems"][0]
+    item["product"] |= {"title": much, "ean": much}
+    item["offer"] |= {"offerId": much, "reference": much}
+    item["fulfilment"] |= {"distributionParty": much}
+    listed = {
+        "orderId": long,
+        "orderItems": [
+            {"orderItemId": item["orderItemId"], "ean": much, "quantity": 1}
+            | {"fulfilmentMethod": "FBR", "fulfilmentStatus": much}
+        ],
+    }
+    nameless = {"orderId": much, "orderItems": []}
+    of_another = {"orderItemId": "1", "ean": KETTLE, "quantity": 1, "fulfilmentMethod": much}
+    elsewhere = {"orderId": "ELSEWHERE", "orderItems": [of_another]}
+    known = {
+        "orderId": good,
+        "orderItems": [
+            {
+                "orderItemId": shop.items_at_bol(good)[0],
+                "ean": KETTLE,
+                "quantity": 1,
+                "fulfilmentMethod": "FBR",
+            }
+        ],
+    }
+    shop.sandbox.faults(
+        [
+            {
+                "method": "GET",
+                "path": f"/retailer/orders/{long}",
+                "when": "before",
+                "status": 200,
+                "body": body,
+            },
+            {
+                "method": "GET",
+                "path": "/retailer/orders",
+                "when": "before",
+                "status": 200,
+                "body": {"orders": [listed, nameless, elsewhere, known]},
+            },
+        ]
+    )
+    shop.import_orders()
+    assert [order.reference for order in shop.host_orders()] == [good]
+    row = shop.bol_order(long)
+    assert (row.state, row.error) == ("waiting for product", "")
+    assert shop.bol_order("ELSEWHERE").state == "nothing to ship"
+    assert not any("could not be taken over" in title for title in shop.notices())
+
+
+@pytest.mark.parametrize("what", ["asked", "partly cancelled"])
+def test_what_happens_to_an_order_of_many_items_is_told(postgres_shop: Shop, what: str) -> None:
+    shop = postgres_shop
+    shop.connect()
+    order_id = shop.order(*[(KETTLE, 1)] * 16)
+    shop.work()
+    if what == "asked":
+        shop.sandbox.request_cancellation(order_id)
+    else:
+        shop.sandbox.cancel(order_id, shop.items_at_bol(order_id)[:15])
+    shop.import_orders()
+    assert shop.marks()
+    assert shop.bol_order(order_id).error == ""
+    (told,) = shop.notices()
+    assert "asks to cancel" in told if what == "asked" else "partly cancelled" in told
