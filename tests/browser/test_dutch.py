@@ -84,7 +84,7 @@ def test_somebody_dutch_connects_a_store(house: House, chief: Window) -> None:
     expect(page.get_by_text("Ketelwinkel is gekoppeld: bol accepteert de gegevens.")).to_be_visible()
     page.get_by_label("Naar nieuwe bestellingen kijken, elke").fill("1")
     page.get_by_role("button", name="Opslaan").first.click()
-    expect(page.get_by_text("Kies 5 tot 60 minuten.")).to_be_visible()
+    expect(page.get_by_text("Kies 5 tot 60 minuten.", exact=True)).to_be_visible()
     chief.look("instelling-geweigerd")
     page.get_by_label("Naar nieuwe bestellingen kijken, elke").fill("5")
     page.get_by_role("button", name="Opslaan").first.click()
