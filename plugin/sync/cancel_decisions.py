@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
 from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView, speaking
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, Store
 from plugin.models.effects import UNSETTLED
-from plugin.sync.context import order_url
+from plugin.sync.context import order_url, store_url
 from plugin.sync.timeline import is_noted, note, note_once
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -32,6 +32,11 @@ REASONS: Mapping[str, str] = {
     "OTHER": _l("Other"),
 }
 HOLD = "bol-cancelling"
+LEFT = _l(
+    "The store was disconnected before bol had cancelled this order. Look it up in bol's seller portal before it is picked."
+)
+#: So many orders are named where there may be any number.
+MOST_NAMED = 10
 #: The keys of the marks on orders that the customer asks to cancel, and of which bol cancelled something.
 REQUEST_MARK = "bol-cancellation-request"
 CANCELLED_MARK = "bol-cancelled"
@@ -171,6 +176,55 @@ def release_if_decided(host: HostPort, row: BolOrder) -> None:
     """Let an order go on once bol has decided on every cancellation of it. In a transaction."""
     if row.host_order_id is not None and not being_cancelled(host, row):
         host.release_order(row.host_order_id, HOLD)
+
+
+def leave_to_people(host: HostPort, store: Store) -> None:
+    """The store goes, with cancellations of which bol was not asked or has not told: their orders go on. In a transaction.
+
+    Whoever asked for them is told, and packers see it on the order.
+    """
+    left = (CancellationEffect.store_id == store.id, CancellationEffect.state.in_(ACTIVE))
+    ids = host.session.scalars(select(CancellationEffect.order_id).where(*left).distinct()).all()
+    if not ids:
+        return
+    rows = host.session.scalars(select(BolOrder).where(BolOrder.id.in_(ids)).order_by(BolOrder.id)).all()
+    held = sorted(row.host_order_id for row in rows if row.host_order_id is not None)
+    views = {order_id: host.order(order_id) for order_id in held}
+    host.session.execute(
+        update(CancellationEffect)
+        .where(*left)
+        .values(state=EffectState.CLOSED, due_at=None, settled_at=host.now(), error=str(LEFT))
+    )
+    for order_id, view in views.items():
+        host.release_order(order_id, HOLD)
+        if view is not None and view.state not in (OrderState.COMPLETED, OrderState.CANCELLED):
+            host.mark_order(order_id, REQUEST_MARK, str(LEFT))
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:cancellation-left:{store.secret_version}",
+            kind="bol.cancellation",
+            level=Level.DANGER,
+            title=ngettext(
+                "%(store)s is disconnected, and bol has not cancelled %(num)s order as it should",
+                "%(store)s is disconnected, and bol has not cancelled %(num)s orders as it should",
+                len(rows),
+                store=store.name,
+            ),
+            body=_(
+                "Orders: %(orders)s. Look them up in bol's seller portal, and cancel them there and here; here they go on as "
+                "before.",
+                orders=names_of(host, ids),
+            ),
+            url=store_url(store.id),
+        )
+    )
+
+
+def names_of(host: HostPort, order_rows: Iterable[int]) -> str:
+    """Return bol's numbers of some orders, for people; of many the first ones. In a transaction."""
+    wanted = select(BolOrder.order_id).where(BolOrder.id.in_(set(order_rows))).order_by(BolOrder.id)
+    found = host.session.scalars(wanted).all()
+    return ", ".join(found[:MOST_NAMED]) + (", …" if len(found) > MOST_NAMED else "")
 
 
 def is_open_here(row: BolOrder, view: OrderView) -> bool:

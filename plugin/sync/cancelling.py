@@ -9,19 +9,21 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Select, exists, select, update
 
 from host_app.plugin_api import Level
-from plugin.connector import BolError, Order, ProcessStatus
-from plugin.models import BolOrder, CancellationEffect, EffectState, ShipmentEffect
+from plugin.connector import BolError, Order, OrderItem, ProcessStatus
+from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect
 from plugin.models.effects import UNSETTLED
 from plugin.sync import effects
-from plugin.sync.cancel_decisions import release_if_decided
+from plugin.sync.cancel_decisions import REQUESTED, cancelled_here, release_if_decided
 from plugin.sync.cancellations import apply_changes
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.failures import line_is_down
 from plugin.sync.taking_over import lock_row
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
 
 EVENT_TYPE = "CANCEL_ORDER"
+NOT_ASKED = _l("Not asked for at bol: the customer withdrew the request.")
 Shown = TypeVar("Shown")
 
 
@@ -95,15 +97,36 @@ def _accepted(ctx: Context, session: Any, effect_id: int, status: ProcessStatus)
 def _record_failure(ctx: Context, effect: CancellationEffect, error: BolError) -> None:
     with ctx.host.transaction() as session:
         reason = effects.refusal(error, effect.attempts)
+        row = lock_row(ctx, effect.order_id)
         if reason is not None:
-            lock_row(ctx, effect.order_id)
             refuse(ctx, session, effect, reason, *_claimed(ctx))
             return
+        values = effects.after_failure(error, ctx.now(), effect.attempts)
+        item = next((item for item in row.items if item.order_item_id == effect.order_item_id), None)
+        if values["state"] == EffectState.WANTED and _wanted_after_all(ctx, row, effect, item):
+            # The request was withdrawn while bol was being asked, which it was not.
+            values |= {"state": EffectState.CLOSED, "due_at": None, "settled_at": ctx.now()}
+            values["error"] = str(NOT_ASKED)
         session.execute(
             update(CancellationEffect)
             .where(CancellationEffect.id == effect.id, *_claimed(ctx))
-            .values(**effects.after_failure(error, ctx.now(), effect.attempts))
+            .values(**values)
         )
+        release_if_decided(ctx.host, row)
+
+
+def _wanted_after_all(
+    ctx: Context, row: BolOrder, effect: CancellationEffect, item: BolOrderItem | OrderItem | None
+) -> bool:
+    """Tell if the customer withdrew the request that this cancellation answers. With the order locked.
+
+    What was cancelled here is cancelled at bol all the same.
+    """
+    if effect.reason_code != REQUESTED or item is None or item.cancellation_request:
+        return False
+    view = ctx.host.order(row.host_order_id) if row.host_order_id is not None else None
+    here = cancelled_here(row, view) if view is not None else ()
+    return effect.order_item_id not in {mine.order_item_id for mine in here}
 
 
 def _claimed(ctx: Context) -> tuple[Any, ...]:
@@ -153,9 +176,11 @@ def refuse(
     )
 
 
-def _leave_to_people(ctx: Context, session: Any, effect: CancellationEffect) -> None:
-    """bol does not show the item any more, so what became of the cancellation can't be found out. In a transaction."""
-    reason = _("Not known: bol does not show the item any more.")
+def _leave_to_people(ctx: Context, session: Any, effect: CancellationEffect, reason: str, todo: str) -> None:
+    """What became of the cancellation can't be found out: the order goes on here. In a transaction, with the order locked.
+
+    :param todo: what people are told to do about it.
+    """
     if not _end(ctx, session, effect, EffectState.REFUSED, reason):
         return
     row = session.get(BolOrder, effect.order_id)
@@ -170,10 +195,7 @@ def _leave_to_people(ctx: Context, session: Any, effect: CancellationEffect) -> 
         "cancellation",
         Level.DANGER,
         _("it is not known if bol cancelled order %(order)s", order=row.order_id),
-        _(
-            "bol does not show the order any more. Look it up in bol's seller portal: if it is cancelled there, cancel it "
-            "here, too; here it goes on as before."
-        ),
+        todo,
         ctx.host.order_url(row.host_order_id) if row.host_order_id else None,
     )
 
@@ -242,6 +264,9 @@ def check_cancellations(ctx: Context) -> bool:
         try:
             order, statuses = _look(ctx, order_id or "", effect)
         except BolError as error:
+            if effects.is_hopeless(error, effect.unknown_since, ctx.now()):
+                _not_to_be_seen(ctx, effect, error)
+                continue
             _postpone(ctx, effect, error)
             return False
         with ctx.host.transaction() as session:
@@ -260,6 +285,22 @@ def _look(
         return order, ()
     ctx.lease.ensure(CALL_SECONDS)
     return order, _if_shown(lambda: ctx.client.statuses.by_entity(effect.order_item_id, EVENT_TYPE)) or ()
+
+
+def _not_to_be_seen(ctx: Context, effect: CancellationEffect, error: BolError) -> None:
+    """bol has failed to show the order for hours. Opens a transaction of its own."""
+    with ctx.host.transaction() as session:
+        lock_row(ctx, effect.order_id)
+        _leave_to_people(
+            ctx,
+            session,
+            effect,
+            _("Not known: bol fails to show the order. %(said)s", said=error.operator_text(_)),
+            _(
+                "For three hours bol has failed to show the order. Look it up in bol's seller portal: if it is cancelled there, "
+                "cancel it here, too; here it goes on as before."
+            ),
+        )
 
 
 def _if_shown(ask: Callable[[], Shown]) -> Shown | None:
@@ -307,6 +348,23 @@ def _settle(
         take_confirmed(ctx, lock_row(ctx, effect.order_id))
         return
     since = effect.unknown_since or now
+    if (
+        item is not None
+        and now - since >= effects.RESEND_AFTER
+        and _wanted_after_all(ctx, lock_row(ctx, effect.order_id), effect, item)
+    ):
+        _leave_to_people(
+            ctx,
+            session,
+            effect,
+            _("Not known, and not asked again: the customer withdrew the request."),
+            _(
+                "The customer withdrew the request to cancel while bol's answer was lost. bol shows the item as open and is not "
+                "asked again, but it may still carry out what it was asked. Look at the order in bol's seller portal before the "
+                "parcel leaves; here it goes on as before."
+            ),
+        )
+        return
     if item is not None and item.open_quantity and now - since >= effects.RESEND_AFTER:
         # Cancelling is absolute: what is open of the item. A second request can't cancel more than the first.
         values: dict[str, Any] = {
@@ -316,7 +374,16 @@ def _settle(
             "unknown_since": None,
         }
     elif item is None and now - since >= effects.DECIDE_AFTER:
-        _leave_to_people(ctx, session, effect)
+        _leave_to_people(
+            ctx,
+            session,
+            effect,
+            _("Not known: bol does not show the item any more."),
+            _(
+                "bol does not show the order any more. Look it up in bol's seller portal: if it is cancelled there, cancel it "
+                "here, too; here it goes on as before."
+            ),
+        )
         return
     else:
         values = {"due_at": effects.next_check(since, now)}

@@ -48,6 +48,12 @@ def refusal(error: BolError, attempts: int) -> str | None:
     return None
 
 
+def is_hopeless(error: BolError, since: datetime | None, now: datetime) -> bool:
+    """Tell if a person must look for an effect, as bol, which can be reached, has failed to show anything of it for so long."""
+    reached = not isinstance(error, NotExecuted)
+    return reached and since is not None and now - since >= DECIDE_AFTER
+
+
 def after_failure(error: BolError, now: datetime, attempts: int) -> dict[str, Any]:
     """Return what to record of a call that failed: not done is known and tried again; all else gets checked.
 

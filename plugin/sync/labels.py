@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,23 +10,26 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, update
 
-from host_app.plugin_api import HostError, HostPort, Level, NewLabel
+from host_app.plugin_api import HostError, HostPort, Level, NewLabel, Notice, PicklistView
 from plugin.connector import BolError, LabelOption, NotExecuted, NotFound, ProcessStatus, ShipmentItem
-from plugin.models import BolOrder, EffectState, LabelEffect
+from plugin.models import BolOrder, EffectState, LabelEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.sync import effects
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.cancel_decisions import names_of
+from plugin.sync.context import CALL_SECONDS, Context, store_url
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.label_options import NO_OPTIONS, option_name
 from plugin.sync.timeline import note
 from plugin.sync.transporters import title
 from plugin.texts import gettext as _
+from plugin.texts import ngettext
 
 LONGEST_FETCH = 60
 #: Somebody waits at the packing table for a label that is bought: people are told when it can't be had for so long.
 TELL_AFTER = timedelta(minutes=5)
 #: bol may show a new label late: what it does not know after this time only a person can find.
 SHOWN_LATE = timedelta(minutes=10)
+NUMBER = re.compile(r"[A-Za-z0-9_-]{1,60}")
 #: Bought, its number is known, and it is not here yet.
 TO_FETCH = and_(LabelEffect.state == EffectState.SENT, LabelEffect.label_id.is_not(None))
 
@@ -124,14 +128,19 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
 
 
 def _still_packed(ctx: Context, effect: LabelEffect) -> bool:
-    """Tell if the goods still lie on an open picklist; else the purchase is closed. In a transaction."""
+    """Tell if the goods still are on an open picklist; else the purchase is closed. In a transaction."""
     picklist = ctx.host.picklist(effect.host_picklist_id)
     if picklist is not None:
         # Locks the order, so that it can't be cancelled between this look and the purchase.
         ctx.host.order(picklist.order_id)
         picklist = ctx.host.picklist(effect.host_picklist_id)
+    reason = _("Not bought: the picklist is not open any more.")
     if picklist is not None and picklist.state == "new":
-        return True
+        if not _too_many(ctx, effect, picklist):
+            return True
+        reason = _(
+            "Not bought: some of these goods are not on the picklist any more. Ask for a label for what is left."
+        )
     ctx.host.session.execute(
         update(LabelEffect)
         .where(LabelEffect.id == effect.id, LabelEffect.state == EffectState.WANTED)
@@ -139,10 +148,23 @@ def _still_packed(ctx: Context, effect: LabelEffect) -> bool:
             state=EffectState.CLOSED,
             due_at=None,
             settled_at=ctx.now(),
-            error=_("Not bought: the picklist is not open any more."),
+            error=reason,
         )
     )
     return False
+
+
+def _too_many(ctx: Context, effect: LabelEffect, picklist: PicklistView) -> bool:
+    """Tell if pieces were taken off meanwhile, so that the picklist holds fewer than its labels would. In a transaction."""
+    labelled = Counter(effect.lines)
+    others = select(LabelEffect.lines).where(
+        LabelEffect.host_picklist_id == effect.host_picklist_id,
+        LabelEffect.id != effect.id,
+        LabelEffect.state.in_((*UNSETTLED, EffectState.CONFIRMED)),
+    )
+    for lines in ctx.host.session.scalars(others):
+        labelled.update(lines)
+    return any(labelled[line_id] > picklist.pieces.get(int(line_id), 0) for line_id in effect.lines)
 
 
 def _recommended(ctx: Context, items: Sequence[ShipmentItem]) -> LabelOption | None:
@@ -179,7 +201,7 @@ def settle(
     ctx: Context, effect: LabelEffect, status: ProcessStatus | None, outcome: str, message: str
 ) -> None:
     """Record how bol ended a purchase. In a transaction."""
-    if outcome == "SUCCESS" and status is not None and status.entity_id:
+    if outcome == "SUCCESS" and status is not None and is_number(status.entity_id or ""):
         effect.label_id, effect.due_at = status.entity_id, ctx.now()
     elif outcome == "FAILURE":
         effect.state, effect.settled_at, effect.due_at = EffectState.REFUSED, ctx.now(), None
@@ -210,6 +232,9 @@ def ask_a_person(ctx: Context, effect: LabelEffect, reason: str) -> None:
 def _fetch(ctx: Context, effect: LabelEffect) -> bool:
     """Fetch a bought label and give it to the host. False where bol can't be asked now."""
     ctx.lease.ensure(CALL_SECONDS)
+    if not is_number(effect.label_id or ""):
+        _no_number(ctx, effect)
+        return True
     try:
         label = ctx.client.labels.get(effect.label_id or "")
     except BolError as error:
@@ -245,6 +270,20 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
     # In a store that does nothing else, as a paused one, nobody else says so.
     ctx.clear_problem()
     return True
+
+
+def is_number(label_id: str) -> bool:
+    """Tell if bol can be asked for a label by this number."""
+    return NUMBER.fullmatch(label_id) is not None
+
+
+def _no_number(ctx: Context, effect: LabelEffect) -> None:
+    """A person entered what bol can't be asked for. Opens a transaction of its own."""
+    with ctx.host.transaction() as session:
+        row = session.scalars(select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()).one()
+        if row.state == EffectState.SENT and row.label_id == effect.label_id:
+            row.label_id = None
+            ask_a_person(ctx, row, _("bol knows no label with the number %(label)s.", label=effect.label_id))
 
 
 def _not_fetched(ctx: Context, effect: LabelEffect, error: BolError) -> None:
@@ -357,6 +396,38 @@ def _tell_refused(ctx: Context, effect: LabelEffect, reason: str) -> None:
     )
 
 
+def leave_to_people(host: HostPort, store: Store) -> None:
+    """The store goes, with labels that bol was not asked for: none is bought when it comes back. In a transaction."""
+    left = (LabelEffect.store_id == store.id, LabelEffect.state == EffectState.WANTED)
+    ids = host.session.scalars(select(LabelEffect.order_id).where(*left)).all()
+    if not ids:
+        return
+    reason = _("Not bought: the store was disconnected before bol was asked for this label.")
+    host.session.execute(
+        update(LabelEffect)
+        .where(*left)
+        .values(state=EffectState.CLOSED, due_at=None, settled_at=host.now(), error=reason)
+    )
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:label-left:{store.secret_version}",
+            kind="bol.label",
+            level=Level.WARNING,
+            title=ngettext(
+                "%(store)s is disconnected, and %(num)s label was not bought",
+                "%(store)s is disconnected, and %(num)s labels were not bought",
+                len(ids),
+                store=store.name,
+            ),
+            body=_(
+                "Orders: %(orders)s. Send them with another carrier, or buy labels in bol's seller portal.",
+                orders=names_of(host, ids),
+            ),
+            url=store_url(store.id),
+        )
+    )
+
+
 # what people decide
 
 
@@ -365,14 +436,18 @@ def enter_number(host: HostPort, store_id: int, effect_id: int, label_id: str) -
 
     :raises HostError: the purchase waits for no decision, the number is empty, or another label's.
     """
-    if not label_id.strip():
+    # As it is read from a page, with the blanks that this puts into it.
+    label_id = "".join(label_id.split())
+    if not label_id:
         raise HostError(_("Enter the number of the label."))
+    if not is_number(label_id):
+        raise HostError(_("A number of a label has letters and digits only, 60 at most."))
     taken = host.session.scalar(
         select(BolOrder.order_id)
         .join(LabelEffect, LabelEffect.order_id == BolOrder.id)
         .where(
             LabelEffect.store_id == store_id,
-            LabelEffect.label_id == label_id.strip(),
+            LabelEffect.label_id == label_id,
             LabelEffect.id != effect_id,
         )
         .limit(1)
@@ -386,7 +461,7 @@ def enter_number(host: HostPort, store_id: int, effect_id: int, label_id: str) -
         state=EffectState.SENT,
         # What bol says of the number is about what this person has entered.
         process_status_id=None,
-        label_id=label_id.strip(),
+        label_id=label_id,
         attempts=0,
     )
 

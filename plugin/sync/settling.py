@@ -33,11 +33,15 @@ MAX_PAGES = 20
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What bol shows of one parcel: the items of ours it has, the order, and statuses of a creation."""
+    """What bol shows of one parcel: the items of ours it has, the order, and statuses of a creation.
+
+    failed: it could not even be asked.
+    """
 
     item_ids: frozenset[str]
     order: Order | None
     statuses: dict[str, tuple[ProcessStatus, ...]]
+    failed: bool = False
 
 
 def check_due(ctx: Context) -> bool:
@@ -55,13 +59,14 @@ def check_due(ctx: Context) -> bool:
         try:
             found = _look(ctx, order_id or "", rows)
         except BolError as error:
-            if not effects.is_final(error):
+            hopeless = effects.is_hopeless(error, rows[0].unknown_since, ctx.now())
+            if not effects.is_final(error) and not hopeless:
                 with ctx.host.transaction() as session:
                     when = max(come_back(error, ctx.now()), ctx.now() + timedelta(seconds=2))
                     _postpone(session, rows, when)
                 return False
             # bol will never say anything of it: a person must look in the end.
-            found = Found(frozenset(), None, {})
+            found = Found(frozenset(), None, {}, failed=hopeless)
         with ctx.host.transaction() as session:
             # The order first, as everywhere: what is settled may change it.
             lock_row(ctx, rows[0].order_id)
@@ -140,7 +145,10 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
         _refused(ctx, session, row, found, status.error_message or "")
         return
     since = row.unknown_since or now
-    if now - since >= effects.RESEND_AFTER and _all_that_is_open(row, found):
+    parcel = ctx.host.parcel(row.host_shipment_id)
+    # One that was withdrawn is not sent again, but bol may still carry out what it was asked: it goes on being looked for.
+    wanted = parcel is None or not parcel.withdrawn
+    if wanted and now - since >= effects.RESEND_AFTER and _all_that_is_open(row, found):
         # A second request could only fail now: nothing else of this item is left to ship.
         session.execute(
             _still(row).values(
@@ -215,6 +223,8 @@ def _cancelled_before(session: Any, row: ShipmentEffect) -> int:
 
 def _shown(row: ShipmentEffect, found: Found) -> str:
     """Say what bol shows of an item whose shipment it does not show."""
+    if found.failed:
+        return _("For three hours bol has failed to show the shipments of this order.")
     items = found.order.items if found.order is not None else ()
     item = next((item for item in items if item.order_item_id == row.order_item_id), None)
     if item is None:

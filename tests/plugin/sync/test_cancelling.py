@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from host_app.db import transaction
@@ -10,6 +12,7 @@ from host_app.plugin_api import HostError
 from host_app.services import orders, picking
 from host_app.services.picking import NewParcel
 from plugin.models import BolOrderEvent, CancellationEffect, EffectState
+from plugin.sync import cancelling
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 CANCELLATION = "/retailer/orders/cancellation"
@@ -210,6 +213,64 @@ def test_bol_is_not_asked_to_cancel_what_the_customer_wants_after_all(asked: Sho
     assert asked.marks() == []
     asked.close(asked.order_id)
     assert asked.host_order(asked.order_id).state == "completed"
+
+
+def test_a_request_that_is_withdrawn_while_the_answer_is_lost_is_not_asked_for_again(asked: Shop) -> None:
+    asked.sandbox.faults(
+        [{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 500, "times": 1}]
+    )
+    accept(asked)
+    asked.work()
+    assert states(asked) == [EffectState.UNKNOWN]
+    asked.sandbox.withdraw_cancellation_request(asked.order_id)
+    asked.import_orders()
+    asked.pass_time(240, steps=8)
+    assert (states(asked), asked.host_order(asked.order_id).state) == ([EffectState.UNKNOWN], "paused")
+    asked.pass_time(600, steps=12)
+    assert states(asked) == [EffectState.REFUSED]
+    assert len(asked.writes(CANCELLATION)) == 1
+    assert sum("not known if bol cancelled" in title for title in asked.notices()) == 1
+    # The order goes on, and a cancellation that bol carries out late is one like any other.
+    assert (asked.marks(), asked.host_order(asked.order_id).state) == ([], "processing")
+    asked.sandbox.cancel(asked.order_id)
+    asked.import_orders()
+    assert asked.host_order(asked.order_id).state == "cancelled"
+
+
+def test_a_request_that_is_withdrawn_while_bol_takes_no_question_is_not_asked_for_again(
+    asked: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked.sandbox.faults([{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 429}])
+    accept(asked)
+    record = cancelling._record_failure
+
+    def withdrawn_meanwhile(*args: Any) -> None:
+        asked.sandbox.withdraw_cancellation_request(asked.order_id)
+        asked.sandbox.faults([])
+        asked.import_orders()
+        record(*args)
+
+    monkeypatch.setattr(cancelling, "_record_failure", withdrawn_meanwhile)
+    asked.pass_time(300, steps=6)
+    assert states(asked) == [EffectState.CLOSED]
+    assert len(asked.writes(CANCELLATION)) == 1
+    assert (asked.marks(), asked.host_order(asked.order_id).state) == ([], "processing")
+
+
+def test_a_cancellation_of_an_order_that_bol_fails_to_show_is_left_to_people_in_the_end(asked: Shop) -> None:
+    asked.sandbox.faults(
+        [
+            {"method": "PUT", "path": CANCELLATION, "when": "before", "status": 500, "times": 1},
+            {"method": "GET", "path": f"/retailer/orders/{asked.order_id}", "when": "before", "status": 500},
+        ]
+    )
+    accept(asked)
+    asked.pass_time(2 * 3600, steps=8)
+    assert states(asked) == [EffectState.UNKNOWN]
+    asked.pass_time(2 * 3600, steps=8)
+    assert states(asked) == [EffectState.REFUSED]
+    assert sum("not known if bol cancelled" in title for title in asked.notices()) == 1
+    assert len(asked.writes(CANCELLATION)) == 1
 
 
 def test_what_was_cancelled_here_is_cancelled_at_bol_although_the_customer_wants_it_after_all(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from host_app.db import reading, transaction
-from host_app.models import Label, Notification
+from host_app.models import Label, Notification, OrderLine
 from host_app.plugin_api import HostError, Level
 from host_app.services import labels as host_labels
-from host_app.services import picking
+from host_app.services import orders, picking
 from host_app.services.picking import NewParcel
 from plugin.connector import BolClient
 from plugin.models import EffectState, LabelEffect
@@ -427,3 +428,104 @@ def test_a_label_is_fetched_as_late_as_bol_asks(via_bol: Shop) -> None:
     assert states(via_bol) == [EffectState.SENT]
     via_bol.pass_time(400, steps=4)
     assert states(via_bol) == [EffectState.CONFIRMED]
+
+
+def take_off(shop: Shop, count: int) -> None:
+    order_id, (line,) = shop.host_order(shop.order_id).id, shop.all(OrderLine)
+    with transaction():
+        orders.take_off(order_id, line.id, count, who="ann")
+
+
+def test_no_label_is_bought_for_pieces_that_were_taken_off_meanwhile(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    items = [{"ean": KETTLE, "quantity": 3, "distributionParty": "BOL"}]
+    shop.order_id = shop.sandbox.place_order("seller", items)["orderId"]
+    shop.work()
+    shop.sandbox.faults([{"method": "POST", "path": PURCHASE, "when": "before", "status": 429, "times": 1}])
+    buy(shop)
+    shop.work()
+    assert states(shop) == [EffectState.WANTED]
+    take_off(shop, 1)
+    shop.pass_time(300, steps=6)
+    assert (sold(shop), states(shop)) == (0, [EffectState.CLOSED])
+    (effect,) = shop.all(LabelEffect)
+    with reading():
+        (panel, *_more) = picklist_panels(shop.host, shop.picklist_id(shop.order_id))
+    assert any("not on the picklist any more" in row.value for row in panel.rows), effect.error
+    # One for what is left can be bought.
+    buy(shop)
+    shop.pass_time(60, steps=4)
+    assert (sold(shop), states(shop)[-1]) == (1, EffectState.CONFIRMED)
+
+
+def lose_number(shop: Shop) -> LabelEffect:
+    """Buy a label whose number is lost."""
+    shop.sandbox.faults([{"method": "POST", "path": PURCHASE, "when": "after", "drop": True, "times": 1}])
+    buy(shop)
+    shop.pass_time(60, steps=3)
+    (effect,) = shop.all(LabelEffect)
+    assert effect.state == EffectState.DECISION
+    return effect  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("number", ["PLR/1", "PLR\u00e9", "P" * 61])
+def test_what_can_be_no_number_of_a_label_is_refused(via_bol: Shop, number: str) -> None:
+    effect = lose_number(via_bol)
+    with pytest.raises(HostError, match="letters and digits"):
+        via_bol.runtime.enter_label_number(via_bol.store_id, effect.id, number)
+    assert states(via_bol) == [EffectState.DECISION]
+
+
+def test_a_number_is_taken_without_the_blanks_of_the_page_that_it_was_read_from(via_bol: Shop) -> None:
+    effect = lose_number(via_bol)
+    (label,) = via_bol.sandbox.state("seller")["labels"]
+    number = label["shippingLabelId"]
+    via_bol.runtime.enter_label_number(via_bol.store_id, effect.id, f" {number[:3]} {number[3:]}\n")
+    via_bol.pass_time(60, steps=3)
+    assert states(via_bol) == [EffectState.CONFIRMED]
+
+
+def test_a_number_that_bol_can_not_be_asked_for_holds_up_no_other_parcel(via_bol: Shop) -> None:
+    """As it was entered before such numbers were refused."""
+    effect = lose_number(via_bol)
+    other = via_bol.order((TOASTER, 1))
+    via_bol.import_orders()
+    with transaction() as session:
+        session.execute(
+            update(LabelEffect)
+            .where(LabelEffect.id == effect.id)
+            .values(
+                state=EffectState.SENT,
+                label_id="PLR 00000014",
+                process_status_id=None,
+                due_at=via_bol.host.now(),
+            )
+        )
+    via_bol.close(other)
+    via_bol.pass_time(60, steps=3)
+    assert [shipment.state for shipment in via_bol.effects()] == [EffectState.CONFIRMED]
+    assert states(via_bol) == [EffectState.DECISION]
+    (effect,) = via_bol.all(LabelEffect)
+    assert "PLR 00000014" in effect.error
+
+
+def test_a_label_for_which_bol_names_an_odd_number_waits_for_a_person(via_bol: Shop) -> None:
+    via_bol.sandbox.settings(processStatusDelayMs=5000)
+    buy(via_bol)
+    via_bol.work()
+    (effect,) = via_bol.all(LabelEffect)
+    odd = {"processStatusId": effect.process_status_id, "entityId": "a/b", "status": "SUCCESS"}
+    answer = {"processStatuses": [odd | {"eventType": "CREATE_SHIPPING_LABEL"}]}
+    via_bol.sandbox.faults(
+        [
+            {
+                "method": "POST",
+                "path": "/shared/process-status",
+                "when": "before",
+                "status": 200,
+                "body": answer,
+            }
+        ]
+    )
+    via_bol.pass_time(20, steps=2)
+    assert states(via_bol) == [EffectState.DECISION]

@@ -7,9 +7,12 @@ from datetime import timedelta
 from sqlalchemy import update
 
 from host_app.db import transaction
+from host_app.models import Notification
 from plugin.models import CancellationEffect, EffectState, LabelEffect, ShipmentEffect, StoreState
 from plugin.sync.owed import owed
 from tests.plugin.conftest import KETTLE, Shop
+from tests.plugin.sync.test_cancelling import CANCELLATION, accept
+from tests.plugin.sync.test_found_in_review import LABELS, buy, label_states, sold
 
 
 def test_a_store_that_tells_bol_of_no_shipments_does_not_wait_for_them(shop: Shop) -> None:
@@ -150,3 +153,51 @@ def test_a_store_that_is_gone_owes_nothing(shop: Shop) -> None:
     assert shop.store().state == StoreState.DISCONNECTED
     assert owed(shop.host, shop.store()) == []
     shop.sandbox.settings(processStatusDelayMs=0)
+
+
+def test_cancellations_that_are_left_behind_are_told_and_their_orders_go_on(shop: Shop) -> None:
+    shop.connect()
+    shop.order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.sandbox.request_cancellation(shop.order_id)
+    shop.import_orders()
+    shop.sandbox.faults([{"method": "PUT", "path": CANCELLATION, "when": "before", "status": 429}])
+    accept(shop)
+    shop.work()
+    assert shop.host_order(shop.order_id).state == "paused"
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.pass_time(48 * 3600, steps=24)
+    (told,) = shop.all(Notification, Notification.key.contains("cancellation-left"))
+    assert (told.read_at, shop.order_id in told.body) == (None, True)
+    assert [effect.state for effect in shop.all(CancellationEffect)] == [EffectState.CLOSED]
+    # It is not held in silence: whoever picks it sees why it may not be wanted any more.
+    assert shop.host_order(shop.order_id).state == "processing"
+    assert ["before bol had cancelled" in mark for mark in shop.marks()] == [True]
+    # When the store is back the customer's question is open again, and bol is asked nothing before it is answered.
+    shop.sandbox.faults([])
+    before = len(shop.writes(CANCELLATION))
+    shop.runtime.sign_in_again(shop.store_id, client_id="seller", client_secret="secret")
+    shop.runtime.activate(shop.store_id)
+    shop.runtime.read_again(shop.store_id, shop.bol_order(shop.order_id).id)
+    shop.pass_time(600, steps=4)
+    assert len(shop.writes(CANCELLATION)) == before
+    assert ["An administrator decides" in mark for mark in shop.marks()] == [True]
+
+
+def test_a_label_that_is_left_behind_is_told_and_not_bought_when_the_store_comes_back(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}]
+    shop.order_id = shop.sandbox.place_order("seller", items)["orderId"]
+    shop.work()
+    shop.sandbox.faults([{"method": "POST", "path": LABELS, "when": "before", "status": 429}])
+    buy(shop)
+    shop.work()
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.pass_time(6 * 3600, steps=6)
+    (told,) = shop.all(Notification, Notification.key.contains("label-left"))
+    assert shop.order_id in told.body
+    shop.sandbox.faults([])
+    shop.runtime.sign_in_again(shop.store_id, client_id="seller", client_secret="secret")
+    shop.runtime.activate(shop.store_id)
+    shop.pass_time(600, steps=10)
+    assert (sold(shop), label_states(shop)) == (0, [EffectState.CLOSED])

@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from host_app import jobs
 from host_app.db import transaction
-from host_app.models import EventDelivery, Notification
-from host_app.services import picking
+from host_app.models import EventDelivery, Notification, Shipment
+from host_app.services import orders, picking
 from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
 from plugin.connector import BolClient
@@ -374,3 +374,64 @@ def test_the_order_shows_what_bol_has_confirmed(packed: Shop) -> None:
     packed.close(packed.order_id)
     packed.pass_time(5)
     assert "confirmed by bol on" in shown_on_the_order(packed)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"status": 500}, {"status": 200, "body": {"shipments": [{"shipmentItems": [{}]}]}}]
+)
+def test_a_shipment_that_bol_fails_to_show_is_a_persons_decision_in_the_end(
+    packed: Shop, answer: dict[str, Any]
+) -> None:
+    packed.sandbox.faults(
+        [
+            {"method": "POST", "path": "/retailer/shipments", "when": "before", "status": 500, "times": 1},
+            {"method": "GET", "path": "/retailer/shipments", "when": "before"} | answer,
+        ]
+    )
+    packed.close(packed.order_id)
+    packed.pass_time(2 * 3600, steps=12)
+    assert states(packed) == [EffectState.UNKNOWN]
+    packed.pass_time(2 * 3600, steps=12)
+    assert states(packed) == [EffectState.DECISION]
+    assert ["failed to show" in body for body in packed.notice_bodies() if "Try again" in body] == [True]
+    assert len(packed.writes("/retailer/shipments")) == 1
+
+
+def test_a_shipment_waits_for_no_person_while_bol_can_not_be_reached(packed: Shop) -> None:
+    packed.sandbox.faults(
+        [
+            {"method": "POST", "path": "/retailer/shipments", "when": "before", "status": 500, "times": 1},
+            {"method": "GET", "path": "/retailer/shipments", "when": "before", "status": 429},
+        ]
+    )
+    packed.close(packed.order_id)
+    packed.pass_time(6 * 3600, steps=24)
+    assert states(packed) == [EffectState.UNKNOWN]
+    packed.sandbox.faults([])
+    packed.pass_time(2 * 3600, steps=12)
+    assert (states(packed), shipped(packed)) == ([EffectState.CONFIRMED], 2)
+
+
+def test_people_go_on_hearing_of_a_withdrawn_parcel_that_bol_carries_out_late(packed: Shop) -> None:
+    packed.sandbox.settings(processStatusDelayMs=1_800_000)
+    packed.sandbox.faults(
+        [
+            {"method": "POST", "path": "/retailer/shipments", "when": "after", "drop": True, "times": 1},
+            # bol names the order item of a status at its end only.
+            {"method": "GET", "path": "/shared/process-status", "when": "before", "status": 200, "body": {}},
+        ]
+    )
+    packed.close(packed.order_id)
+    packed.pass_time(20, steps=4)
+    assert states(packed) == [EffectState.UNKNOWN]
+    (parcel,) = packed.all(Shipment)
+    host_order_id = packed.host_order(packed.order_id).id
+    with transaction():
+        picking.withdraw_shipment(parcel.id, who="ann")
+        orders.cancel_order(host_order_id, "sold in the shop")
+    packed.pass_time(900, steps=15)
+    assert states(packed) == [EffectState.UNKNOWN]
+    packed.pass_time(6 * 3600, steps=24)
+    assert (states(packed), shipped(packed)) == ([EffectState.CONFIRMED], 2)
+    (told,) = packed.all(Notification, Notification.key.contains("withdrawn-late"))
+    assert told.read_at is None
