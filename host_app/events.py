@@ -23,6 +23,7 @@ from host_app.wakes import wake
 BATCH = 200
 #: Waits before the second to the seventh try, in seconds; a delivery that fails after them is parked.
 BACKOFF = (2, 4, 8, 16, 32, 64)
+LONGEST_WAIT = timedelta(seconds=2 * BACKOFF[-1])
 
 
 class _Gone(Exception):
@@ -116,9 +117,9 @@ def due(names: Sequence[str]) -> list[Wake]:
 def _due(plugin: str, limit: int = BATCH) -> list[EventDelivery]:
     """Return the oldest deliveries that may be tried now; a failed one holds back later ones of its own subject."""
     with reading() as session:
-        return list(
-            session.scalars(_due_statement(), {"plugin": plugin, "now": utcnow(), "most": limit}).all()
-        )
+        now = utcnow()
+        values = {"plugin": plugin, "now": now, "at_most": now + LONGEST_WAIT, "most": limit}
+        return list(session.scalars(_due_statement(), values).all())
 
 
 @cache
@@ -132,7 +133,12 @@ def _due_statement() -> Select[tuple[EventDelivery]]:
         earlier.subject == EventDelivery.subject,
         earlier.id < EventDelivery.id,
     )
-    ready = or_(EventDelivery.next_try_at.is_(None), EventDelivery.next_try_at <= bindparam("now"))
+    # Further away than the longest wait: noted by a clock that was ahead.
+    ready = or_(
+        EventDelivery.next_try_at.is_(None),
+        EventDelivery.next_try_at <= bindparam("now"),
+        EventDelivery.next_try_at > bindparam("at_most"),
+    )
     return (
         select(EventDelivery)
         .where(EventDelivery.plugin == plugin, EventDelivery.parked_at.is_(None), ready, ~held_back)

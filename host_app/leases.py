@@ -21,6 +21,9 @@ from host_app.plugin_api import LeaseLost
 LEASE_SECONDS = 45.0
 RENEW_SECONDS = 15.0
 SLICE_SECONDS = 60.0
+#: The longest that a lease or rest may last, and the clocks of machines differ. One that lasts longer was taken by a clock that
+#: was ahead, by somebody who is gone, or finds it lost when it renews it.
+LONGEST = timedelta(minutes=2)
 #: The table and not the class: no session holds a lease as an object.
 LEASES = cast(Table, LeaseRow.__table__)
 #: The token of a subject that rests after a failure; and how tokens begin of those who took it since, until one ends well.
@@ -92,6 +95,7 @@ def acquire(subject: str) -> HeldLease | None:
                 "again": f"{AFTER_FAILURE}{token}",
                 "who": f"{socket.gethostname()}:{os.getpid()}",
                 "now": now,
+                "at_most": now + LONGEST,
                 "until": now + timedelta(seconds=LEASE_SECONDS),
             },
         )
@@ -112,12 +116,11 @@ def _taking(dialect: str) -> Any:
     failed = or_(LEASES.c.token == RESTING, LEASES.c.token.startswith(AFTER_FAILURE))
     over = {**values, "token": case((failed, bindparam("again")), else_=bindparam("by"))}
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    is_over = or_(LEASES.c.expires_at <= bindparam("now"), LEASES.c.expires_at > bindparam("at_most"))
     return (
         insert(LEASES)
         .values(subject=bindparam("of"), **values)
-        .on_conflict_do_update(
-            index_elements=["subject"], set_=over, where=LEASES.c.expires_at <= bindparam("now")
-        )
+        .on_conflict_do_update(index_elements=["subject"], set_=over, where=is_over)
         .returning(LEASES.c.token)
     )
 
@@ -135,12 +138,10 @@ def _releasing() -> Any:
 def held(subjects: list[str]) -> set[str]:
     """Return those of the subjects that somebody works on now."""
     with reading() as session:
+        now = _now(session)
+        mine = select(LeaseRow.subject).where(LeaseRow.subject.in_(subjects))
         return set(
-            session.scalars(
-                select(LeaseRow.subject).where(
-                    LeaseRow.subject.in_(subjects), LeaseRow.expires_at > _now(session)
-                )
-            )
+            session.scalars(mine.where(LeaseRow.expires_at > now, LeaseRow.expires_at <= now + LONGEST))
         )
 
 

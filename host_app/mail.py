@@ -57,7 +57,7 @@ def due(now: datetime) -> bool:
         return False
     with reading() as session:
         setting = session.get(MailSetting, 1)
-        if setting is not None and setting.next_at and setting.next_at > now:
+        if _rests(setting, now):
             return False
         return session.scalar(_new(setting, now - GATHER, now).limit(1)) is not None
 
@@ -69,7 +69,7 @@ def send(host: HostPort, lease: Lease) -> bool:
         return False
     with transaction() as session:
         setting = session.get(MailSetting, 1, with_for_update=True)
-        if setting is not None and setting.next_at and setting.next_at > now:
+        if _rests(setting, now):
             return False
         if setting is None:
             # A plugin may name addresses where the host has none of its own.
@@ -92,6 +92,12 @@ def send(host: HostPort, lease: Lease) -> bool:
     if groups:
         _record(now, failures)
     return False
+
+
+def _rests(setting: MailSetting | None, now: datetime) -> bool:
+    """Tell if nothing is sent yet. A moment further away than any rest was noted by a clock that was ahead."""
+    next_at = setting.next_at if setting is not None else None
+    return next_at is not None and now < next_at <= now + LONGEST_REST
 
 
 def _people(setting: MailSetting, row: Notification) -> tuple[str, ...]:

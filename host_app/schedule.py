@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timedelta
 
 from flask import Flask
-from sqlalchemy import delete, update
+from sqlalchemy import delete, or_, update
 
 from host_app import events, health, leases, mail, pruning
 from host_app.db import changed_rows, current_session, db, insert_if_absent, reading, transaction, utcnow
@@ -22,6 +22,8 @@ from host_app.services.orders import BACKORDERS
 from host_app.wakes import waker
 
 IMPORT_EVERY = timedelta(minutes=1)
+#: What is further away was noted by a clock that was ahead.
+LONGEST_WAIT = IMPORT_EVERY + timedelta(minutes=5)
 # Not the subject of the button, whose event must not be replaced.
 IMPORT_SUBJECT = "order-import:schedule"
 log = logging.getLogger(__name__)
@@ -50,13 +52,16 @@ def claim_import_event(now: datetime) -> bool:
     """Tell plugins once a minute that it is time to import orders; one of all schedulers does it."""
     with reading() as session:
         row = session.get(Schedule, "order-import")
-    if row is not None and row.next_at > now:
+    if row is not None and now < row.next_at <= now + LONGEST_WAIT:
         return False
     with transaction() as session:
         insert_if_absent(session, Schedule, {"name": "order-import", "next_at": now}, ["name"])
         claim = (
             update(Schedule)
-            .where(Schedule.name == "order-import", Schedule.next_at <= now)
+            .where(
+                Schedule.name == "order-import",
+                or_(Schedule.next_at <= now, Schedule.next_at > now + LONGEST_WAIT),
+            )
             .values(next_at=now + IMPORT_EVERY)
         )
         if not changed_rows(session, claim):

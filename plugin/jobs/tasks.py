@@ -19,6 +19,7 @@ from plugin.sync.preview import begin_comparing, count_orders
 from plugin.sync.products import import_products
 from plugin.sync.pump import push_stock
 from plugin.sync.retention import erase_if_due
+from plugin.sync.set_right import set_right
 from plugin.sync.settling import check_due
 from plugin.sync.shipments import send_due
 from plugin.sync.statuses import poll_due
@@ -83,10 +84,13 @@ def upkeep(host: HostPort, lease: Lease, store_id: int) -> bool:
 
 
 def tidy(host: HostPort, lease: Lease, store_id: int) -> bool:
-    """Erase old addresses and delete what is old; also in a store that is paused, disconnected or can't sign in."""
+    """Erase old addresses and delete what is old, and set right what a wrong clock noted; also in a store that is paused, disconnected or can't sign in."""
     with closing(Runtime(host)) as runtime:
         ctx = runtime.surroundings(store_id, lease)
-    return ctx is not None and erase_if_due(ctx)
+    if ctx is None:
+        return False
+    set_right(ctx)
+    return erase_if_due(ctx)
 
 
 def _run(

@@ -35,6 +35,7 @@ from plugin.sync.orders import due_orders
 from plugin.sync.preview import KIND as PREVIEW
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.pump import is_worth_a_job, look_after_due
+from plugin.sync.set_right import AHEAD, happened_ahead, was_ahead
 from plugin.sync.shipments import next_parcel
 from plugin.sync.stock_check import KIND as CHECK_RUN
 from plugin.sync.sweep import KIND as SWEEP
@@ -49,6 +50,7 @@ EFFECTS = (ShipmentEffect, CancellationEffect, TransportEffect, LabelEffect)
 STORE: Any = bindparam("asked_store")
 NOW: Any = bindparam("asked_now")
 ABANDONED_BEFORE: Any = bindparam("asked_abandoned")
+STILL_TO_COME: Any = bindparam("asked_to_come")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def due(host: HostPort, now: datetime) -> list[Due]:
 
 
 def _values(now: datetime) -> dict[str, Any]:
-    return {NOW.key: now, ABANDONED_BEFORE.key: now - ABANDONED}
+    return {NOW.key: now, ABANDONED_BEFORE.key: now - ABANDONED, STILL_TO_COME.key: now + AHEAD}
 
 
 @cache
@@ -99,6 +101,7 @@ def _with_something() -> Select[Store]:
         .where(
             or_(
                 come(Store.next_erase_at),
+                *happened_ahead(STILL_TO_COME),
                 come(Store.next_upkeep_at),
                 Store.state.in_((StoreState.ACTIVE, StoreState.DISCONNECTING)) & or_(importing, sending),
                 of_store(ProcessStatusRow, ProcessStatusRow.next_poll_at <= NOW),
@@ -117,7 +120,7 @@ def _with_something() -> Select[Store]:
 
 
 def _kinds(session: Any, store: Store, now: datetime) -> Iterator[str]:
-    if store.next_erase_at is None or store.next_erase_at <= now:
+    if store.next_erase_at is None or store.next_erase_at <= now or was_ahead(store, now):
         yield TIDY
     resting = store.rests_until is not None and store.rests_until > now
     if store.state != StoreState.DISCONNECTED and not resting:

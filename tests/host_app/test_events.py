@@ -184,6 +184,20 @@ def test_a_poison_event_backs_off_six_times_and_is_then_parked_with_one_notifica
         assert marks() == [], "what the plugin did for a failed event was kept"
 
 
+def test_a_clock_that_was_ahead_and_is_set_right_holds_no_event_back(
+    make_any_app: AppFactory, clock: Clock
+) -> None:
+    with running(make_any_app, Probe(failing_on("poison"))) as probe:
+        clock.pass_by(3 * 3600)
+        emit((cancelled("poison"), "order:1"))
+        dispatch()
+        probe.on = None
+        clock.pass_by(-3 * 3600)
+        assert events.due(["probe"])
+        dispatch()
+        assert marks() == ["poison"] and deliveries() == []
+
+
 def test_a_poison_event_holds_back_only_later_events_of_its_own_subject(
     make_any_app: AppFactory, clock: Clock
 ) -> None:

@@ -196,3 +196,18 @@ def test_on_postgresql_the_databases_clock_counts(
             session.execute(update(LeaseRow).values(expires_at=behind - timedelta(seconds=1)))
         monkeypatch.setattr(leases, "utcnow", lambda: behind - timedelta(hours=1))
         assert leases.acquire("work") is not None
+
+
+def test_a_lease_taken_by_a_clock_that_was_ahead_is_over_once_the_clock_is_right(any_app: Flask) -> None:
+    late = take()
+    with transaction() as session:
+        ahead = leases._now(session) + timedelta(hours=3)
+        session.execute(update(LeaseRow).values(expires_at=ahead))
+    assert leases.held(["work"]) == set()
+    lease = take()
+    assert leases.held(["work"]) == {"work"}
+    assert leases.acquire("work") is None
+    late._renewed -= RENEW_SECONDS
+    with pytest.raises(LeaseLost):
+        late.ensure()
+    lease.release()

@@ -51,6 +51,13 @@ def test_a_missed_minute_is_simply_due_and_is_not_made_up_for(make_app: AppFacto
         assert not schedule.claim_import_event(NOON + timedelta(hours=5, seconds=30))
 
 
+def test_a_clock_that_was_ahead_and_is_set_right_stops_no_import(make_app: AppFactory) -> None:
+    with running(make_app):
+        assert schedule.claim_import_event(NOON + timedelta(hours=3))
+        assert schedule.claim_import_event(NOON)
+        assert not schedule.claim_import_event(NOON + timedelta(seconds=59))
+
+
 def test_import_events_that_nobody_was_told_are_replaced_by_the_newest(make_any_app: AppFactory) -> None:
     with running(make_any_app):
         with transaction():

@@ -15,7 +15,7 @@ from host_app import jobs
 from host_app.db import reading, transaction
 from plugin.connector.resources.orders import Orders
 from plugin.jobs.wakes import wake_for
-from plugin.models import BolOrder, BolOrderEvent, Run, Store
+from plugin.models import BolOrder, BolOrderEvent, Run, ShipmentEffect, Store
 from plugin.sync import attention, order_list
 from plugin.sync.due import STOCK
 from plugin.sync.sweep import KIND as SWEEP
@@ -408,6 +408,36 @@ def test_a_clock_that_was_ahead_and_is_set_right_hides_no_order(
     new += place(shop, 1)
     shop.import_orders()
     assert {order.reference for order in shop.host_orders()} == set(new)
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_stops_nothing(shop: Shop) -> None:
+    """What was put off by it is done, what it noted as done is not believed, and nothing is done twice."""
+    shop.clock.ahead += shop.hours(3)
+    shop.connect(send_stock=True, send_shipments=True, tracking_wait_minutes=30)
+    sent, unknown, waiting = (shop.order((KETTLE, 1)) for _ in range(3))
+    shop.work()
+    shop.close(sent)
+    shop.close(waiting, tracking="")
+    shop.work()
+    lost = {"method": "POST", "path": "/retailer/shipments", "when": "after", "drop": True, "times": 1}
+    shop.sandbox.faults([lost])
+    shop.close(unknown)
+    shop.work()
+    shop.sandbox.faults([])
+    assert [row.state for row in shop.all(ShipmentEffect)] == ["sent", "wanted", "unknown"]
+    shop.clock.ahead = timedelta(0)
+    new = shop.order((TOASTER, 1))
+    shop.pass_time(1800, steps=30)
+    assert new in found(shop)
+    assert [row.state for row in shop.all(ShipmentEffect)][::2] == ["confirmed", "confirmed"]
+    shop.pass_time(120)
+    assert {row.state for row in shop.all(ShipmentEffect)} == {"confirmed"}
+    assert len(shop.writes("/retailer/shipments")) == 3
+    assert shop.amount_at_bol(TOASTER) == shop.free(TOASTER)
+    store = shop.store()
+    moments = (store.orders_read_at, store.orders_known_at, store.stock_sent_at, store.next_import_at)
+    assert all(moment is None or moment <= shop.clock.now() + order_list.SANDBOX_EVERY for moment in moments)
+    assert shop.notices() == []
 
 
 def test_a_look_asks_as_far_back_as_an_order_may_be_listed_late(
