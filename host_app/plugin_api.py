@@ -795,6 +795,8 @@ class HostPort(Protocol):
     def hold_order(self, order_id: int, key: str, text: str) -> bool:
         """Keep an order and its picklists from being picked while something is decided, and show ``text`` on it.
 
+        Nobody can resume it meanwhile, also where a person had paused it before.
+
         Returns False, and changes nothing, where something was picked or shipped, or the order is done with.
         """
 

@@ -37,6 +37,8 @@ from host_app.wakes import wake
 
 BACKORDERS = Wake("host:backorders", HOST_QUEUE, "host_app.services.backorders:fill_backorders")
 OPEN_PICKLISTS = (PicklistState.NEW, PicklistState.PAUSED)
+#: Stands before the key of a hold on an order that a person had paused: it stays paused when the hold ends.
+PAUSED_BEFORE = "paused before "
 
 
 def lock_order(order_id: int) -> Order | None:
@@ -358,14 +360,19 @@ def pause_order(order_id: int) -> None:
 def resume_order(order_id: int) -> None:
     """Resume a paused order and its picklists.
 
-    :raises HostError: it is not paused.
+    :raises HostError: it is not paused, or a plugin holds it.
     """
     session = current_session()
     order = lock_order(order_id)
     if order is None or order.state != OrderState.PAUSED:
         raise HostError(_("This order is not paused."))
+    if order.held_by is not None:
+        key = order.held_by.removeprefix(PAUSED_BEFORE)
+        why = session.scalar(
+            select(OrderMark.text).where(OrderMark.order_id == order_id, OrderMark.key == key)
+        )
+        raise HostError(_("This order is held. %(why)s", why=why or ""))
     order.state, order.state_before_pause = order.state_before_pause or OrderState.PROCESSING, None
-    order.held_by = None
     _move_picklists(order_id, PicklistState.PAUSED, PicklistState.NEW)
     session.flush()
     wake(BACKORDERS)
@@ -382,6 +389,8 @@ def hold_order(order_id: int, key: str, text: str) -> bool:
     if order.state != OrderState.PAUSED:
         pause_order(order_id)
         order.held_by = key
+    elif order.held_by is None:
+        order.held_by = PAUSED_BEFORE + key
     mark_order(order_id, key, text)
     return True
 
@@ -392,8 +401,11 @@ def release_order(order_id: int, key: str) -> None:
     if order is None:
         return
     mark_order(order_id, key, None)
-    if order.state == OrderState.PAUSED and order.held_by == key:
-        resume_order(order_id)
+    by_person = order.held_by == PAUSED_BEFORE + key
+    if by_person or order.held_by == key:
+        order.held_by = None
+        if order.state == OrderState.PAUSED and not by_person:
+            resume_order(order_id)
 
 
 def tell_put_back(order_id: int) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
 
 from host_app.plugin_api import HostPort, Level, Notice, ShipmentChanged
-from plugin.connector import BolError
+from plugin.connector import BolError, NotExecuted
 from plugin.models import (
     BolOrder,
     EffectState,
     ProcessStatusRow,
+    SettingChange,
     ShipmentEffect,
     Store,
     TransportEffect,
@@ -34,6 +37,8 @@ WAIT = timedelta(seconds=30)
 LATE = timedelta(minutes=1)
 #: A correction whose end bol never tells is asked for so often; then a person must look.
 MOST_TRIES = 10
+#: A job goes by the settings of when it began, so long at most before it sends.
+SLICE = timedelta(minutes=1)
 
 
 def change(host: HostPort, event: ShipmentChanged) -> int | None:
@@ -57,7 +62,9 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
     # What bol refused is not there: once the parcel is withdrawn there is nothing left to decide.
     open_states = (EffectState.WANTED, EffectState.REFUSED) if event.withdrawn else (EffectState.WANTED,)
     waiting = [row for row in rows if row.state in open_states]
-    told = [row for row in rows if row.state in (*UNSETTLED, EffectState.CONFIRMED)]
+    told = [
+        row for row in rows if row.state in (*UNSETTLED, EffectState.CONFIRMED) and row.sent_at is not None
+    ]
     # One that is to be sent once more, as bol may still carry out the request of before; and one that a person has closed,
     # as bol may have it from us.
     asked = [
@@ -106,7 +113,9 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
         if effect is None
         else (effect.transporter_code, effect.tracking_code)
     )
-    if (code, tracking) == told:
+    if (code, tracking) == told or (
+        tracking == told[1] and _same_carrier(host, settings, effect or row, event, told)
+    ):
         return
     if not tracking:
         # bol takes no correction without one (Retailer API v10, ChangeTransportRequest).
@@ -145,6 +154,39 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
         row.order_id,
         _("Carrier or tracking code of shipment %(shipment)s was corrected", shipment=row.reference),
     )
+
+
+def _same_carrier(
+    host: HostPort,
+    settings: StoreSettings,
+    sent: ShipmentEffect | TransportEffect,
+    event: ShipmentChanged,
+    told: tuple[str, str],
+) -> bool:
+    """Tell if bol was told of this very carrier, under the code that the settings had for it then.
+
+    A code that is changed later is for later parcels: nobody has corrected those that bol has.
+    """
+    code, tracking = told
+    if not code or sent.sent_at is None:
+        return False
+    then = replace(settings, **_before(host, sent.store_id, sent.sent_at - SLICE))
+    return then.transporter_code(event.carrier, tracking) == code
+
+
+def _before(host: HostPort, store_id: int, moment: datetime) -> dict[str, Any]:
+    """Return the settings that give carriers their codes, as they were at a moment, where they were changed since."""
+    found: dict[str, Any] = {}
+    for name in ("carriers", "tracking_patterns"):
+        changed = (
+            select(SettingChange.before)
+            .where(SettingChange.store_id == store_id, SettingChange.name == name, SettingChange.at >= moment)
+            .order_by(SettingChange.id)
+            .limit(1)
+        )
+        if (before := host.session.scalar(changed)) is not None:
+            found[name] = json.loads(before)
+    return found
 
 
 def _forget(host: HostPort, row: ShipmentEffect) -> None:
@@ -239,6 +281,9 @@ def correct_due(ctx: Context) -> bool:
             if effects.is_final(error):
                 _refuse(ctx, effect, error.operator_text(_))
                 continue
+            if _tried_too_often(effect, error):
+                _refuse(ctx, effect, error.operator_text(_))
+                continue
             _put_off(ctx, effect, error)
             return False
         if transport_id is None:
@@ -250,6 +295,8 @@ def correct_due(ctx: Context) -> bool:
             status = ctx.client.transports.change(transport_id, effect.transporter_code, effect.tracking_code)
         except BolError as error:
             reason = effects.refusal(error, effect.attempts + 1)
+            if reason is None and _tried_too_often(effect, error):
+                reason = error.operator_text(_)
             if reason is not None:
                 _refuse(ctx, effect, reason)
                 continue
@@ -412,10 +459,18 @@ def _put_off(ctx: Context, effect: TransportEffect, error: BolError, *, sent: bo
     values["state"] = EffectState.WANTED
     if not sent:
         values.pop("unknown_since", None)
+    if not sent and not isinstance(error, NotExecuted):
+        values["attempts"] = effect.attempts + 1
     # It is asked for again, and not looked for: ever more seldom.
-    values["due_at"] = max(values["due_at"], come_back(error, ctx.now(), effect.attempts if sent else 0))
+    slower = sent or not isinstance(error, NotExecuted)
+    values["due_at"] = max(values["due_at"], come_back(error, ctx.now(), effect.attempts if slower else 0))
     with ctx.host.transaction() as session:
         session.execute(_as_read(ctx, effect).values(**values))
+
+
+def _tried_too_often(effect: TransportEffect, error: BolError) -> bool:
+    """Tell if a person must hear of a correction, as bol, which can be reached, has failed at it again and again."""
+    return effect.attempts + 1 >= MOST_TRIES and not isinstance(error, NotExecuted)
 
 
 def _refuse(ctx: Context, effect: TransportEffect, reason: str) -> None:

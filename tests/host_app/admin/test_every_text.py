@@ -366,6 +366,7 @@ SENT: tuple[tuple[str, dict[str, str]], ...] = (
     ("orders/1/pause", {}),
     ("orders/1/resume", {}),
     ("orders/1/resume", {}),
+    ("orders/3/resume", {}),
     ("orders/2/cancel", {}),
     ("orders/5/cancel", {"reason": data("why")}),
     ("orders/9/cancel", {"reason": data("why")}),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from host_app.db import transaction
 from host_app.models import Notification
 from host_app.plugin_api import HostError
 from host_app.services import orders, picking
 from host_app.services.picking import NewParcel
-from plugin.models import BolOrderEvent, CancellationEffect, EffectState
+from plugin.models import BolOrderEvent, CancellationEffect, EffectState, ProcessStatusRow
 from plugin.sync import cancelling
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -75,6 +76,45 @@ def test_while_bol_decides_the_packer_is_kept_from_the_order_and_told_why(asked:
     asked.work()
     picklist_id = asked.picklist_id(asked.order_id)
     with pytest.raises(HostError, match="being accepted at bol"), transaction():
+        picking.pick_all(picklist_id)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_while_bol_decides_nobody_resumes_the_order_and_what_a_person_paused_stays_so(
+    asked: Shop, paused: bool
+) -> None:
+    asked.sandbox.settings(processStatusDelayMs=60_000)
+    order_id = asked.host_order(asked.order_id).id
+    if paused:
+        with transaction():
+            orders.pause_order(order_id)
+    accept(asked)
+    asked.work()
+    with pytest.raises(HostError, match="being accepted at bol"), transaction():
+        orders.resume_order(order_id)
+    picklist_id = asked.picklist_id(asked.order_id)
+    with pytest.raises(HostError), transaction():
+        picking.pick_all(picklist_id)
+    # bol refuses, and the order is as it was.
+    with transaction() as session:
+        (effect,) = session.scalars(select(CancellationEffect))
+        session.execute(
+            update(ProcessStatusRow)
+            .where(ProcessStatusRow.process_status_id == effect.process_status_id)
+            .values(next_poll_at=None, status="FAILURE")
+        )
+        effect.state, effect.unknown_since, effect.due_at = (
+            EffectState.UNKNOWN,
+            asked.host.now(),
+            asked.host.now(),
+        )
+    asked.work()
+    assert states(asked) == [EffectState.REFUSED]
+    assert asked.host_order(asked.order_id).state == ("paused" if paused else "processing")
+    if paused:
+        with transaction():
+            orders.resume_order(order_id)
+    with transaction():
         picking.pick_all(picklist_id)
 
 

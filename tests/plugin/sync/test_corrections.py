@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import update
 
 from host_app import events, jobs
 from host_app.db import reading, transaction
-from host_app.models import Notification
+from host_app.models import Notification, Shipment
 from host_app.plugins import plugins
 from host_app.services import picking
 from plugin.connector import (
@@ -476,3 +477,52 @@ def test_a_parcel_that_is_withdrawn_takes_its_correction_along(packed: Shop) -> 
     assert [effect.state for effect in packed.all(TransportEffect)] == [EffectState.CLOSED]
     assert packed.notices() == []
     assert packed.writes(TRANSPORTS) == []
+
+
+def test_a_code_that_is_changed_later_corrects_no_parcel_that_bol_has(shop: Shop) -> None:
+    """Whether its event is told again, or a person saves it as it is."""
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.close(order_id, carrier="postnl", tracking="3S123")
+    shop.pass_time(120)
+    shop.settings(send_shipments=True, carriers=dict(DEFAULT_CARRIERS) | {"postnl": "TNT_BRIEF"})
+    shop.pass_time(120)
+    shop.host.tell_again("bol", shop.host.now() - timedelta(days=1))
+    shop.pass_time(120, steps=6)
+    (parcel,) = shop.all(Shipment)
+    with transaction():
+        picking.correct_shipment(parcel.id, carrier="postnl", tracking_code="3S123")
+    shop.pass_time(120, steps=6)
+    assert (shop.all(TransportEffect), shop.writes("transports")) == ([], [])
+    # What a person does correct goes by the codes of now.
+    with transaction():
+        picking.correct_shipment(parcel.id, carrier="postnl", tracking_code="3S124")
+    shop.pass_time(120, steps=6)
+    (transport,) = [shipment["transport"] for shipment in shop.shipments_at_bol()]
+    assert (transport["transporterCode"], transport["trackAndTrace"]) == ("TNT_BRIEF", "3S124")
+    shop.settings(send_shipments=True)
+    shop.pass_time(120)
+    shop.host.tell_again("bol", shop.host.now() - timedelta(days=1))
+    shop.pass_time(120, steps=6)
+    assert len(shop.writes("transports")) == 1
+
+
+@pytest.mark.parametrize("method, path", [("GET", "/retailer/shipments"), ("PUT", "/retailer/transports/*")])
+def test_a_correction_at_which_bol_fails_again_and_again_is_left_to_people(
+    shop: Shop, method: str, path: str
+) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.close(order_id)
+    shop.pass_time(60)
+    shop.sandbox.faults([{"method": method, "path": path, "when": "before", "status": 500}])
+    (parcel,) = shop.all(Shipment)
+    with transaction():
+        picking.correct_shipment(parcel.id, carrier="dhl", tracking_code="JVGL1")
+    shop.pass_time(3600, steps=12)
+    assert [effect.state for effect in shop.all(TransportEffect)] == [EffectState.WANTED]
+    shop.pass_time(24 * 3600, steps=96)
+    assert [effect.state for effect in shop.all(TransportEffect)] == [EffectState.REFUSED]
+    assert sum("did not take the new tracking code" in title for title in shop.notices()) == 1
