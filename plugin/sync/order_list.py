@@ -439,14 +439,13 @@ def note_page(ctx: Context, page: connector.OrderPage, told_before: datetime | N
         )
     }
     for order in orders:
-        signature = _signature(order)
         row = known.get(order.order_id)
-        if row is not None and row.list_signature == signature and order.readable:
+        signatures = _signatures(row.list_signature) if row is not None else {}
+        changed = [item for item in order.items if signatures.get(item.order_item_id) != _signature(item)]
+        if row is not None and not changed and order.readable:
             continue
         noted.changes += 1
-        changed_at = max(
-            (item.latest_changed_at for item in order.items if item.latest_changed_at), default=None
-        )
+        changed_at = max((item.latest_changed_at for item in changed if item.latest_changed_at), default=None)
         missed = told_before is not None and changed_at is not None and changed_at < told_before
         noted.missed += missed
         if row is None:
@@ -456,7 +455,9 @@ def note_page(ctx: Context, page: connector.OrderPage, told_before: datetime | N
                 ordered |= {item.ean for item in order.items if is_ours(item.fulfilment_method)}
         else:
             row.read_due_at, row.attempts = now, 0
-        row.list_signature = signature
+        # A list of what changed leaves out items that did not.
+        signatures |= {item.order_item_id: _signature(item) for item in changed}
+        row.list_signature = ";".join(sorted(signatures.values()))
         if missed:
             told.append((row, _("Found by the daily sweep: the reads before it had not told of this change")))
     # All orders of the page at once: written one by one they would take longer than the call.
@@ -526,15 +527,17 @@ def _new_row(ctx: Context, order: connector.OrderSummary, first_day: date | None
     return row
 
 
-def _signature(order: connector.OrderSummary) -> str:
-    """Return what of an order's line in the list tells that the order changed."""
-    return ";".join(
-        sorted(
-            f"{item.order_item_id}:{item.quantity}:{item.quantity_shipped}:{item.quantity_cancelled}"
-            f":{int(item.cancellation_request)}:{item.fulfilment_status}"
-            for item in order.items
-        )
+def _signature(item: connector.OrderSummaryItem) -> str:
+    """Return what of an item in the list tells that it changed."""
+    return (
+        f"{item.order_item_id}:{item.quantity}:{item.quantity_shipped}:{item.quantity_cancelled}"
+        f":{int(item.cancellation_request)}:{item.fulfilment_status}"
     )
+
+
+def _signatures(kept: str) -> dict[str, str]:
+    """Return the signature of each item, as the lists before told it."""
+    return {signature.partition(":")[0]: signature for signature in kept.split(";") if signature}
 
 
 def too_old(first_day: date | None, placed_at: datetime | None) -> bool:

@@ -509,6 +509,26 @@ def test_the_sweep_comes_every_night_and_is_quiet_when_all_is_well(shop: Shop) -
     assert shop.notices() == []
 
 
+def test_an_order_of_which_one_item_changed_was_not_missed(shop: Shop) -> None:
+    """A list of what changed names the changed items only; the sweep's names all."""
+    shop.connect()
+    order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+    shop.work()
+    cancelled, kept = shop.items_at_bol(order_id)
+    before = shop.bol_order(order_id).list_signature.split(";")
+    shop.pass_time(3 * 3600, steps=60)
+    shop.sandbox.cancel(order_id, [cancelled])
+    shop.pass_time(600, steps=20)
+    assert [item.cancelled for item in shop.bol_order_items(order_id)] == [1, 0]
+    after = shop.bol_order(order_id).list_signature.split(";")
+    assert [signature.partition(":")[0] for signature in set(before) & set(after)] == [kept]
+    assert len(after) == 2
+    wait_for_the_night(shop)
+    (run,) = shop.all(Run, Run.kind == SWEEP, Run.started_at > shop.clock.now() - shop.hours(1))
+    assert (run.state, run.counts["missed"]) == ("done", 0)
+    assert not any("missed" in title for title in shop.notices())
+
+
 def shipments(*found: dict[str, object]) -> dict[str, object]:
     """Return the fault that makes this bol's list of shipments."""
     body = {"shipments": list(found)}
