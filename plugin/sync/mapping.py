@@ -131,15 +131,17 @@ def shipment_reference(store_id: int, shipment_id: int) -> str:
 
 #: Clocks of machines differ by less. A moment that is further ahead was noted by a clock that was set right since.
 CLOCKS = timedelta(minutes=1)
+#: An order may be listed so long after the moment at which bol says that it was placed.
+LISTED_LATE = timedelta(minutes=5)
 
 
 def read_interval(last: datetime | None, now: datetime) -> int | None:
     """Return ``change-interval-minute`` for a list read, or None for a full one.
 
-    bol takes at most 60 minutes and asks to look back further than the gap (Retailer API v10, get-orders); two
-    minutes more than the gap cover clocks that differ. A last read that is still to come tells nothing.
+    bol takes at most 60 minutes and asks to look back further than the gap (Retailer API v10, get-orders): by what
+    bol may list late, and two minutes for clocks that differ. A last read that is still to come tells nothing.
     """
     if last is None or last > now + CLOCKS:
         return None
-    minutes = -(-(now - last) // timedelta(minutes=1)) + 2
+    minutes = -(-(now - last + LISTED_LATE) // timedelta(minutes=1)) + 2
     return minutes if minutes <= 60 else None

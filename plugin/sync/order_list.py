@@ -20,7 +20,7 @@ from plugin.sync.context import CALL_SECONDS, Context, current_settings
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import mark_pending
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.mapping import CLOCKS, is_ours, read_interval, start_of_day
+from plugin.sync.mapping import CLOCKS, LISTED_LATE, is_ours, read_interval, start_of_day
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 from plugin.texts import ngettext
@@ -37,8 +37,6 @@ LOOK_PAGES = 4
 GAP = timedelta(minutes=10)
 #: What is handled leaves the list 48 hours later (bol, orders and shipments); an hour less, as clocks and reads take time.
 LISTED = timedelta(hours=47)
-#: An order may be listed so long after the moment at which bol says that it was placed.
-LISTED_LATE = timedelta(minutes=5)
 #: Who needs to know the new orders waits no longer for room in the budget; there is always some soon, or not for long.
 TURN_SECONDS = 1.0
 #: A read that has not read anything yet begins anew when it stood still this long.
@@ -261,7 +259,7 @@ def _look(ctx: Context, store: Store) -> bool:
     began = ctx.now()
     known_at = store.orders_known_at
     # As far back as pages are turned: bol leaves out what did not change in this time.
-    interval = read_interval(None if known_at is None else known_at - LISTED_LATE, began)
+    interval = read_interval(known_at, began)
     for number in range(1, LOOK_PAGES + 1):
         ctx.lease.ensure(CALL_SECONDS)
         page = ctx.client.orders.page(

@@ -18,6 +18,7 @@ from plugin.jobs.wakes import wake_for
 from plugin.models import BolOrder, BolOrderEvent, Run, ShipmentEffect, Store
 from plugin.sync import attention, order_list
 from plugin.sync.due import STOCK
+from plugin.sync.mapping import LISTED_LATE
 from plugin.sync.sweep import KIND as SWEEP
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -440,6 +441,31 @@ def test_a_clock_that_was_ahead_and_is_set_right_stops_nothing(shop: Shop) -> No
     assert shop.notices() == []
 
 
+def test_an_order_that_bol_lists_late_comes_in_with_the_next_read(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    shop.pass_time(60, steps=6)
+    late = shop.order((KETTLE, 1))
+    not_listed = {"method": "GET", "path": "/retailer/orders", "when": "before", "status": 200, "body": {}}
+    shop.sandbox.faults([not_listed])
+    shop.pass_time(LISTED_LATE.total_seconds() - 30, steps=20)
+    shop.sandbox.faults([])
+    shop.pass_time(60, steps=4)
+    assert late in found(shop)
+
+
+def test_a_read_that_overlaps_the_one_before_reads_no_order_again(shop: Shop) -> None:
+    shop.connect()
+    order_ids = place(shop, 3)
+    shop.work()
+    shop.pass_time(20)
+    asked = len(shop.sandbox.calls())
+    shop.pass_time(60, steps=6)
+    paths = [call["path"] for call in shop.sandbox.calls(asked)]
+    assert len(pages_asked(shop, asked)) >= 5
+    assert not any(path.endswith(tuple(order_ids)) for path in paths)
+
+
 def test_a_look_asks_as_far_back_as_an_order_may_be_listed_late(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, bool]]
 ) -> None:
@@ -447,7 +473,7 @@ def test_a_look_asks_as_far_back_as_an_order_may_be_listed_late(
     send_stock_once(shop)
     look = [call for call in shop.sandbox.calls() if call["path"] == "/retailer/orders"][-1]
     minutes = int(look["query"].rpartition("change-interval-minute=")[2])
-    assert timedelta(minutes=minutes) > order_list.SELDOMEST + order_list.LISTED_LATE
+    assert timedelta(minutes=minutes) > order_list.SELDOMEST + LISTED_LATE
 
 
 def test_a_read_that_had_not_begun_to_read_when_bol_went_away_begins_anew(

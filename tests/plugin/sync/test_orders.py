@@ -232,7 +232,7 @@ def test_an_order_for_a_pickup_point_in_belgium_has_its_point_phone_and_language
     assert delivery["email"] and delivery["language"]
 
 
-@pytest.mark.parametrize(("minutes", "asked"), [(1, 3), (5, 7), (58, 60), (59, None)])
+@pytest.mark.parametrize(("minutes", "asked"), [(1, 8), (5, 12), (53, 60), (54, None)])
 def test_the_list_is_asked_for_what_changed_since_the_last_complete_read(
     shop: Shop, minutes: int, asked: int | None
 ) -> None:
