@@ -12,7 +12,7 @@ from plugin.models import BolOrder, BolOrderItem, EanLink, Offer, OfferState, Pr
 from plugin.models.orders import NOT_IN_HOST
 from plugin.settings import MAX_AMOUNT, StoreSettings
 from plugin.sync.mapping import FBR
-from plugin.sync.pending import pending_quantities, reserved_and_open
+from plugin.sync.pending import open_of_offers
 
 CHUNK = 500
 
@@ -22,6 +22,8 @@ class Offered(Protocol):
 
     @property
     def id(self) -> int: ...
+    @property
+    def offer_id(self) -> str: ...
     @property
     def ean(self) -> str: ...
     @property
@@ -67,12 +69,7 @@ def amounts(
     # Orders that are still to come in are read before the free stock: where one comes in between, it is subtracted
     # twice for a moment, never not at all.
     pending = pending_of_products(host, ids)
-    own: Mapping[str, int] = {}
-    reserved: Mapping[str, int] = {}
-    if not settings.managed_by_retailer:
-        eans = [offer.ean for offer in ours]
-        own = pending_quantities(session, store_id, eans)
-        reserved = reserved_and_open(host, store_id, eans)
+    open_now: Mapping[str, int] = {} if settings.managed_by_retailer else open_of_offers(host, store_id, ours)
     safety = _safety_stocks(session, store_id, ids)
     stock = host.free_stock(ids, settings.stock_warehouses or None)
     found: dict[int, int | None] = dict.fromkeys((offer.id for offer in offers), None)
@@ -83,7 +80,7 @@ def amounts(
                 settings,
                 free.free if free else 0,
                 pending.get(product_id, 0),
-                own.get(offer.ean, 0) + reserved.get(offer.ean, 0),
+                open_now.get(offer.offer_id, 0),
                 safety.get(product_id),
             )
     return found

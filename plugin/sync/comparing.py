@@ -48,6 +48,7 @@ class Subject:
     """
 
     id: int
+    offer_id: str
     ean: str
     method: str
     product_id: int | None
@@ -161,9 +162,10 @@ def _subject(
 ) -> Subject:
     """Return the offer as it would stand in our table if this page was taken over."""
     if row is None:
-        return Subject(number, offer.ean, offer.method, products.get(offer.ean), excluded=False)
+        product_id = products.get(offer.ean)
+        return Subject(number, offer.offer_id, offer.ean, offer.method, product_id, excluded=False)
     product_id = products.get(offer.ean) if _wants_product(offer, row) else row.product_id
-    return Subject(row.id, row.ean, offer.method, product_id, row.excluded)
+    return Subject(row.id, row.offer_id, row.ean, offer.method, product_id, row.excluded)
 
 
 def _found(facts: Facts, asked: Asked, settings: StoreSettings, *, changing: bool) -> Found:

@@ -253,16 +253,16 @@ def _link_chosen(host: HostPort, store_id: int, products: Mapping[str, int]) -> 
 
 
 def hand_links(session: Any, store_id: int, offer_ids: Iterable[str]) -> dict[str, int]:
-    """Return the products that people chose for these offers at bol, by EAN."""
+    """Return the products that people chose for these offers, by bol's ids of the offers."""
     rows = session.execute(
-        select(Offer.ean, Offer.product_id).where(
+        select(Offer.offer_id, Offer.product_id).where(
             Offer.store_id == store_id,
             Offer.offer_id.in_([offer_id for offer_id in offer_ids if offer_id]),
             Offer.link == OfferLink.HAND,
             Offer.product_id.is_not(None),
         )
     )
-    return {ean: product_id for ean, product_id in rows}
+    return {offer_id: product_id for offer_id, product_id in rows}
 
 
 def kept_by_hand(session: Any, store_id: int, eans: Iterable[str]) -> set[str]:

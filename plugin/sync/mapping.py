@@ -37,11 +37,11 @@ def host_order(
     warehouse_id: int | None,
     now: datetime,
 ) -> host.NewOrder:
-    """Translate an order; ``products`` gives the product of each EAN to pick."""
+    """Translate an order; ``products`` gives the product of each item to pick, by the item's id."""
     items = items_to_pick(order)
     lines = tuple(
         host.NewOrderLine(
-            product_id=products[item.ean],
+            product_id=products[item.order_item_id],
             quantity=item.open_quantity,
             name=item.title or item.ean,
             unit_price=item.unit_price.quantize(CENT, ROUND_HALF_UP),

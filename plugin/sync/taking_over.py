@@ -121,9 +121,13 @@ def _go_on_if_overtaken(ctx: Context, reading: Reading) -> None:
 def _match(
     ctx: Context, row: BolOrder, wanted: Sequence[connector.OrderItem]
 ) -> tuple[dict[str, int], list[connector.OrderItem]]:
-    """Return the products of these items by EAN, and the items that have none here."""
-    products = _known_products(ctx, wanted) | _linked_by_hand(row)
-    return products, [item for item in wanted if item.ean not in products]
+    """Return the products of these items by the items' ids, and the items that have none here."""
+    by_ean, by_id = _linked_by_hand(row)
+    products = _known_products(ctx, wanted) | by_id
+    for item in wanted:
+        if item.ean in by_ean:
+            products.setdefault(item.order_item_id, by_ean[item.ean])
+    return products, [item for item in wanted if item.order_item_id not in products]
 
 
 def _agree(ctx: Context, reading: Reading) -> str:
@@ -197,7 +201,8 @@ def _apply(ctx: Context, row: BolOrder, reading: Reading, order: connector.Order
         return
     products, missing = _match(ctx, row, wanted)
     if missing and ctx.settings.import_products and all(item.ean for item in missing):
-        products |= create_products(ctx, _wanted_products(missing, reading.offers), reading.pending)
+        made = create_products(ctx, _wanted_products(missing, reading.offers), reading.pending)
+        products |= {item.order_item_id: made[item.ean] for item in missing}
         missing = []
     if missing:
         if row.state != BolOrderState.WAITING_FOR_PRODUCT:
@@ -227,7 +232,7 @@ def _apply(ctx: Context, row: BolOrder, reading: Reading, order: connector.Order
         if item.order_item_id in imported:
             item.imported = imported[item.order_item_id].open_quantity
             item.cancelled_before_import = item.cancelled
-            item.product_id = products[item.ean]
+            item.product_id = products[item.order_item_id]
     if requested(row):
         apply_changes(ctx, row)
 
@@ -266,18 +271,28 @@ def _update_items(ctx: Context, row: BolOrder, order: connector.Order) -> None:
 
 
 def _known_products(ctx: Context, items: Sequence[connector.OrderItem]) -> dict[str, int]:
-    """Return the host's product of each item's EAN.
+    """Return the host's product of each item that has one, by the items' ids.
 
-    An offer that a person linked goes before what is found, and that before what was chosen for an earlier order.
+    The one that a person linked the item's own offer to goes before what is found by EAN, and that before what was chosen
+    for an earlier order. Two offers of one EAN (new, second-hand) may be two products here.
     """
-    eans = [item.ean for item in items]
-    found = remembered(ctx.host.session, ctx.store_id, eans) | find_products(ctx.host, ctx.settings, eans)
-    return found | hand_links(ctx.host.session, ctx.store_id, [item.offer_id or "" for item in items])
+    session, eans = ctx.host.session, [item.ean for item in items]
+    by_ean = remembered(session, ctx.store_id, eans) | find_products(ctx.host, ctx.settings, eans)
+    by_offer = hand_links(session, ctx.store_id, [item.offer_id or "" for item in items])
+    return {
+        item.order_item_id: product_id
+        for item in items
+        if (product_id := by_offer.get(item.offer_id or "", by_ean.get(item.ean))) is not None
+    }
 
 
-def _linked_by_hand(row: BolOrder) -> dict[str, int]:
-    """Return the products that a person chose for items that were waiting for one."""
-    return {item.ean: item.product_id for item in row.items if item.product_id is not None}
+def _linked_by_hand(row: BolOrder) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the products that a person chose for items that were waiting for one: by EAN, and by the items' ids."""
+    chosen = [item for item in row.items if item.product_id is not None]
+    return (
+        {item.ean: item.product_id or 0 for item in chosen if item.ean},
+        {item.order_item_id: item.product_id or 0 for item in chosen},
+    )
 
 
 def _first_day(order: connector.Order, name: str) -> date | None:
@@ -297,7 +312,9 @@ def _missing_offers(ctx: Context, order: connector.Order) -> dict[str, bool]:
     with ctx.host.reading() as session:
         creating = ctx.settings.import_products
         known = _known_products(ctx, list(items.values())) if creating else {}
-        wanted = {offer_id for offer_id, item in items.items() if creating and item.ean not in known}
+        wanted = {
+            offer_id for offer_id, item in items.items() if creating and item.order_item_id not in known
+        }
         there = select(BolOrder.id).where(
             *(BolOrder.store_id == ctx.store_id, BolOrder.order_id == order.order_id),
             BolOrder.host_order_id.is_not(None),

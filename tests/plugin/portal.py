@@ -32,7 +32,7 @@ def remove_at_bol(shop: Shop, ean: str) -> None:
         client.call(DELETE, values={"offer-id": _offer_id(shop, ean)})
 
 
-def add_at_bol(shop: Shop, ean: str, amount: int, method: str = "FBR") -> None:
+def add_at_bol(shop: Shop, ean: str, amount: int, method: str = "FBR", *, second_hand: bool = False) -> None:
     """Put something on offer."""
     fulfilment: dict[str, object] = {"method": method}
     if method == "FBR":
@@ -44,7 +44,7 @@ def add_at_bol(shop: Shop, ean: str, amount: int, method: str = "FBR") -> None:
         }
     body: dict[str, object] = {
         "ean": ean,
-        "condition": {"category": "NEW"},
+        "condition": {"category": "SECONDHAND", "state": "GOOD"} if second_hand else {"category": "NEW"},
         "pricing": {"bundlePrices": [{"quantity": 1, "unitPrice": 9.95}]},
         "fulfilment": fulfilment,
         "stock": {"amount": amount, "managedByRetailer": True},

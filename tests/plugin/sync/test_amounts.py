@@ -10,7 +10,9 @@ from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
+from tests.plugin.portal import add_at_bol
 from tests.plugin.queries import counted_queries
+from tests.plugin.sync.test_bad_answers import true_answer
 
 
 def amounts_of(shop: Shop, **settings: Any) -> dict[str, int | None]:
@@ -46,6 +48,30 @@ def test_where_bol_subtracts_it_the_offers_own_orders_are_put_back_and_others_ar
     shop.import_orders()
     # bol sells what it is sent less 4 kettles: 6 of either are there.
     assert amounts_of(shop, managed_by_retailer=False) == {KETTLE: 10, TOASTER: 6, LAMP: None}
+
+
+def test_where_bol_subtracts_it_orders_of_another_offer_of_the_same_ean_are_not_put_back(shop: Shop) -> None:
+    """Second-hand beside new: bol subtracts an order from the offer that was sold alone."""
+    add_at_bol(shop, KETTLE, 2, second_hand=True)
+    add_product("K", 20, KETTLE)
+    shop.connect(send_stock=True, managed_by_retailer=False)
+    shop.work()
+    order_id = shop.order((KETTLE, 2))
+    sold = true_answer(shop, order_id)["orderItems"][0]["offer"]["offerId"]
+
+    def sold_at_bol() -> dict[bool, int]:
+        offers = shop.sandbox.state("seller")["offers"]
+        return {o["offerId"] == sold: o["stock"]["correctedStock"] for o in offers if o["ean"] == KETTLE}
+
+    # Its number alone is known, and not which offer it is for.
+    fault = {"method": "GET", "path": f"/retailer/orders/{order_id}", "when": "before", "status": 500}
+    shop.sandbox.faults([fault])
+    shop.import_orders()
+    shop.pass_time(30)
+    assert sold_at_bol() == {True: 16, False: 18}, "too little, until it is known"
+    shop.sandbox.faults([])
+    shop.pass_time(600, steps=6)
+    assert sold_at_bol() == {True: 18, False: 18}
 
 
 def test_a_product_may_have_its_own_safety_stock(shop: Shop) -> None:

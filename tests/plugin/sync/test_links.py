@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from host_app.db import transaction
-from host_app.models import Product
+from host_app.models import OrderLine, Product
 from host_app.services import catalog
 from host_app.services.stock import adjust_stock
 from plugin.models import Offer, OfferLink, Run
@@ -17,6 +17,7 @@ from plugin.sync.products import KIND
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
 from tests.plugin.portal import add_at_bol
+from tests.plugin.sync.test_bad_answers import true_answer
 
 MUG = "8710103934509"
 ZEROS, UPC = "0012345678905", "012345678905"
@@ -344,3 +345,31 @@ def test_what_a_person_linked_for_an_order_lasts_for_later_orders_and_offers(sho
     again = shop.order((MUG, 1))
     shop.import_orders()
     assert shop.bol_order(again).state == "waiting for product"
+
+
+def test_each_item_of_an_order_takes_the_product_that_its_own_offer_was_linked_to(shop: Shop) -> None:
+    """New and second-hand have the same EAN at bol, and are two products for the warehouse."""
+    add_at_bol(shop, KETTLE, 2, second_hand=True)
+    connected(shop, import_products=True)
+    new = shop.sandbox.offer("seller", KETTLE)["offerId"]
+    rows = {row.offer_id == new: row for row in shop.all(Offer, Offer.ean == KETTLE)}
+    products = {True: rows[True].product_id, False: add_product("KETTLE-USED", 2)}
+    for is_new, code in ((False, "KETTLE-USED"), (True, KETTLE)):
+        shop.runtime.link_offer(shop.store_id, rows[is_new].id, code)
+    order_id = shop.order((KETTLE, 1), (KETTLE, 1))
+    answer = true_answer(shop, order_id)
+    for item, is_new in zip(answer["orderItems"], (True, False), strict=True):
+        item["offer"]["offerId"] = rows[is_new].offer_id
+    shop.sandbox.faults(
+        [
+            {
+                "method": "GET",
+                "path": f"/retailer/orders/{order_id}",
+                "when": "before",
+                "status": 200,
+                "body": answer,
+            }
+        ]
+    )
+    shop.import_orders()
+    assert [line.product_id for line in shop.all(OrderLine)] == [products[True], products[False]]

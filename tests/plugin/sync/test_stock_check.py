@@ -684,3 +684,21 @@ def test_lamps_are_never_touched(sending: Shop) -> None:
     sending.work()
     check(sending)
     assert sending.sandbox.offer("seller", LAMP) == before
+
+
+@pytest.mark.parametrize("how", ["paused", "disconnected"])
+def test_stock_that_somebody_changed_at_bol_while_the_store_was_off_is_found_when_it_comes_back(
+    sending: Shop, how: str
+) -> None:
+    if how == "paused":
+        sending.runtime.pause(sending.store_id)
+    else:
+        sending.runtime.disconnect(sending.store_id, at_once=True)
+    # Not over a night, which would be made up for.
+    sending.pass_time(3 * 3600, steps=3)
+    set_at_bol(sending, KETTLE, 60)
+    if how == "disconnected":
+        sending.runtime.sign_in_again(sending.store_id, client_id="seller", client_secret="secret")
+    sending.runtime.activate(sending.store_id)
+    sending.pass_time(60, steps=3)
+    assert sending.amount_at_bol(KETTLE) == sending.free(KETTLE)
