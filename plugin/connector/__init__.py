@@ -25,6 +25,7 @@ from plugin.connector.errors import (
     SignInUnavailable,
     StoreUnavailable,
     TimedOut,
+    UnusableId,
     Violation,
 )
 from plugin.connector.models.address import Address
@@ -132,6 +133,7 @@ __all__ = [
     "Transport",
     "TransportEvent",
     "UnlimitedBudget",
+    "UnusableId",
     "Violation",
     "sandbox_environment",
     "scopes_of",

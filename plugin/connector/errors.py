@@ -5,6 +5,7 @@
     │   ├── ConnectFailed        no connection, nothing was sent
     │   ├── NoTimeLeft           the deadline passed before anything was sent
     │   ├── BadRequest           400, 405, 406, 415: bol does not accept what we ask
+    │   │   └── UnusableId         an id that can't be part of an address; nothing was sent
     │   ├── SignInRefused        the credentials, or a fresh token, are not accepted
     │   ├── SignInUnavailable    bol's login is out of order; the call itself was never sent
     │   ├── AddressBlocked       404 of the token address: bol blocks our IP address
@@ -20,7 +21,8 @@
         ├── ServerError          5xx, and every status that does not say "not done"
         └── MalformedAnswer      an answer that cannot be read
 
-Reads raise the same errors; for them "unknown" has no weight. A wrong argument is a ValueError: it is ours.
+Reads raise the same errors; for them "unknown" has no weight. A wrong argument is a ValueError: it is ours. An id comes
+from bol or from people, so that one is both.
 """
 
 from __future__ import annotations
@@ -122,6 +124,10 @@ class BadRequest(NotExecuted):
     advice = N_(
         "bol does not accept this request; sending it again will not help. Correct what is named here."
     )
+
+
+class UnusableId(BadRequest, ValueError):
+    advice = N_("bol can't be asked for something with this id.")
 
 
 class SignInRefused(NotExecuted):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
+
+from plugin.connector.errors import UnusableId
 
 V10 = "application/vnd.retailer.v10+json"
 V10_PDF = "application/vnd.retailer.v10+pdf"
 V11 = "application/vnd.retailer.v11+json"
 PLAIN = "application/json"
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+#: Any characters but slashes and controls, and not dots alone.
+_ID = re.compile(r"(?!\.+$)[^/\\\x00-\x1f\x7f]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,15 @@ class Route:
     signed: bool = True
 
     def path(self, values: Mapping[str, str]) -> str:
-        """The template with its ids filled in. An id that is not plain letters and digits is a ValueError."""
+        """The template with its ids filled in, encoded where they are not plain letters and digits.
+
+        Raises UnusableId where one would lead elsewhere: it is empty, too long, nothing but dots, or has a slash.
+        """
         path = self.template
         for name, value in values.items():
             if not _ID.fullmatch(value):
-                raise ValueError(f"{name} is not an id: {value!r}")
-            path = path.replace(f"{{{name}}}", value)
+                raise UnusableId(f"{name} is not an id: {value!r}", method=self.method, route=self.template)
+            path = path.replace(f"{{{name}}}", quote(value, safe=""))
         return path
 
     @property

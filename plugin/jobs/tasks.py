@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import closing
 
-from host_app.plugin_api import HostPort, Lease
+from host_app.plugin_api import HostPort, Lease, LeaseLost
 from plugin.runtime import Runtime
 from plugin.sync.abandoned import find_abandoned
 from plugin.sync.cancelling import cancel_due, check_cancellations
@@ -27,6 +28,8 @@ from plugin.sync.stock_check import check_stock
 from plugin.sync.sweep import sweep_if_due
 from plugin.sync.titles import read_titles
 from plugin.sync.upkeep import keep_up
+
+log = logging.getLogger(__name__)
 
 
 def orders(host: HostPort, lease: Lease, store_id: int) -> bool:
@@ -104,5 +107,19 @@ def _run(
     with closing(Runtime(host)) as runtime, runtime.context(store_id, lease, job, urgent=urgent) as ctx:
         if ctx is None:
             return False
-        left = [flow(ctx) for flow in flows]
+        left, failed = [], None
+        for flow in flows:
+            try:
+                left.append(flow(ctx))
+            except LeaseLost:
+                raise
+            except Exception as error:
+                # What nobody foresaw in one flow must not stop the others; the job fails all the same, and is told.
+                if failed is not None:
+                    log.exception("%s failed, too", flow.__name__)
+                failed = failed or error
+                if lease.slice_over():
+                    break
+        if failed is not None:
+            raise failed
         return any(left)

@@ -11,6 +11,7 @@ from host_app.plugin_api import FreeStock, HostPort
 from plugin.models import BolOrder, BolOrderItem, EanLink, Offer, OfferState, ProductRule, Store
 from plugin.models.orders import NOT_IN_HOST
 from plugin.settings import MAX_AMOUNT, StoreSettings
+from plugin.sync.eans import other_forms
 from plugin.sync.mapping import FBR
 from plugin.sync.pending import open_of_offers
 
@@ -151,8 +152,9 @@ def _owners(host: HostPort, product_ids: Sequence[int]) -> dict[str, set[int]]:
     """Return, by EAN, the products among these that an order item of it may turn out to be."""
     found: dict[str, set[int]] = {}
     for product in host.products(product_ids).values():
-        for ean in (product.code, *product.barcodes):
-            found.setdefault(ean, set()).add(product.product_id)
+        for number in (product.code, *product.barcodes):
+            for ean in (number, *other_forms(number)):
+                found.setdefault(ean, set()).add(product.product_id)
     for chunk in _chunks(product_ids):
         rows = host.session.execute(
             select(Offer.ean, Offer.product_id).where(Offer.product_id.in_(chunk)).distinct()

@@ -34,6 +34,19 @@ class Surroundings:
         """The name of this store on the host's orders."""
         return f"bol:{self.store_id}"
 
+    @property
+    def delivers_from(self) -> int | None:
+        """The warehouse that delivers, None for the host's first. In a transaction.
+
+        Where none is chosen it is the first of those whose stock is offered: the host's first may become another one at any
+        time, and what is sold would be taken from stock that is not offered, again and again.
+        """
+        chosen, offered = self.settings.warehouse_id, self.settings.stock_warehouses
+        if chosen is not None or not offered:
+            return chosen
+        active = (int(choice.key) for choice in self.host.warehouses())
+        return next((warehouse for warehouse in active if warehouse in offered), None)
+
     def now(self) -> datetime:
         return self.host.now()
 

@@ -77,14 +77,16 @@ def next_check(since: datetime, now: datetime) -> datetime:
 
 
 def follow(ctx: Context, status: ProcessStatus) -> None:
-    """Follow a process status from now on; one that is followed already stays so. In a transaction."""
+    """Follow a process status from now on; one that is followed already stays so. In a transaction.
+
+    bol's demo answers each request with the same number: one that has ended is followed anew.
+    """
     session, now = ctx.host.session, ctx.now()
-    known = session.scalar(
-        select(ProcessStatusRow.id).where(
-            ProcessStatusRow.store_id == ctx.store_id, ProcessStatusRow.process_status_id == status.id
-        )
-    )
-    if known is None:
+    known = status_row(session, ctx.store_id, status.id)
+    if known is not None and known.ended_at is not None:
+        known.status, known.error_message, known.ended_at = "PENDING", "", None
+        known.polls, known.next_poll_at = 0, now + FIRST_POLL
+    elif known is None:
         session.add(
             ProcessStatusRow(
                 store_id=ctx.store_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -536,6 +537,27 @@ def _signature(item: connector.OrderSummaryItem) -> str:
 def _signatures(kept: str) -> dict[str, str]:
     """Return the signature of each item, as the lists before told it."""
     return {signature.partition(":")[0]: signature for signature in kept.split(";") if signature}
+
+
+#: An item of a signature.
+_TOLD = re.compile(r"(?P<id>.+):\d+:(?P<shipped>\d+):(?P<cancelled>\d+):(?P<asked>[01]):[^:]*")
+
+
+def is_behind(row: BolOrder, order: connector.Order) -> bool:
+    """Tell if bol's answer about an order shows less than its list has told of it: it was read a moment too early.
+
+    Nothing would have it read again, as the list has told what it knows.
+    """
+    shown = {item.order_item_id: item for item in order.items}
+    for told in filter(None, map(_TOLD.fullmatch, row.list_signature.split(";"))):
+        item = shown.get(told["id"])
+        if item is not None and (
+            item.quantity_shipped < int(told["shipped"])
+            or item.quantity_cancelled < int(told["cancelled"])
+            or (told["asked"] == "1" and item.open_quantity and not item.cancellation_request)
+        ):
+            return True
+    return False
 
 
 def too_old(first_day: date | None, placed_at: datetime | None) -> bool:

@@ -18,6 +18,7 @@ from plugin.connector import BolError, NotFound
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreState
 from plugin.sync.cancelling import take_confirmed
 from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.eans import other_forms
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due
 from plugin.sync.parallel import in_flight
@@ -60,13 +61,13 @@ def retry_waiting(host: HostPort, product_id: int) -> list[int]:
     if product is None:
         return []
     session = host.session
+    numbers = {
+        form for number in (product.code, *product.barcodes) for form in (number, *other_forms(number))
+    }
     waiting = session.execute(
         select(BolOrder.id, BolOrder.store_id)
         .join(BolOrderItem)
-        .where(
-            BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT,
-            BolOrderItem.ean.in_([product.code, *product.barcodes]),
-        )
+        .where(BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT, BolOrderItem.ean.in_(numbers))
     ).all()
     if waiting:
         session.execute(

@@ -88,7 +88,7 @@ def create_products(
                 price=item.price,
                 barcodes=(item.ean,),
                 stock=None if item.stock is None else item.stock + to_come,
-                warehouse_id=ctx.settings.warehouse_id,
+                warehouse_id=ctx.delivers_from,
                 reason=_("imported from bol (%(store)s)", store=ctx.store_name),
             )
         )

@@ -84,16 +84,15 @@ def activate(host: HostPort, store_id: int, who: str = "") -> None:
     _note_change(host, store_id, who, STATE, store.state, StoreState.ACTIVE)
     store.leaves_at, store.next_upkeep_at = None, now
     store.state, store.next_import_at = StoreState.ACTIVE, now
-    before, store.activated_at = store.activated_at, store.activated_at or now
+    store.activated_at = store.activated_at or now
     preview.forget(host, store_id)
     settings = StoreSettings.load(store.settings)
     if settings.import_products:
         products.start_import(host, store_id)
     if settings.send_stock:
         dirty.mark_all(host, store_id)
-        if before:
-            # What bol confirmed before may have been changed there meanwhile: what would be the same is not sent.
-            store.next_check_at = now
+        # What bol showed or confirmed before may have been changed there meanwhile, and what would be the same is not sent.
+        store.next_check_at = now
     host.session.flush()
 
 

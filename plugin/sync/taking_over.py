@@ -23,7 +23,7 @@ from plugin.sync.links import hand_links, link_offers, remembered
 from plugin.sync.mapping import CLOCKS, FBR, host_order, items_to_pick
 from plugin.sync.matching import find_matches, find_products
 from plugin.sync.offers import record_offers
-from plugin.sync.order_list import too_old
+from plugin.sync.order_list import is_behind, too_old
 from plugin.sync.pending import pending_quantities
 from plugin.sync.products import Wanted, create_products, lock_products, wanted_for
 from plugin.sync.timeline import note
@@ -31,6 +31,8 @@ from plugin.texts import gettext as _
 
 #: States of orders that somebody must do something for, a product or a setting, before they come in.
 SET_ASIDE = (BolOrderState.WAITING_FOR_PRODUCT, BolOrderState.TOO_OLD)
+#: When an order is read again that shows less than bol's list has told: soon at first, then ever later.
+BEHIND_FIRST, BEHIND_MOST = timedelta(seconds=30), timedelta(hours=1)
 #: A slice of work is over by then.
 SLICE = timedelta(minutes=1)
 
@@ -146,7 +148,12 @@ def _agree(ctx: Context, reading: Reading) -> str:
         _check_complete(row, order)
         if row.error:
             ctx.settle(f"order-refused:{row.order_id}")
+        behind = row.attempts + 1 if is_behind(row, order) else 0
         _done_reading(row, reading.began, ctx.now())
+        if behind:
+            row.attempts = behind
+            soon = ctx.now() + min(BEHIND_FIRST * 2 ** min(behind - 1, 10), BEHIND_MOST)
+            row.read_due_at = min(row.read_due_at or soon, soon)
         if offers:
             record_offers(ctx, offers, reading.began)
             link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, [offer.ean for offer in offers]))
@@ -218,7 +225,7 @@ def _apply(ctx: Context, row: BolOrder, reading: Reading, order: connector.Order
             source=ctx.source,
             shop_name=ctx.store_name,
             process=ctx.settings.process_orders,
-            warehouse_id=ctx.settings.warehouse_id,
+            warehouse_id=ctx.delivers_from,
             now=ctx.now(),
         )
     )

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 import plugin.connector
-from plugin.connector import DEMO, PRODUCTION, Credentials, Deadline, sandbox_environment
+from plugin.connector import DEMO, PRODUCTION, BadRequest, Credentials, Deadline, sandbox_environment
+from plugin.connector.routes import ORDER
 
 
 def test_all_names_are_exported_and_sorted_once() -> None:
@@ -45,6 +46,22 @@ def test_production_secrets_go_to_bol_over_tls_only() -> None:
 def test_the_demo_environment_has_paths_of_its_own(documented: str, demo: str) -> None:
     assert DEMO.path(documented) == demo
     assert PRODUCTION.path(documented) == documented
+
+
+@pytest.mark.parametrize(
+    ("order_id", "path"),
+    [("C0001-x_9", "C0001-x_9"), ("C001.QEC", "C001.QEC"), ("é 1?#%", "%C3%A9%201%3F%23%25")],
+)
+def test_an_id_is_one_part_of_the_path_whatever_characters_it_has(order_id: str, path: str) -> None:
+    assert ORDER.path({"order-id": order_id}) == f"/retailer/orders/{path}"
+
+
+@pytest.mark.parametrize("order_id", ["", ".", "..", "../offers", "a/b", "a\\b", "a\nb", "x" * 101])
+def test_an_id_that_would_lead_elsewhere_is_refused_like_a_request_that_bol_refuses(order_id: str) -> None:
+    """Ids come from bol and from people: a flow that sorts out what bol refuses is not stopped by one of them."""
+    with pytest.raises(BadRequest) as caught:
+        ORDER.path({"order-id": order_id})
+    assert isinstance(caught.value, ValueError)
 
 
 def test_a_sandbox_address_needs_a_scheme_and_loses_its_slash() -> None:

@@ -204,3 +204,45 @@ def test_what_happens_to_an_order_of_many_items_is_told(postgres_shop: Shop, wha
     assert shop.bol_order(order_id).error == ""
     (told,) = shop.notices()
     assert "asks to cancel" in told if what == "asked" else "partly cancelled" in told
+
+
+@pytest.mark.parametrize("what", ["cancelled", "asked to cancel"])
+def test_an_order_that_shows_less_than_the_list_has_told_is_read_until_it_shows_as_much(
+    shop: Shop, what: str
+) -> None:
+    """bol's list may be a moment ahead of the order. It tells a change once, and nothing would have it read again."""
+    shop.connect()
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    late = rule(order_id, {"status": 200, "body": true_answer(shop, order_id)}, shop)
+    if what == "cancelled":
+        shop.sandbox.cancel(order_id)
+    else:
+        shop.sandbox.request_cancellation(order_id)
+    shop.sandbox.faults([late | {"times": 3}])
+    shop.import_orders()
+    assert (shop.host_order(order_id).state, shop.marks()) == ("processing", [])
+    shop.pass_time(300, steps=10)
+    if what == "cancelled":
+        assert shop.host_order(order_id).state == "cancelled"
+    else:
+        assert [mark.startswith("The customer asks bol to cancel") for mark in shop.marks()] == [True]
+    assert (shop.bol_order(order_id).attempts, shop.bol_order(order_id).read_due_at) == (0, None)
+
+
+def test_an_order_whose_number_nobody_foresaw_keeps_no_other_from_coming_in_and_no_stock_from_going_out(
+    shop: Shop,
+) -> None:
+    shop.connect(send_stock=True)
+    shop.work()
+    odd: Body = {"orderId": "../C001", "orderPlacedDateTime": "2026-11-26T01:00:00+01:00"}
+    odd["orderItems"] = [{"orderItemId": "1", "ean": TOASTER, "fulfilmentMethod": "FBR", "quantity": 1}]
+    shop.sandbox.faults(
+        [{"method": "GET", "path": "/retailer/orders", "status": 200, "body": {"orders": [odd]}, "times": 1}]
+    )
+    shop.import_orders()
+    assert shop.bol_order("../C001").error == "bol can't be asked for something with this id."
+    orders = {shop.order((KETTLE, 5)), shop.order((TOASTER, 2))}
+    shop.pass_time(3600, steps=10)
+    assert {order.reference for order in shop.host_orders()} == orders
+    assert shop.amount_at_bol(KETTLE) == shop.free(KETTLE) == 15

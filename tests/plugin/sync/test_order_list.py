@@ -20,6 +20,7 @@ from plugin.sync import attention, order_list
 from plugin.sync.due import STOCK
 from plugin.sync.mapping import LISTED_LATE
 from plugin.sync.sweep import KIND as SWEEP
+from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 
@@ -639,8 +640,6 @@ def test_an_order_tells_what_happened_to_it(shop: Shop) -> None:
 
 
 def test_a_product_linked_by_hand_lets_the_order_go_on(shop: Shop) -> None:
-    from tests.host_app.factories import add_product
-
     shop.connect(import_products=False)
     order_id = shop.order((TOASTER, 1))
     shop.work()
@@ -650,6 +649,23 @@ def test_a_product_linked_by_hand_lets_the_order_go_on(shop: Shop) -> None:
     shop.work()
     assert shop.bol_order(order_id).state == "imported"
     assert shop.bol_order_items(order_id)[0].product_id == product_id
+
+
+def test_an_order_goes_on_when_its_product_comes_with_other_zeros_in_front(shop: Shop) -> None:
+    """A UPC is the same number as its EAN (GS1)."""
+    shop.sandbox.add_seller("zeros", "secret", offers=[{"ean": "0036000291452", "title": "Z", "stock": 9}])
+    shop.store_id = shop.runtime.connect_store(
+        name="S", environment="sandbox", client_id="zeros", client_secret="secret"
+    )
+    shop.settings(import_products=False)
+    shop.runtime.activate(shop.store_id)
+    shop.work()
+    order_id = shop.sandbox.place_order("zeros", [{"ean": "0036000291452", "quantity": 1}])["orderId"]
+    shop.import_orders()
+    assert shop.bol_order(order_id).state == "waiting for product"
+    add_product("TISSUES", 9, "036000291452")
+    shop.work()
+    assert shop.bol_order(order_id).state == "imported"
 
 
 def test_an_order_can_be_read_again_at_once(shop: Shop) -> None:

@@ -435,3 +435,23 @@ def test_people_go_on_hearing_of_a_withdrawn_parcel_that_bol_carries_out_late(pa
     assert (states(packed), shipped(packed)) == ([EffectState.CONFIRMED], 2)
     (told,) = packed.all(Notification, Notification.key.contains("withdrawn-late"))
     assert told.read_at is None
+
+
+def test_a_parcel_is_followed_although_bol_gives_it_the_number_of_a_status_that_ended(shop: Shop) -> None:
+    """bol's demo answers every request with status 1."""
+    shop.connect(send_shipments=True)
+    orders = [shop.order((KETTLE, 1)) for _ in range(2)]
+    shop.work()
+    status = {"processStatusId": "1", "eventType": "CREATE_SHIPMENT", "description": "", "status": "PENDING"}
+    done = status | {"status": "SUCCESS"}
+    shop.sandbox.faults(
+        [
+            {"method": "POST", "path": "/retailer/shipments", "when": "before", "status": 202, "body": status},
+            {"method": "POST", "path": "/shared/process-status", "when": "before", "status": 200,
+             "body": {"processStatuses": [done]}},
+        ]
+    )  # fmt: skip
+    for order_id in orders:
+        shop.close(order_id)
+        shop.pass_time(60, steps=4)
+        assert shop.effects()[-1].state == EffectState.CONFIRMED

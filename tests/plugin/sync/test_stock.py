@@ -9,6 +9,7 @@ from host_app.plugin_api import HostError
 from host_app.services import picking
 from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
+from host_app.services.warehouses import change_warehouse
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amount_to_send
 from tests.host_app.factories import add_product, add_warehouse
@@ -262,3 +263,19 @@ def test_pieces_that_bol_cancels_before_their_order_comes_in_are_for_sale_again(
     assert len(shop.host_orders()) == 1
     assert shop.free(KETTLE) == 20
     assert shop.amount_at_bol(KETTLE) == 20
+
+
+def test_what_is_sold_is_taken_from_the_stock_that_is_offered_although_another_warehouse_is_the_first_now(
+    shop: Shop,
+) -> None:
+    first, second = shop.warehouse, add_warehouse("Second")
+    with transaction():
+        change_warehouse(first, name="Old", active=False)
+    shop.connect(send_stock=True, stock_warehouses=(second,))
+    shop.work()
+    with transaction():
+        change_warehouse(first, name="Old", active=True)
+    shop.order((KETTLE, 15))
+    shop.import_orders()
+    shop.pass_time(60, steps=4)
+    assert shop.amount_at_bol(KETTLE) == 5
