@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -19,6 +19,8 @@ from plugin.texts import gettext as _
 #: Settings from which the amounts at bol follow.
 STOCK_SETTINGS = ("send_stock", "stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
 
+#: What bol showed when the store was connected counts for so long.
+JUST_CONNECTED = timedelta(minutes=15)
 LONGEST_NAME = 120
 #: The name under which it is noted that a store was activated or paused.
 STATE = "state"
@@ -84,15 +86,16 @@ def activate(host: HostPort, store_id: int, who: str = "") -> None:
     _note_change(host, store_id, who, STATE, store.state, StoreState.ACTIVE)
     store.leaves_at, store.next_upkeep_at = None, now
     store.state, store.next_import_at = StoreState.ACTIVE, now
-    store.activated_at = store.activated_at or now
+    before, store.activated_at = store.activated_at, store.activated_at or now
     preview.forget(host, store_id)
     settings = StoreSettings.load(store.settings)
     if settings.import_products:
         products.start_import(host, store_id)
     if settings.send_stock:
         dirty.mark_all(host, store_id)
-        # What bol showed or confirmed before may have been changed there meanwhile, and what would be the same is not sent.
-        store.next_check_at = now
+        if before is not None or store.created_at < now - JUST_CONNECTED:
+            # What bol showed or confirmed then may have been changed there since, and what would be the same is not sent.
+            store.next_check_at = now
     host.session.flush()
 
 

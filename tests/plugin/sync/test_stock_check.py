@@ -702,3 +702,18 @@ def test_stock_that_somebody_changed_at_bol_while_the_store_was_off_is_found_whe
     sending.runtime.activate(sending.store_id)
     sending.pass_time(60, steps=3)
     assert sending.amount_at_bol(KETTLE) == sending.free(KETTLE)
+
+
+def test_stock_that_was_changed_at_bol_between_signing_in_and_activating_is_found(shop: Shop) -> None:
+    """The usual way to come: another program goes on sending stock until the day of the switch."""
+    add_product("K", 20, KETTLE)
+    shop.store_id = shop.runtime.connect_store(
+        name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
+    )
+    shop.settings(send_stock=True)
+    shop.work()
+    shop.pass_time(3 * 3600, steps=3)
+    set_at_bol(shop, KETTLE, 60)
+    shop.runtime.activate(shop.store_id)
+    shop.pass_time(60, steps=3)
+    assert shop.amount_at_bol(KETTLE) == 20
