@@ -40,6 +40,8 @@ MOST_NAMED = 10
 #: The keys of the marks on orders that the customer asks to cancel, and of which bol cancelled something.
 REQUEST_MARK = "bol-cancellation-request"
 CANCELLED_MARK = "bol-cancelled"
+#: The key of the mark on orders of which bol has more as shipped than left here.
+SHIPPED_MARK = "bol-shipped-elsewhere"
 #: The line of the timeline that tells of an order that was cancelled here because bol did.
 CANCELLED_FOR_BOL = "cancelled for bol"
 #: States in which bol may still be asked, or be at work.
@@ -266,7 +268,8 @@ def offer_to_cancel(host: HostPort, store_id: int, reference: str, order_id: int
         .where(BolOrder.store_id == store_id, BolOrder.order_id == reference)
         .with_for_update(key_share=True)
     )
-    host.settle_notices(f"bol:{store_id}:cancelled:{reference}")
+    for told in ("cancelled", "shipped-elsewhere"):
+        host.settle_notices(f"bol:{store_id}:{told}:{reference}")
     forget_marks(host, order_id)
     store = session.get(Store, store_id)
     if row is None or store is None:
@@ -300,6 +303,7 @@ def forget_marks(host: HostPort, order_id: int) -> None:
     """Take away what was shown on an order that is cancelled here: nothing is left to do. In a transaction."""
     host.mark_order(order_id, CANCELLED_MARK, None)
     host.mark_order(order_id, REQUEST_MARK, None)
+    host.mark_order(order_id, SHIPPED_MARK, None)
 
 
 def requested(row: BolOrder) -> list[BolOrderItem]:

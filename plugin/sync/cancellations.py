@@ -13,6 +13,7 @@ from plugin.sync.cancel_decisions import (
     CANCELLED_MARK,
     REQUEST_MARK,
     REQUESTED,
+    SHIPPED_MARK,
     accept_request,
     being_cancelled,
     cancelled_here,
@@ -22,6 +23,7 @@ from plugin.sync.cancel_decisions import (
     requested,
 )
 from plugin.sync.context import Context, order_url
+from plugin.sync.shipped import shipped_elsewhere
 from plugin.sync.timeline import note, note_once, times_noted
 from plugin.texts import gettext as _
 
@@ -45,6 +47,7 @@ def apply_changes(ctx: Context, row: BolOrder) -> None:
             for item in row.items:
                 ctx.settle(f"cancellation-refused:{item.order_item_id}")
                 ctx.settle(f"cancellation-not-known:{item.order_item_id}")
+    _apply_shipped(ctx, row, view)
     _apply_request(ctx, row, view)
     release_if_decided(ctx.host, row)
     note_undone(ctx.host, row)
@@ -164,6 +167,43 @@ def _apply_taken_off(ctx: Context, row: BolOrder, view: OrderView) -> None:
             pieces=", ".join(pieces),
         ),
         order_url(ctx.store_id, row.id),
+    )
+
+
+def _apply_shipped(ctx: Context, row: BolOrder, view: OrderView) -> None:
+    """Tell people where bol has more as shipped than left here: who sends it once more gives goods away.
+
+    Somebody has shipped it in bol's seller portal, for whatever reason, so that only a person can tell what is right.
+    """
+    found = shipped_elsewhere(ctx.host, row, view)
+    if not found:
+        ctx.host.mark_order(view.order_id, SHIPPED_MARK, None)
+        ctx.settle(f"shipped-elsewhere:{row.order_id}")
+        return
+    pieces = ", ".join(f"{count} × {item.title or item.ean}" for item, count in found)
+    fact = ",".join(f"{item.order_item_id}={count}" for item, count in found)
+    told = _("Shipped at bol, but not from here: %(pieces)s", pieces=pieces)
+    note_once(ctx.host, row.id, f"shipped elsewhere: {fact}", told)
+    ctx.host.mark_order(
+        view.order_id,
+        SHIPPED_MARK,
+        _(
+            "bol has this as shipped already, but not from here: %(pieces)s. Ask before you send it.",
+            pieces=pieces,
+        ),
+    )
+    ctx.notify(
+        f"shipped-elsewhere:{row.order_id}:{fact}",
+        "shipment",
+        Level.WARNING,
+        _("order %(order)s is shipped at bol, but did not leave here", order=row.order_id),
+        _(
+            "At bol, and not from here: %(pieces)s. If they were sent in another way, take them off order %(number)s or cancel "
+            "it; if not, send them, and correct the tracking code in bol's seller portal.",
+            pieces=pieces,
+            number=view.number,
+        ),
+        ctx.host.order_url(view.order_id),
     )
 
 

@@ -13,6 +13,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.context import is_active
 from plugin.sync.label_options import missing_label
 from plugin.sync.names import store_of
+from plugin.sync.shipped import accounted, shipped_before
 from plugin.texts import gettext as _
 
 #: Left of the host's time limit for everything but the call itself.
@@ -26,6 +27,8 @@ class Packed:
     imported: what the order line asked for; cancelled_before: by bol, before that; taken_off: here, by a person.
     kept: a person decided to ship although the customer asks to cancel.
     known: what was known here of its cancellation: pieces that bol cancelled, and if the customer asks to.
+    now: of those that are leaving, what is about to. at_bol: what bol must have as shipped by all that is known here; more
+    was shipped elsewhere.
     """
 
     imported: int
@@ -34,6 +37,8 @@ class Packed:
     leaving: int
     kept: bool = False
     known: tuple[int, bool] = (0, False)
+    now: int = 0
+    at_bol: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +95,20 @@ def _packed(host: HostPort, picklist: PicklistView, row: BolOrder) -> dict[str, 
     view = host.order_views([picklist.order_id])[picklist.order_id]
     lines = {line.external_ref: line for line in view.lines if line.order_line_id in picklist.pieces}
     begun = any(line.picked for line in lines.values())
+    about_to = {
+        line.external_ref: line.picked if begun else picklist.pieces[line.order_line_id]
+        for line in lines.values()
+    }
     return {
         item.order_item_id: Packed(
             imported=item.imported,
             cancelled_before=item.cancelled_before_import,
             taken_off=line.cancelled,
-            leaving=line.shipped + (line.picked if begun else picklist.pieces[line.order_line_id]),
+            leaving=line.shipped + about_to[item.order_item_id],
             kept=item.request_kept,
             known=(item.cancelled, item.cancellation_request),
+            now=about_to[item.order_item_id],
+            at_bol=shipped_before(item) + accounted(host, item, line),
         )
         for item in row.items
         if (line := lines.get(item.order_item_id)) is not None
@@ -119,13 +130,23 @@ def ask(question: Question, client: BolClient, seconds: float) -> Heard:
             may_overrule=True,
         )
         return Heard(unknown)
-    objections, warnings, news = [], [], False
+    objections, doubled, warnings, news = [], [], [], False
     for item in order.items:
         packed = question.items.get(item.order_item_id)
         if packed is None:
             continue
         name = item.title or item.ean
         news |= (item.quantity_cancelled, item.cancellation_request) != packed.known
+        elsewhere = min(item.quantity_shipped - packed.at_bol, packed.now - item.open_quantity)
+        if elsewhere > 0:
+            news = True
+            doubled.append(
+                _(
+                    "Shipped at bol already, but not from here: %(count)s × %(name)s. Ask before you send it once more.",
+                    count=elsewhere,
+                    name=name,
+                )
+            )
         cancelled = item.quantity_cancelled - packed.cancelled_before
         if cancelled > 0 and packed.leaving > packed.imported - cancelled:
             objections.append(
@@ -143,9 +164,10 @@ def ask(question: Question, client: BolClient, seconds: float) -> Heard:
             objections.append(
                 _("The customer asks to cancel: %(count)s × %(name)s.", count=item.open_quantity, name=name)
             )
-    # Sending without the label is the packer's to decide; sending what was cancelled is the administrator's.
+    # Sending without the label, or what may be under way, is the packer's to decide; sending what was cancelled is the
+    # administrator's.
     may_overrule = question.may_overrule or not objections
-    return Heard(ClosingAnswer((*objections, *unlabelled), tuple(warnings), may_overrule), news)
+    return Heard(ClosingAnswer((*objections, *doubled, *unlabelled), tuple(warnings), may_overrule), news)
 
 
 def read_order(host: HostPort, question: Question) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from host_app import jobs
 from host_app.db import transaction
-from host_app.models import EventDelivery, Notification, Shipment
+from host_app.models import EventDelivery, Notification, OrderLine, Shipment
 from host_app.services import orders, picking
 from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
@@ -440,7 +440,7 @@ def test_people_go_on_hearing_of_a_withdrawn_parcel_that_bol_carries_out_late(pa
 def test_a_parcel_is_followed_although_bol_gives_it_the_number_of_a_status_that_ended(shop: Shop) -> None:
     """bol's demo answers every request with status 1."""
     shop.connect(send_shipments=True)
-    orders = [shop.order((KETTLE, 1)) for _ in range(2)]
+    placed = [shop.order((KETTLE, 1)) for _ in range(2)]
     shop.work()
     status = {"processStatusId": "1", "eventType": "CREATE_SHIPMENT", "description": "", "status": "PENDING"}
     done = status | {"status": "SUCCESS"}
@@ -451,7 +451,80 @@ def test_a_parcel_is_followed_although_bol_gives_it_the_number_of_a_status_that_
              "body": {"processStatuses": [done]}},
         ]
     )  # fmt: skip
-    for order_id in orders:
+    for order_id in placed:
         shop.close(order_id)
         shop.pass_time(60, steps=4)
         assert shop.effects()[-1].state == EffectState.CONFIRMED
+
+
+def closing(shop: Shop) -> tuple[tuple[str, ...], bool]:
+    answer = shop.runtime.closing_answer(shop.picklist_id(shop.order_id), 2.0)
+    assert answer is not None
+    return answer.objections, answer.may_overrule
+
+
+def told_of_portal(shop: Shop) -> list[bool]:
+    """Return, for each time that people were told of goods that were shipped in bol's portal, if that is over."""
+    told = Notification.key.contains("shipped-elsewhere")
+    return [row.read_at is not None for row in shop.all(Notification, told)]
+
+
+def test_who_packs_what_somebody_shipped_in_the_portal_is_told_and_may_decide(packed: Shop) -> None:
+    assert closing(packed) == ((), True)
+    packed.ship_elsewhere(packed.order_id)
+    # Not read since: bol is asked as the picklist is closed, and then everybody sees it.
+    (objection,), may_overrule = closing(packed)
+    assert "2 × " in objection and "not from here" in objection and may_overrule
+    packed.work()
+    assert ["not from here" in mark for mark in packed.marks()] == [True]
+    assert told_of_portal(packed) == [False]
+    packed.import_orders()
+    assert told_of_portal(packed) == [False]
+    assert packed.host_order(packed.order_id).state == "processing"
+
+
+@pytest.mark.parametrize("way", ["cancelled", "taken off", "sent"])
+def test_that_something_was_shipped_in_the_portal_is_over_once_nothing_of_it_is_left_here(
+    packed: Shop, way: str
+) -> None:
+    (item,) = packed.bol_order_items(packed.order_id)
+    packed.ship_pieces_elsewhere(item.order_item_id, 1)
+    packed.import_orders()
+    assert told_of_portal(packed) == [False] and len(packed.marks()) == 1
+    order_id, (line,) = packed.host_order(packed.order_id).id, packed.all(OrderLine)
+    if way == "sent":
+        packed.close(packed.order_id)
+    else:
+        with transaction():
+            if way == "cancelled":
+                orders.cancel_order(order_id, "shipped in the portal")
+            else:
+                orders.take_off(order_id, line.id, 1, who="ann")
+    packed.pass_time(120, steps=4)
+    assert (packed.marks(), told_of_portal(packed)) == ([], [True])
+    if way == "taken off":
+        # The other one is open at bol, and leaves from here.
+        assert closing(packed) == ((), True)
+        packed.close(packed.order_id)
+        packed.pass_time(120, steps=4)
+        assert states(packed) == [EffectState.CONFIRMED]
+
+
+def test_parcels_of_ours_are_not_taken_for_shipped_elsewhere(packed: Shop) -> None:
+    """Part of an order, also one that was withdrawn although bol has it: of that people were told."""
+    picklist_id = packed.picklist_id(packed.order_id)
+    (line,) = packed.picklist_lines(picklist_id)
+    with transaction():
+        picking.pick(line.id, 1)
+        picking.close_picklist(picklist_id, [NewParcel("dhl", "A1")], who="ann")
+    packed.pass_time(60, steps=4)
+    packed.import_orders()
+    assert [item.shipped for item in packed.bol_order_items(packed.order_id)] == [1]
+    assert (closing(packed), packed.marks()) == (((), True), [])
+    (parcel,) = packed.all(Shipment)
+    with transaction():
+        picking.withdraw_shipment(parcel.id, who="ann")
+    packed.pass_time(60, steps=4)
+    packed.runtime.read_again(packed.store_id, packed.bol_order(packed.order_id).id)
+    packed.work()
+    assert (packed.marks(), told_of_portal(packed)) == ([], [])

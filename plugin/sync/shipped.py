@@ -1,0 +1,52 @@
+"""What bol has as shipped and the warehouse has not: somebody shipped it in bol's seller portal."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from host_app.plugin_api import HostPort, OrderLineView, OrderState, OrderView
+from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect
+from plugin.models.effects import UNSETTLED
+
+
+def shipped_elsewhere(host: HostPort, row: BolOrder, view: OrderView) -> list[tuple[BolOrderItem, int]]:
+    """Return the items of which bol has more as shipped than left here, with the pieces that would be sent twice.
+
+    In a transaction.
+    """
+    if view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
+        return []
+    lines = {line.external_ref: line for line in view.lines}
+    found = []
+    for item in row.items:
+        line = lines.get(item.order_item_id)
+        if line is None or not item.imported:
+            continue
+        # What is open at bol is to leave from here.
+        too_many = line.quantity - line.shipped - line.cancelled - item.open
+        if min(too_many, item.shipped - shipped_before(item) - line.shipped) <= 0:
+            continue
+        count = min(too_many, item.shipped - shipped_before(item) - accounted(host, item, line))
+        if count > 0:
+            found.append((item, count))
+    return found
+
+
+def shipped_before(item: BolOrderItem) -> int:
+    """Return the pieces of an item that were shipped before its order came in."""
+    return item.quantity - item.imported - item.cancelled_before_import
+
+
+def accounted(host: HostPort, item: BolOrderItem, line: OrderLineView) -> int:
+    """Return the pieces that left here, or that bol has from us: of a parcel that was withdrawn people know.
+
+    In a transaction.
+    """
+    told = host.session.scalar(
+        select(func.coalesce(func.sum(ShipmentEffect.quantity), 0)).where(
+            ShipmentEffect.order_id == item.order_id,
+            ShipmentEffect.order_item_id == item.order_item_id,
+            ShipmentEffect.state.in_((*UNSETTLED, EffectState.CONFIRMED)),
+        )
+    )
+    return max(line.shipped, int(told))
