@@ -19,7 +19,7 @@ AHEAD = timedelta(minutes=5)
 READ_WHOLE = timedelta(minutes=61)
 #: What is noted when it has happened, and so is never still to come.
 HAPPENED = ("orders_read_at", "orders_known_at", "orders_imported_at", "stock_sent_at", "problem_at")
-#: When something is to be done next: anew from now on.
+#: When something is to be done next, and the beginning of a read that is under way: anew from now on.
 TO_COME = (
     "next_import_at",
     "next_sweep_at",
@@ -28,6 +28,7 @@ TO_COME = (
     "next_erase_at",
     "orders_look_after",
     "orders_known_at",
+    "list_began_at",
 )
 
 
