@@ -29,7 +29,8 @@ LONGEST_FETCH = 60
 TELL_AFTER = timedelta(minutes=5)
 #: bol may show a new label late: what it does not know after this time only a person can find.
 SHOWN_LATE = timedelta(minutes=10)
-NUMBER = re.compile(r"[A-Za-z0-9_-]{1,60}")
+#: What the column holds, and an address can.
+NUMBER = re.compile(r"[^\s/\\]{1,60}")
 #: Bought, its number is known, and it is not here yet.
 TO_FETCH = and_(LabelEffect.state == EffectState.SENT, LabelEffect.label_id.is_not(None))
 
@@ -87,6 +88,10 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
         except BolError as error:
             _not_bought(ctx, effect, error)
             return False
+        except ValueError as error:
+            # Refused by our own check before anything was sent.
+            _refuse(ctx, effect, str(error))
+            return True
         if best is None:
             _refuse(ctx, effect, str(NO_OPTIONS))
             return True
@@ -116,6 +121,9 @@ def _buy(ctx: Context, effect: LabelEffect) -> bool:
     except BolError as error:
         _not_bought(ctx, effect, error)
         return not line_is_down(error)
+    except ValueError as error:
+        _refuse(ctx, effect, str(error))
+        return True
     with ctx.host.transaction() as session:
         effects.follow(ctx, status)
         # Not tied to the lease: bol's number must never be lost once it was heard.
@@ -232,9 +240,6 @@ def ask_a_person(ctx: Context, effect: LabelEffect, reason: str) -> None:
 def _fetch(ctx: Context, effect: LabelEffect) -> bool:
     """Fetch a bought label and give it to the host. False where bol can't be asked now."""
     ctx.lease.ensure(CALL_SECONDS)
-    if not is_number(effect.label_id or ""):
-        _no_number(ctx, effect)
-        return True
     try:
         label = ctx.client.labels.get(effect.label_id or "")
     except BolError as error:
@@ -275,15 +280,6 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
 def is_number(label_id: str) -> bool:
     """Tell if bol can be asked for a label by this number."""
     return NUMBER.fullmatch(label_id) is not None
-
-
-def _no_number(ctx: Context, effect: LabelEffect) -> None:
-    """A person entered what bol can't be asked for. Opens a transaction of its own."""
-    with ctx.host.transaction() as session:
-        row = session.scalars(select(LabelEffect).where(LabelEffect.id == effect.id).with_for_update()).one()
-        if row.state == EffectState.SENT and row.label_id == effect.label_id:
-            row.label_id = None
-            ask_a_person(ctx, row, _("bol knows no label with the number %(label)s.", label=effect.label_id))
 
 
 def _not_fetched(ctx: Context, effect: LabelEffect, error: BolError) -> None:

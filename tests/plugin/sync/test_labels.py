@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from host_app.db import reading, transaction
 from host_app.models import Label, Notification, OrderLine
@@ -468,7 +468,7 @@ def lose_number(shop: Shop) -> LabelEffect:
     return effect  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("number", ["PLR/1", "PLR\u00e9", "P" * 61])
+@pytest.mark.parametrize("number", ["PLR/1", "P" * 61])
 def test_what_can_be_no_number_of_a_label_is_refused(via_bol: Shop, number: str) -> None:
     effect = lose_number(via_bol)
     with pytest.raises(HostError, match="letters and digits"):
@@ -509,12 +509,25 @@ def test_a_number_that_bol_can_not_be_asked_for_holds_up_no_other_parcel(via_bol
     assert "PLR 00000014" in effect.error
 
 
+@pytest.mark.parametrize("option", ["", "any"])
+def test_goods_that_bol_can_not_be_asked_about_hold_up_no_other_label(via_bol: Shop, option: str) -> None:
+    """More items than a request may name."""
+    buy(via_bol)
+    with transaction() as session:
+        (effect,) = session.scalars(select(LabelEffect))
+        effect.option_id = option
+        effect.pieces = {str(number): 1 for number in range(101)}
+    via_bol.pass_time(60, steps=3)
+    assert (states(via_bol), sold(via_bol)) == ([EffectState.REFUSED], 0)
+    assert sum("did not sell a label" in title for title in via_bol.notices()) == 1
+
+
 def test_a_label_for_which_bol_names_an_odd_number_waits_for_a_person(via_bol: Shop) -> None:
     via_bol.sandbox.settings(processStatusDelayMs=5000)
     buy(via_bol)
     via_bol.work()
     (effect,) = via_bol.all(LabelEffect)
-    odd = {"processStatusId": effect.process_status_id, "entityId": "a/b", "status": "SUCCESS"}
+    odd = {"processStatusId": effect.process_status_id, "entityId": "a" * 61, "status": "SUCCESS"}
     answer = {"processStatuses": [odd | {"eventType": "CREATE_SHIPPING_LABEL"}]}
     via_bol.sandbox.faults(
         [
