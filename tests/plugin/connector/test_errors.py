@@ -10,7 +10,7 @@ from plugin.connector import BolError, NotExecuted, OutcomeUnknown, errors, rout
 from plugin.connector.answers import Answer, retry_after
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BolError)]
-CANNOT_BE_REPEATED = {"BadRequest", "SignInRefused", "Forbidden", "NotFound"}
+CANNOT_BE_REPEATED = {"BadRequest", "UnusableId", "SignInRefused", "Forbidden", "NotFound"}
 LEAVES = [kind for kind in KINDS if kind not in (BolError, NotExecuted, OutcomeUnknown)]
 
 
