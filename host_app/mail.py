@@ -22,7 +22,7 @@ from host_app.db import reading, transaction, utcnow
 from host_app.languages import kept_text
 from host_app.mail_server import MailServer
 from host_app.models import MailSetting, Notification
-from host_app.plugin_api import HostPort, Lease, Wake
+from host_app.plugin_api import HostPort, Lease, Level, Wake
 from host_app.plugins import HOST_QUEUE
 
 #: What comes within a minute goes in one mail.
@@ -145,10 +145,7 @@ def compose(mail_server: MailServer, addresses: Sequence[str], rows: Sequence[No
     """Write one mail about all of these."""
     message = EmailMessage()
     message["From"], message["To"] = mail_server.sender, ", ".join(addresses)
-    first = " ".join(rows[0].title.split()) if rows else ""
-    message["Subject"] = (
-        first if len(rows) == 1 else kept_text("Warehouse: %(count)s new notifications", count=len(rows))
-    )
+    message["Subject"] = _subject(rows)
     # So that holiday replies stay away.
     message["Auto-Submitted"] = "auto-generated"
     base = current_app.extensions["host_config"].public_url
@@ -162,6 +159,23 @@ def compose(mail_server: MailServer, addresses: Sequence[str], rows: Sequence[No
         )
     message.set_content("\n\n".join(parts) + "\n")
     return message
+
+
+def _subject(rows: Sequence[Notification]) -> str:
+    """Say what a mail is about: of several that begin with the same name, such as a store's, with it; and their urgency."""
+    titles = [" ".join(row.title.split()) for row in rows]
+    if len(rows) == 1:
+        subject = titles[0]
+    else:
+        names = {title.partition(": ")[0] if ": " in title else "" for title in titles}
+        name = names.pop() if len(names) == 1 else ""
+        subject = (
+            kept_text("%(name)s: %(count)s new notifications", name=name, count=len(rows))
+            if name
+            else kept_text("Warehouse: %(count)s new notifications", count=len(rows))
+        )
+    urgent = bool(rows) and all(row.level == Level.DANGER for row in rows)
+    return kept_text("Urgent: %(subject)s", subject=subject) if urgent else subject
 
 
 def hand_over(mail_server: MailServer, message: EmailMessage, addresses: Sequence[str]) -> None:

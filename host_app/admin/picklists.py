@@ -8,7 +8,7 @@ from flask import Response as FlaskResponse
 from flask import abort, current_app, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload, undefer
 from werkzeug.wrappers import Response
 
@@ -41,6 +41,7 @@ from host_app.models import (
     Label,
     Order,
     OrderLine,
+    OrderMark,
     Picklist,
     PicklistLine,
     Product,
@@ -59,6 +60,8 @@ PDF_POLICY = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; 
 
 #: The list of those that should have left already.
 LATE = "late"
+#: The order in which they are to be picked.
+URGENT_FIRST = (Order.deadline.is_(None), Order.deadline, Picklist.id)
 
 
 def late_now() -> tuple[ColumnElement[bool], ...]:
@@ -88,12 +91,31 @@ class PicklistsView(HostView):
             statement = statement.where(Picklist.state.not_in(OPEN_PICKLISTS)).order_by(Picklist.id.desc())
         else:
             shown = late_now() if show == LATE else (Picklist.state.in_(OPEN_PICKLISTS),)
-            statement = statement.where(*shown).order_by(
-                Order.deadline.is_(None), Order.deadline, Picklist.id
-            )
+            statement = statement.where(*shown).order_by(*URGENT_FIRST)
         page = paged(statement)
         notes = notes_on(picklist.order_id for picklist in page.rows)
         return str(self.render("host/picklists.html", page=page, notes=notes, show=show))
+
+    @expose("/next")
+    def next_one(self) -> Response:
+        """Lead to the most urgent picklist that nobody has begun, in the warehouse of the one that is done."""
+        done = db.session.get(Picklist, request.args.get("after", 0, type=int))
+        begun = exists().where(PicklistLine.picklist_id == Picklist.id, PicklistLine.picked > 0)
+        stopped = exists().where(OrderMark.order_id == Picklist.order_id, OrderMark.stops_picking)
+        statement = (
+            select(Picklist.id)
+            .join(Picklist.order)
+            .where(Picklist.state == PicklistState.NEW, ~begun, ~stopped)
+            .order_by(*URGENT_FIRST)
+            .limit(1)
+        )
+        if done is not None:
+            statement = statement.where(Picklist.id != done.id, Picklist.warehouse_id == done.warehouse_id)
+        picklist_id = db.session.scalar(statement)
+        if picklist_id is not None:
+            return _back(picklist_id)
+        flash(_("No other picklist waits that can be picked and that nobody has begun."), "info")
+        return redirect(url_for("picklists.index"))
 
     @expose("/<int:picklist_id>")
     def page(self, picklist_id: int) -> str:
@@ -283,6 +305,7 @@ class PicklistsView(HostView):
                 .where(Picklist.id == picklist_id)
                 .options(
                     joinedload(Picklist.order).selectinload(Order.marks),
+                    joinedload(Picklist.order).selectinload(Order.lines),
                     joinedload(Picklist.warehouse),
                     selectinload(Picklist.lines).joinedload(PicklistLine.order_line),
                     selectinload(Picklist.lines)

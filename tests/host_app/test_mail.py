@@ -110,10 +110,29 @@ def test_what_is_new_goes_in_one_mail_and_once(
         assert not work(now + timedelta(minutes=4), monkeypatch)
         assert work(now + timedelta(minutes=6), monkeypatch)
     first, second = box.mails
-    assert "Subject: Warehouse: 60 new notifications" in first and "And 10 more" in first
+    assert "Subject: Urgent: Warehouse: 60 new notifications" in first and "And 10 more" in first
     assert "Title n00" in first and "https://wms.example.com/admin/x" in first
     assert "Title info" not in first and "Title old" not in first
-    assert "Subject: Title later" in second and "Title n00" not in second
+    assert "Subject: Urgent: Title later" in second and "Title n00" not in second
+
+
+@pytest.mark.parametrize(
+    ("rows", "subject"),
+    [
+        ([("Shop: a", "danger"), ("Shop: b", "danger")], "Urgent: Shop: 2 new notifications"),
+        ([("Shop: a", "danger"), ("Shop: b", "info")], "Shop: 2 new notifications"),
+        ([("Shop: a", "danger"), ("Other: b", "danger")], "Urgent: Warehouse: 2 new notifications"),
+        ([("Shop: a", "info"), ("alone", "info")], "Warehouse: 2 new notifications"),
+        ([("Shop: a", "warning")], "Shop: a"),
+    ],
+)
+def test_the_subject_names_what_all_of_a_mail_share(
+    house: Callable[..., Flask], rows: list[tuple[str, str]], subject: str
+) -> None:
+    told = [Notification(title=title, body="", level=level, url="") for title, level in rows]
+    with house().app_context():
+        server = MailServer("127.0.0.1", 25, "none", "wms@example.com")
+        assert mail.compose(server, ["a@example.com"], told)["Subject"] == subject
 
 
 def test_what_the_server_refuses_is_told_and_tried_again_ever_later(

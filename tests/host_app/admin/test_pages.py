@@ -409,13 +409,18 @@ def test_long_names_do_not_break_an_order(chief: Person, do: Do, stocked: None) 
 def test_what_is_told_by_mail_is_chosen_where_there_is_a_mail_server(
     make_app: AppFactory, site: Flask, chief: Person, packer: Person, do: Do
 ) -> None:
-    assert "By e-mail" not in chief.get("/admin/notifications/").text
+    told = "Nothing is told by e-mail until this installation has a mail server"
+    page = chief.get("/admin/notifications/").text
+    assert "By e-mail" not in page and told in page
+    assert told not in packer.get("/admin/notifications/").text
     settings = dataclasses.replace(
         site.extensions["host_config"],
         mail_server=MailServer("127.0.0.1", 25, "none", "wms@example.com"),
     )
     site.extensions["host_config"] = settings
-    assert "By e-mail" in chief.get("/admin/notifications/").text
+    page = chief.get("/admin/notifications/").text
+    assert "By e-mail" in page and told not in page
+    assert page.index('href="#mail"') < page.index('id="mail"')
     assert "By e-mail" not in packer.get("/admin/notifications/").text
 
     page = "/admin/notifications/mail"

@@ -119,7 +119,48 @@ def test_everything_is_put_back_by_one_button(packer: Person, do: Do) -> None:
     assert "Noted: everything is back on the shelf." in told and picked(do) == [0, 0]
 
 
-NEXT = '<a class="alert-link" href="/admin/picklists/#list">To the next picklist</a>'
+NEXT = '<a class="alert-link" href="/admin/picklists/next?after=1">To the next picklist</a>'
+
+
+def test_the_next_picklist_is_the_most_urgent_that_nobody_has_begun(packer: Person, do: Do) -> None:
+    path = "/admin/picklists/next"
+    none = packer.get(path, query_string={"after": 1})
+    assert none.location == "/admin/picklists/"
+    assert "No other picklist waits" in packer.get(none.location).text
+
+    def fill() -> None:
+        for number, day in ((2, 4), (3, 2), (4, 1), (5, 3)):
+            factories.accept(f"R-{number}", (1, 1))
+            with transaction():
+                orders.set_deadline(number, datetime(2030, 1, day, tzinfo=UTC))
+                if number == 3:
+                    orders.mark_order(3, "probe", "Cancelled.", stops_picking=True)
+        with transaction():
+            picking.pick_all(4)
+
+    do(fill)
+    assert packer.get(path, query_string={"after": 1}).location == "/admin/picklists/5"
+    assert packer.get(path, query_string={"after": 5}).location == "/admin/picklists/2"
+    assert packer.get(path).location == "/admin/picklists/5"
+
+
+def test_the_next_picklist_is_in_the_same_warehouse(packer: Person, do: Do) -> None:
+    def fill() -> None:
+        factories.add_warehouse("Other")
+        with transaction() as session:
+            session.get_one(Picklist, 1).warehouse_id = 2
+        factories.accept("R-2", (1, 1))
+
+    do(fill)
+    assert packer.get("/admin/picklists/next?after=1").location == "/admin/picklists/"
+    assert packer.get("/admin/picklists/next?after=2").location == "/admin/picklists/"
+    assert packer.get("/admin/picklists/next").location == "/admin/picklists/1"
+
+
+def test_a_picklist_of_a_part_tells_what_waits_for_stock(packer: Person, do: Do) -> None:
+    assert "of this order" not in packer.get(PAGE).text
+    do(lambda: factories.accept("R-2", (1, 11)))
+    assert "3 more pieces of this order wait for stock" in packer.get("/admin/picklists/2").text
 
 
 def test_a_picklist_that_is_dead_leads_to_the_next_one_and_has_no_packing_slip(

@@ -38,6 +38,7 @@ POST /admin/notifications/read
 GET /admin/orders/
 GET /admin/orders/<int:order_id>
 GET /admin/picklists/
+GET /admin/picklists/next
 GET /admin/picklists/<int:picklist_id>
 GET /admin/picklists/<int:picklist_id>/close
 GET /admin/picklists/<int:picklist_id>/labels/<int:label_id>.pdf
