@@ -8,7 +8,7 @@ from flask import redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_login import current_user
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 from werkzeug.wrappers import Response
 
@@ -53,8 +53,12 @@ class OrdersView(HostView):
             statement = statement.where(Order.state == state)
         if text:
             number = NUMBER.fullmatch(text)
-            by_reference = Order.reference.icontains(text, autoescape=True)
-            statement = statement.where(Order.id == int(number[1]) if number else by_reference)
+            named = or_(
+                Order.reference.icontains(text, autoescape=True),
+                # The customer that the list shows.
+                Order.delivery["name"].as_string().icontains(text, autoescape=True),
+            )
+            statement = statement.where(Order.id == int(number[1]) if number else named)
         states = [
             ("", _("All")),
             (OrderState.CONCEPT, _("Concepts")),

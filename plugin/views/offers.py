@@ -28,9 +28,11 @@ OFFER = "/<int:store_id>/offers/<int:row_id>"
 
 
 def called(store_id: int, text: str) -> ColumnElement[bool]:
-    """Return the condition of a store's offers whose EAN begins so, or that the seller or bol calls exactly so.
+    """Return the condition of a store's offers whose EAN begins so, that the seller or bol calls exactly so, or whose
+    name has this text in it.
 
-    Each is answered by an index: a text that may stand anywhere would have all offers gone through.
+    Numbers and ids are answered by an index. Only for a name all offers of the store are gone through, in the order in
+    which they are listed.
     """
     # By adding nothing the store's number is kept from leading to the index of all its offers.
     mine = Offer.store_id + 0 == store_id
@@ -40,7 +42,8 @@ def called(store_id: int, text: str) -> ColumnElement[bool]:
         return and_(mine, or_(begins, named))
     if len(text) == OFFER_ID_LENGTH:
         return and_(Offer.store_id == store_id, Offer.offer_id == text.lower())
-    return and_(mine, named)
+    name = Offer.title.icontains(text, autoescape=True)
+    return and_(Offer.store_id == store_id, listed(Offer), or_(named, name))
 
 
 class OfferPages(BolView):

@@ -189,6 +189,25 @@ def test_an_order_is_found_by_number_and_reference(chief: Person, do: Do, stocke
     assert "No order fits." in chief.get("/admin/orders/?state=paused").text
 
 
+def test_an_order_is_found_by_a_part_of_its_customers_name(chief: Person, do: Do, stocked: None) -> None:
+    def accept() -> None:
+        for reference, name in (("ABC-1", "Ann Bakker"), ("DEF-2", "J. 100% de Wit")):
+            order = factories.new_order(reference, (1, 1))
+            delivery = dataclasses.replace(order.delivery, name=name)
+            with transaction():
+                orders.accept_order(dataclasses.replace(order, delivery=delivery))
+        with transaction() as session:
+            session.get_one(Order, 2).delivery = None
+        factories.accept("GHI-3", (1, 1))
+
+    do(accept)
+    for sought in ("bakker", "Ann B", "AKK"):
+        page = chief.get("/admin/orders/", query_string={"q": sought}).text
+        assert "ABC-1" in page and "DEF-2" not in page and "GHI-3" not in page, sought
+    for sought in ("wit", "Utrecht", "%", "name", "bakkers"):
+        assert "No order fits." in chief.get("/admin/orders/", query_string={"q": sought}).text, sought
+
+
 def test_orders_that_wait_for_stock_are_counted_and_listed(chief: Person, do: Do, stocked: None) -> None:
     do(factories.accept, "ENOUGH", (1, 4))
     do(factories.accept, "TOO-MUCH", (1, 40))

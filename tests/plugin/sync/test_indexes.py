@@ -53,7 +53,7 @@ def test_what_ails_offers_is_found_by_its_index(app: Flask) -> None:
     ("sought", "indexes"),
     [
         ("871000000", ("ix_bol_offer_ean", "ix_bol_offer_reference")),
-        ("REF-1", ("ix_bol_offer_reference",)),
+        ("REF-1", ("ix_bol_offer_store",)),
         (OFFER_ID, ("bol_offer_",)),
     ],
 )

@@ -49,7 +49,7 @@ def sending(site: Site, store: int) -> int:
 # the list
 
 
-def test_offers_are_found_by_ean_reference_and_bols_id(site: Site, store: int, packer: Person) -> None:
+def test_offers_are_found_by_ean_name_reference_and_bols_id(site: Site, store: int, packer: Person) -> None:
     offer_id = row_of(site, TOASTER).offer_id
     for sought, found, others in (
         (KETTLE, KETTLE, (TOASTER, LAMP)),
@@ -57,11 +57,13 @@ def test_offers_are_found_by_ean_reference_and_bols_id(site: Site, store: int, p
         ("KETTLE-1", KETTLE, (TOASTER, LAMP)),
         ("kettle-1", KETTLE, (TOASTER, LAMP)),
         (offer_id.upper(), TOASTER, (KETTLE, LAMP)),
+        ("ettl", KETTLE, (TOASTER, LAMP)),
+        ("TOASTER", TOASTER, (KETTLE, LAMP)),
     ):
         page = text(packer, f"{store}/offers?q={sought}")
         assert found in page, sought
         assert not [ean for ean in others if ean in page], sought
-    for sought in ("kettle", "9", "%25", "999999999999999999999999999", "é"):
+    for sought in ("kettles", "9", "%25", "_", "999999999999999999999999999", "é"):
         assert "No offer fits." in text(packer, f"{store}/offers?q={sought}"), sought
 
 
