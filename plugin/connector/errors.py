@@ -38,6 +38,8 @@ def N_(message: str) -> str:
 
 
 SAID = N_("bol says: %(said)s")
+#: Methods of calls that change nothing.
+READING = ("GET", "HEAD")
 #: What an operator's text ends with.
 REFERENCE = N_("(bol's reference: %(reference)s)")
 
@@ -94,7 +96,10 @@ class BolError(Exception):
     def operator_text(self, translate: Callable[[str], str] = str) -> str:
         """What happened and what to do, for the person who runs the shop: no markup, no secrets. English, unless each
         text is translated; what bol says of it is as bol says it."""
-        parts = [translate(self.advice)]
+        return self._told(self.advice, translate)
+
+    def _told(self, advice: str, translate: Callable[[str], str]) -> str:
+        parts = [translate(advice)]
         if said := "; ".join(violation.reason for violation in self.violations if violation.reason):
             parts.append(translate(SAID) % {"said": said})
         if self.request_id:
@@ -187,24 +192,33 @@ class StoreUnavailable(NotExecuted):
 
 
 class OutcomeUnknown(BolError):
-    """bol may have done the work."""
+    """bol may have done the work. `read_advice` is for calls that only read, where that leaves nothing in doubt."""
+
+    read_advice: ClassVar[str] = N_("bol could not be read. It is tried again by itself.")
+
+    def operator_text(self, translate: Callable[[str], str] = str) -> str:
+        return self._told(self.read_advice if self.method in READING else self.advice, translate)
 
 
 class TimedOut(OutcomeUnknown):
     advice = N_("bol did not answer in time, so it is not known if this was done.")
+    read_advice = N_("bol did not answer in time. It is tried again by itself.")
     default_retry_after = 5.0
 
 
 class ConnectionLost(OutcomeUnknown):
     advice = N_("The connection to bol broke, so it is not known if this was done.")
+    read_advice = N_("The connection to bol broke. It is tried again by itself.")
     default_retry_after = 5.0
 
 
 class ServerError(OutcomeUnknown):
     advice = N_("bol has a technical problem, so it is not known if this was done.")
+    read_advice = N_("bol has a technical problem. It is tried again by itself.")
     default_retry_after = 30.0
 
 
 class MalformedAnswer(OutcomeUnknown):
     advice = N_("bol's answer could not be read, so it is not known if this was done.")
+    read_advice = N_("bol's answer could not be read. It is tried again by itself.")
     default_retry_after = 30.0

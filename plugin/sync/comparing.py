@@ -208,8 +208,10 @@ def keep(ctx: Context, run: Run, look: Look, gone: Sequence[Offer], *, changing:
     found = [item for item in look.found if item.row_id is None or versions.get(item.row_id) == item.version]
     if changing:
         _change(ctx, look, found, versions)
-    elif not look.sending:
-        _learn(session, look, versions)
+    else:
+        _show(ctx, look)
+        if not look.sending:
+            _learn(session, look, versions)
     found += _settle_gone(session, gone, changing=changing)
     return _report(session, run, ctx.now(), found)
 
@@ -252,6 +254,16 @@ def _change(ctx: Context, look: Look, found: Sequence[Found], versions: Mapping[
     linked = [item.ean for item in found if item.action == Action.LINKED]
     if linked:
         link_offers(ctx, find_matches(ctx.host, ctx.settings.lookup, linked))
+
+
+def _show(ctx: Context, look: Look) -> None:
+    """What is left at bol was read just now, also where nothing else of it is taken over. In a transaction."""
+    for shown in look.to_record:
+        ctx.host.session.execute(
+            update(Offer)
+            .where(Offer.store_id == ctx.store_id, Offer.offer_id == shown.offer_id)
+            .values(corrected_stock=shown.corrected_stock)
+        )
 
 
 def _learn(session: Any, look: Look, versions: Mapping[int, int]) -> None:

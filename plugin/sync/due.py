@@ -30,6 +30,7 @@ from plugin.sync.context import is_active, settings_of
 from plugin.sync.corrections import next_correction
 from plugin.sync.deadlines import WARNED
 from plugin.sync.dirty import in_need, ready
+from plugin.sync.findings import KIND as CHECK_RUN
 from plugin.sync.labels import abandoned_label, next_label
 from plugin.sync.orders import due_orders
 from plugin.sync.preview import KIND as PREVIEW
@@ -37,7 +38,6 @@ from plugin.sync.products import KIND as IMPORT
 from plugin.sync.pump import is_worth_a_job, look_after_due
 from plugin.sync.set_right import AHEAD, happened_ahead, was_ahead
 from plugin.sync.shipments import next_parcel
-from plugin.sync.stock_check import KIND as CHECK_RUN
 from plugin.sync.sweep import KIND as SWEEP
 from plugin.sync.titles import due_titles
 

@@ -17,6 +17,8 @@ from plugin.sync.mapping import FBR
 
 #: bol's clock and ours may differ by this much.
 CLOCK = timedelta(minutes=1)
+#: Of the runs that compare stock.
+KIND = "stock check"
 
 
 class Cause(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from plugin.models import Run, RunState, ShipmentEffect, Store
+from plugin.sync.findings import KIND as CHECK
 from plugin.sync.products import KIND as IMPORT
-from plugin.sync.stock_check import KIND as CHECK
 from plugin.sync.sweep import KIND as SWEEP
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, or_
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from host_app.plugin_api import Level
-from plugin.models import Offer, OfferLink, OfferState
+from plugin.models import Discrepancy, Offer, OfferLink, OfferState, Run
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import is_at_bol
+from plugin.sync.findings import KIND, Action
 from plugin.sync.mapping import FBR
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -60,7 +62,13 @@ def offer_state() -> ColumnElement[str]:
 
 
 def standing(
-    offer: Offer, word: str, wanted: int | None, settings: StoreSettings, *, sends: bool
+    offer: Offer,
+    word: str,
+    wanted: int | None,
+    settings: StoreSettings,
+    *,
+    sends: bool,
+    seen: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[str, Level]:
     """Tell where an offer stands by the amount that bol should have now.
 
@@ -69,6 +77,7 @@ def standing(
     :param word: its ``offer_state``.
     :param wanted: its amount by ``amounts``.
     :param sends: the store is active and sends stock.
+    :param seen: what ``seen_otherwise`` found.
     """
     if word not in (UP_TO_DATE, WAITING):
         return WORDS[word]
@@ -78,7 +87,38 @@ def standing(
         if sends:
             return _("being sent to bol: %(amount)s", amount=number(wanted)), Level.INFO
         return _("not sent to bol: %(amount)s", amount=number(wanted)), Level.WARNING
+    if word == UP_TO_DATE and offer.id in seen:
+        return _("bol has %(amount)s: see the stock check", amount=number(seen[offer.id])), Level.WARNING
     return WORDS[UP_TO_DATE if is_at_bol(offer, wanted, settings) else word]
+
+
+def seen_otherwise(session: Any, offers: Sequence[Offer]) -> dict[int, int]:
+    """Return, by row id, the amounts that the newest stock check of the store has seen at bol and left as they are.
+
+    A dry run tells and changes nothing; until something is sent, bol has what it saw. In a transaction.
+    """
+    newest = (
+        select(func.max(Run.id))
+        .where(Run.kind == KIND, Run.store_id.in_({offer.store_id for offer in offers}))
+        .group_by(Run.store_id)
+    )
+    rows = session.execute(
+        select(Run.store_id, Discrepancy.offer_id, Discrepancy.bol_amount, Discrepancy.found_at)
+        .join(Run, Run.id == Discrepancy.run_id)
+        .where(
+            Discrepancy.run_id.in_(newest),
+            Discrepancy.offer_id.in_([offer.offer_id for offer in offers]),
+            Discrepancy.action == Action.REPORTED,
+            Discrepancy.bol_amount.is_not(None),
+        )
+    )
+    found = {(store_id, offer_id): (amount, found_at) for store_id, offer_id, amount, found_at in rows}
+    seen: dict[int, int] = {}
+    for offer in offers:
+        amount, found_at = found.get((offer.store_id, offer.offer_id), (None, None))
+        if amount is not None and (offer.sent_at is None or found_at > offer.sent_at):
+            seen[offer.id] = amount
+    return seen
 
 
 def differs() -> ColumnElement[bool]:

@@ -33,6 +33,7 @@ from plugin.sync import runs
 from plugin.sync.cancel_decisions import unanswered
 from plugin.sync.dirty import in_need
 from plugin.sync.ean_doctor import ailments
+from plugin.sync.findings import KIND as CHECK
 from plugin.sync.mapping import AMSTERDAM, FBR, start_of_day
 from plugin.sync.offer_states import (
     BOL_SHIPS,
@@ -54,7 +55,6 @@ from plugin.sync.offer_states import (
     WAITING,
 )
 from plugin.sync.products import KIND as IMPORT
-from plugin.sync.stock_check import KIND as CHECK
 from plugin.sync.sweep import KIND as SWEEP
 
 #: Orders: the states of the row, and this one where the last try to read or take it over failed.

@@ -27,7 +27,7 @@ from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_he
 from plugin.sync.context import ATTENTION_URL, is_active, order_url, store_url
 from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
-from plugin.sync.offer_states import FAILED, offer_state, standing
+from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing
 from plugin.sync.order_waits import is_dead
 from plugin.texts import day, minute, number
 from plugin.texts import gettext as _
@@ -413,13 +413,15 @@ def product_panels(host: HostPort, product_id: int) -> list[Panel]:
     for store in {store.id: store for _offer, store, _word in found}.values():
         mine = [offer for offer, _store, _word in found if offer.store_id == store.id]
         wanted |= amounts(host, store.id, StoreSettings.load(store.settings), mine)
-    return [_offer_panel(offer, store, word, wanted[offer.id]) for offer, store, word in found]
+    seen = seen_otherwise(host.session, [offer for offer, _store, _word in found])
+    return [_offer_panel(offer, store, word, wanted[offer.id], seen) for offer, store, word in found]
 
 
-def _offer_panel(offer: Offer, store: Store, word: str, wanted: int | None) -> Panel:
+def _offer_panel(offer: Offer, store: Store, word: str, wanted: int | None, seen: Mapping[int, int]) -> Panel:
     settings = StoreSettings.load(store.settings)
     sends = settings.send_stock and is_active(store)
-    state, tone = standing(offer, word, wanted, settings, sends=sends)
+    state, tone = standing(offer, word, wanted, settings, sends=sends, seen=seen)
+    has = seen.get(offer.id, offer.confirmed_amount)
     told = f"{state}. {offer.error}" if offer.error and word == FAILED else str(state)
     none = _("not known yet")
     rows = [PanelRow(_("Store"), store.name), PanelRow(_("EAN"), offer.ean), PanelRow(_("Stock"), told, tone)]
@@ -428,9 +430,7 @@ def _offer_panel(offer: Offer, store: Store, word: str, wanted: int | None) -> P
     if offer.in_doubt:
         rows.append(PanelRow(_("bol has"), _("not known: an answer was lost"), Level.WARNING))
     else:
-        rows.append(
-            PanelRow(_("bol has"), none if offer.confirmed_amount is None else number(offer.confirmed_amount))
-        )
+        rows.append(PanelRow(_("bol has"), none if has is None else number(has)))
     if offer.sent_at is not None and offer.sent_amount is not None:
         sent = _("%(amount)s on %(moment)s", amount=number(offer.sent_amount), moment=minute(offer.sent_at))
         rows.append(PanelRow(_("Sent last"), sent))

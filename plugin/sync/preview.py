@@ -15,7 +15,7 @@ from plugin import connector
 from plugin.connector import BolError
 from plugin.models import Offer, Run, RunState
 from plugin.settings import StoreSettings
-from plugin.sync import products, runs, stock_check
+from plugin.sync import findings, products, runs, stock_check
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.ean_doctor import MISSING, ailments
 from plugin.sync.failures import come_back
@@ -131,7 +131,7 @@ def begin_comparing(ctx: Context) -> bool:
             mine.values(state=RunState.DONE, finished_at=ctx.now(), due_at=None, error="")
         )
         if ended.rowcount and not ctx.active:
-            checking = runs.running(ctx.host, ctx.store_id, stock_check.KIND)
+            checking = runs.running(ctx.host, ctx.store_id, findings.KIND)
             if checking is None:
                 stock_check.start(ctx.host, ctx.store_id, dry=True, who="")
     return False

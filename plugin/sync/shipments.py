@@ -492,23 +492,30 @@ def handled_elsewhere(host: HostPort, store_id: int, effect_id: int) -> bool:
 
 
 def _decide(host: HostPort, store_id: int, effect_id: int, state: EffectState) -> bool:
-    now = host.now()
+    """Decide on the goods of a parcel that stand as this row does: bol was asked for all of them at once."""
+    now, session = host.now(), host.session
+    decidable = ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION))
+    row = session.execute(
+        select(ShipmentEffect.host_shipment_id, ShipmentEffect.state).where(
+            ShipmentEffect.id == effect_id, ShipmentEffect.store_id == store_id, decidable
+        )
+    ).first()
+    if row is None:
+        return False
+    parcel, stands = row
     values: dict[str, Any] = {"state": state, "token": "", "process_status_id": None, "unknown_since": None}
     values |= {"due_at": now} if state == EffectState.WANTED else {"due_at": None, "settled_at": now}
-    changed = host.session.execute(
+    changed = session.execute(
         update(ShipmentEffect)
         .where(
-            ShipmentEffect.id == effect_id,
             ShipmentEffect.store_id == store_id,
-            ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION)),
+            ShipmentEffect.host_shipment_id == parcel,
+            ShipmentEffect.state == stands,
         )
         .values(**values)
     )
     if not changed.rowcount:
         return False
-    parcel = host.session.scalar(
-        select(ShipmentEffect.host_shipment_id).where(ShipmentEffect.id == effect_id)
-    )
     for told in ("shipment-refused", "shipment-unknown"):
         host.settle_notices(f"bol:{store_id}:{told}:{parcel}")
     return True

@@ -19,13 +19,12 @@ from plugin.sync import runs
 from plugin.sync.comparing import keep, look_at
 from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of, store_url
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.findings import Action, Asked, Cause
+from plugin.sync.findings import KIND, Action, Asked, Cause
 from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.products import lock_products
 from plugin.texts import gettext as _
 from plugin.texts import ngettext, number
 
-KIND = "stock check"
 #: Stores with more offers are not checked by night; a person may still start a check.
 LARGEST = 100_000
 PAGE_SIZE = 100

@@ -12,10 +12,10 @@ from sqlalchemy import and_, exists, func, or_, select
 from host_app.plugin_api import HostPort
 from plugin.models import Discrepancy, Offer, OfferState, Run, RunState
 from plugin.settings import StoreSettings
-from plugin.sync.findings import Skipped
+from plugin.sync.findings import KIND, Skipped
 from plugin.sync.mapping import FBR
 from plugin.sync.products import KIND as PRODUCTS
-from plugin.sync.stock_check import KIND, rules_of
+from plugin.sync.stock_check import rules_of
 
 #: So many changes are shown; the report has all of them.
 FIRST_ROWS = 20

@@ -14,8 +14,8 @@ from host_app.plugin_api import HostError, ProductView, language, speaking
 from plugin.models import Discrepancy, Run, RunState
 from plugin.settings import StoreSettings
 from plugin.sync import runs
-from plugin.sync.findings import Cause
-from plugin.sync.stock_check import KIND, LARGEST
+from plugin.sync.findings import KIND, Cause
+from plugin.sync.stock_check import LARGEST
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
 from plugin.views import words

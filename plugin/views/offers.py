@@ -16,6 +16,7 @@ from plugin.sync.offer_states import (
     WAITING,
     narrowed,
     offer_state,
+    seen_otherwise,
     standing,
 )
 from plugin.texts import gettext as _
@@ -69,6 +70,7 @@ class OfferPages(BolView):
             products = self.host.products(ids)
             stock = self.host.free_stock(ids, settings.stock_warehouses or None)
             wanted = amounts(self.host, store_id, settings, rows)
+            seen = seen_otherwise(session, rows)
         sends = settings.send_stock and is_active(store)
         return self.page(
             "offers",
@@ -79,7 +81,8 @@ class OfferPages(BolView):
             stock=stock,
             wanted=wanted,
             standings={
-                row.id: standing(row, word, wanted[row.id], settings, sends=sends) for row, word in page.rows
+                row.id: standing(row, word, wanted[row.id], settings, sends=sends, seen=seen)
+                for row, word in page.rows
             },
             state=state,
             q=text,
@@ -104,6 +107,7 @@ class OfferPages(BolView):
             wanted = amounts(self.host, store_id, settings, [row])[row.id]
             sends = settings.send_stock and is_active(store)
             rule = session.get(ProductRule, (store_id, row.product_id)) if ids else None
+            seen = seen_otherwise(session, [row])
             diagnosis = ean_doctor.diagnose(self.host, store_id, settings, [row])[row.id]
         return self.page(
             "offer",
@@ -111,7 +115,7 @@ class OfferPages(BolView):
             settings=settings,
             row=row,
             word=word,
-            standing=standing(row, word, wanted, settings, sends=sends),
+            standing=standing(row, word, wanted, settings, sends=sends, seen=seen),
             # It is about to look different by itself.
             running=sends and word in (WAITING, UP_TO_DATE) and not is_at_bol(row, wanted, settings),
             product=product,

@@ -7,8 +7,8 @@ from flask import flash, redirect, url_for
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import RunState
 from plugin.sync import runs
+from plugin.sync.findings import KIND
 from plugin.sync.shipment_plan import shipment_plan
-from plugin.sync.stock_check import KIND
 from plugin.sync.stock_plan import newest_plan
 from plugin.texts import gettext as _
 from plugin.views.actions import Actions

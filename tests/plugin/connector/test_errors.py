@@ -71,3 +71,11 @@ def test_retry_after_is_read_where_it_makes_sense(given: str, seconds: float | N
 def test_retry_after_may_be_a_date() -> None:
     assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
     assert retry_after({"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}) == 86_400.0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in LEAVES if issubclass(kind, OutcomeUnknown)])
+def test_only_of_a_call_that_writes_it_is_said_that_nobody_knows_if_it_was_done(
+    kind: type[OutcomeUnknown],
+) -> None:
+    assert "not known if this was done" in kind(method="POST").operator_text()
+    assert "not known" not in kind(method="GET").operator_text()

@@ -13,7 +13,7 @@ from host_app.models import Notification, Order, Product, Warehouse
 from host_app.plugin_api import HostError
 from plugin.models import BolOrder, Run, RunState
 from plugin.settings import StoreSettings
-from plugin.sync import preview, products, stock_check
+from plugin.sync import findings, preview, products
 from plugin.sync.preview import Forecast, forecast
 from plugin.sync.stock_plan import Plan, newest_plan
 from tests.host_app.factories import add_product
@@ -235,7 +235,7 @@ def test_a_store_that_is_activated_meanwhile_needs_no_preview(shop: Shop) -> Non
     shop.runtime.activate(shop.store_id)
     shop.work()
     assert shop.all(Run, Run.kind == preview.KIND) == []
-    assert shop.all(Run, Run.kind == stock_check.KIND) == []
+    assert shop.all(Run, Run.kind == findings.KIND) == []
     assert len(shop.host_orders()) == 1
 
 
@@ -247,7 +247,7 @@ def test_it_can_be_found_out_anew_until_the_store_is_active(shop: Shop) -> None:
     shop.runtime.preview_again(shop.store_id)
     shop.work()
     assert foretold(shop).orders == 1
-    assert len(shop.all(Run, Run.kind == stock_check.KIND)) == 2
+    assert len(shop.all(Run, Run.kind == findings.KIND)) == 2
     shop.runtime.activate(shop.store_id)
     with pytest.raises(HostError, match="activated already"):
         shop.runtime.preview_again(shop.store_id)
@@ -258,7 +258,7 @@ def test_a_plan_that_somebody_asked_for_is_not_begun_twice(shop: Shop) -> None:
     shop.runtime.check_stock(shop.store_id, True, "chief")
     shop.work()
     with transaction() as session:
-        kinds = session.scalars(select(Run.asked_by).where(Run.kind == stock_check.KIND)).all()
+        kinds = session.scalars(select(Run.asked_by).where(Run.kind == findings.KIND)).all()
     assert kinds == ["chief"]
 
 

@@ -528,3 +528,17 @@ def test_parcels_of_ours_are_not_taken_for_shipped_elsewhere(packed: Shop) -> No
     packed.runtime.read_again(packed.store_id, packed.bol_order(packed.order_id).id)
     packed.work()
     assert (packed.marks(), told_of_portal(packed)) == ([], [])
+
+
+def test_who_has_dealt_with_a_refused_parcel_says_so_once_for_all_that_is_in_it(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+    shop.work()
+    shop.sandbox.faults([{"method": "POST", "path": "/retailer/shipments", "when": "before", "status": 400}])
+    shop.close(order_id)
+    shop.work()
+    first, second = shop.effects()
+    assert (first.state, second.state) == (EffectState.REFUSED, EffectState.REFUSED)
+    assert shop.runtime.shipment_handled(shop.store_id, second.id)
+    assert [effect.state for effect in shop.effects()] == [EffectState.CLOSED] * 2
+    assert not shop.runtime.shipment_handled(shop.store_id, first.id)

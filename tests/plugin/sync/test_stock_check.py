@@ -15,7 +15,8 @@ from host_app.services.catalog import create_product
 from host_app.services.stock import adjust_stock
 from plugin.models import Discrepancy, Offer, Run, RunState, Store
 from plugin.sync import comparing, runs, stock_check
-from plugin.sync.stock_check import KIND, next_check
+from plugin.sync.findings import KIND
+from plugin.sync.stock_check import next_check
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Shop
 from tests.plugin.portal import add_at_bol, remove_at_bol, set_at_bol

@@ -13,7 +13,7 @@ from host_app.db import transaction
 from host_app.services.stock import adjust_stock
 from plugin.models import Discrepancy, Run, RunState
 from plugin.settings import StoreSettings
-from plugin.sync.stock_check import KIND
+from plugin.sync.findings import KIND
 from plugin.views import checks
 from plugin.views.checks import harmless
 from tests.host_app.admin.conftest import Person
@@ -95,6 +95,27 @@ def test_a_dry_run_says_that_nothing_was_changed(site: Site, sending: int, chief
     assert "reported only" in report
     with site.shop() as shop:
         assert shop.amount_at_bol(KETTLE) == 99
+
+
+def test_pages_of_an_offer_tell_what_a_dry_run_has_seen_at_bol(
+    site: Site, sending: int, chief: Person
+) -> None:
+    """It was read, and not corrected: that the last update was the right one does not make it up to date."""
+    press(chief, f"{sending}/checks/start", dry="on")
+    work(site)
+    with site.shop() as shop:
+        offer = shop.offer(KETTLE)
+    seen = "bol has 99: see the stock check"
+    assert seen in text(chief, f"{sending}/offers")
+    page = text(chief, f"{sending}/offers/{offer.id}")
+    assert seen in page
+    assert "Left at bol 99, read" in page
+    assert "bol has 99" in chief.get(f"/admin/products/{offer.product_id}").text
+    press(chief, f"{sending}/checks/start")
+    work(site)
+    with site.shop() as shop:
+        shop.work()
+    assert "see the stock check" not in text(chief, f"{sending}/offers/{offer.id}")
 
 
 def test_differences_are_chosen_by_their_cause(site: Site, sending: int, chief: Person) -> None:

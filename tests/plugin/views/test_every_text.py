@@ -36,7 +36,7 @@ from plugin.models import (
     StoreState,
     TransportEffect,
 )
-from plugin.sync import eans, failures, label_options, panels, runs, stock_check
+from plugin.sync import eans, failures, findings, label_options, panels, runs, stock_check
 from plugin.sync.findings import Action, Cause
 from plugin.sync.transporters import TRANSPORTER_CODES
 from plugin.views import words
@@ -182,7 +182,7 @@ def pages(full: Site, *only: str) -> list[str]:
         ids: dict[str, list[int]] = {
             "bol.order": [row.id for row in shop.all(BolOrder)],
             "bol.offer": [row.id for row in shop.all(Offer)],
-            "bol.check": [row.id for row in shop.all(Run, Run.kind == stock_check.KIND)],
+            "bol.check": [row.id for row in shop.all(Run, Run.kind == findings.KIND)],
         }
     for rule in full.app.url_map.iter_rules():
         if "GET" not in (rule.methods or ()) or not rule.endpoint.startswith("bol."):
@@ -218,7 +218,7 @@ def states(full: Site) -> Iterator[list[str]]:
     """Bring rows into each state that they can have; say each time which pages show it."""
     with full.shop() as shop:
         now, order = shop.host.now(), f"/admin/bol/1/orders/{shop.effects()[0].order_id}"
-        run_id = shop.all(Run, Run.kind == stock_check.KIND)[0].id
+        run_id = shop.all(Run, Run.kind == findings.KIND)[0].id
     store, tasks, lists = "/admin/bol/1/", "/admin/bol/attention", [f"/admin/bol/1/{name}" for name in LISTS]
     for effect in EffectState:
         for model in (ShipmentEffect, LabelEffect, CancellationEffect, TransportEffect):
