@@ -126,7 +126,12 @@ def ask(question: Question, client: BolClient, seconds: float) -> Heard:
     except BolError:
         unknown = ClosingAnswer(
             objections=unlabelled,
-            warnings=(_("bol could not be asked whether this order was cancelled meanwhile."),),
+            warnings=(
+                _(
+                    "bol could not be asked whether this order was cancelled meanwhile. You can go on: bol is told "
+                    "as soon as it answers, and you hear at once if the order was cancelled."
+                ),
+            ),
             may_overrule=True,
         )
         return Heard(unknown)
