@@ -567,6 +567,12 @@ class OrderBadge:
 class OrderNote:
     """What a plugin tells of an order of its own.
 
+    :param badges: shown wherever the order, a picklist or a parcel of it stands.
+    :param order_badges: shown beside them where the whole order is meant.
+    :param picklist_badges: picklist id -> what is shown beside them at that picklist.
+    :param parcel_badges: shipment id -> what is shown beside them at that parcel: what the shop knows of it.
+    :param withdrawing: shipment id -> what withdrawing this parcel means at the shop, and what may be better: told
+        before it is withdrawn.
     :param may_close_stopped: packers are offered to close its picklists although a mark keeps it from being picked.
     :param labels_title: what its sale of labels is called everywhere, such as "Shipping via bol".
     :param labels_hint: what packers must know before they buy a label, which is one press: it stands above what is on
@@ -582,6 +588,10 @@ class OrderNote:
     labels_hint: str = ""
     waiting_carriers: frozenset[str] = frozenset()
     waiting_hint: str = ""
+    order_badges: tuple[OrderBadge, ...] = ()
+    picklist_badges: Mapping[int, tuple[OrderBadge, ...]] = field(default_factory=dict)
+    parcel_badges: Mapping[int, tuple[OrderBadge, ...]] = field(default_factory=dict)
+    withdrawing: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -815,6 +825,9 @@ class HostPort(Protocol):
     def parcel(self, shipment_id: int) -> Parcel | None:
         """Return one parcel as it is now."""
 
+    def withdrawn(self, shipment_ids: Iterable[int]) -> frozenset[int]:
+        """Return which of these parcels were withdrawn: one look for a whole list."""
+
     def attach_label(self, label: NewLabel) -> None:
         """Keep a bought label with its picklist, to be printed and to make a parcel of."""
 
@@ -831,6 +844,9 @@ class HostPort(Protocol):
 
     def order_url(self, order_id: int) -> str:
         """Return the address of the order's page, without host name."""
+
+    def picked_url(self, order_id: int) -> str:
+        """Return the address of the first picklist of the order on which something lies picked; "" where none does."""
 
     def tell_again(self, plugin: str, since: datetime | None) -> Mapping[str, int]:
         """Free the events that the plugin of this name failed at, and write those since a moment anew, as things are now.

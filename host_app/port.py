@@ -149,6 +149,9 @@ class Host:
     def parcel(self, shipment_id: int) -> Parcel | None:
         return picking.parcel_view(shipment_id)
 
+    def withdrawn(self, shipment_ids: Iterable[int]) -> frozenset[int]:
+        return picking.withdrawn(shipment_ids)
+
     def attach_label(self, label: NewLabel) -> None:
         labels.attach(label)
 
@@ -163,6 +166,10 @@ class Host:
 
     def order_url(self, order_id: int) -> str:
         return f"/admin/orders/{order_id}"
+
+    def picked_url(self, order_id: int) -> str:
+        picklist_id = orders.picked_on(order_id)
+        return f"/admin/picklists/{picklist_id}" if picklist_id is not None else ""
 
     def tell_again(self, plugin: str, since: datetime | None) -> Mapping[str, int]:
         return replay.tell_again(plugin, since)

@@ -17,6 +17,7 @@ from host_app.db import db
 from host_app.models import Order, OrderLine, Picklist, Shipment, ShipmentLine
 from host_app.plugin_api import HostError, OrderState
 from host_app.services import orders
+from host_app.services.orders import OPEN_PICKLISTS
 
 WAITING = "waiting"
 NUMBER = re.compile(r"o-?0*(\d{1,9})", re.IGNORECASE)
@@ -107,7 +108,10 @@ class OrdersView(HostView):
             .order_by(Shipment.id)
         ).all()
         touched = any(line.shipped for line in order.lines) or any(
-            line.picked for picklist in picklists if picklist.state != "cancelled" for line in picklist.lines
+            line.picked
+            for picklist in picklists
+            if picklist.state in OPEN_PICKLISTS
+            for line in picklist.lines
         )
         return str(
             self.render(

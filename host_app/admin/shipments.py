@@ -42,7 +42,9 @@ class ShipmentsView(HostView):
                 Shipment.tracking_code.icontains(text, autoescape=True)
                 | Order.reference.icontains(text, autoescape=True)
             )
-        return str(self.render("host/shipments.html", page=paged(statement), q=text))
+        page = paged(statement)
+        notes = notes_on(shipment.order_id for shipment in page.rows)
+        return str(self.render("host/shipments.html", page=page, notes=notes, q=text))
 
     @expose("/<int:shipment_id>")
     def page(self, shipment_id: int) -> str:
@@ -69,7 +71,7 @@ class ShipmentsView(HostView):
     @expose("/<int:shipment_id>/correct", methods=["POST"])
     def correct(self, shipment_id: int) -> Response:
         """Correct carrier or tracking code; the webshop is told."""
-        with changing(_("The shipment is corrected; webshops are told.")):
+        with changing(_("The shipment is corrected; its webshop is told at once.")):
             picking.correct_shipment(
                 shipment_id,
                 carrier=request.form.get("carrier", ""),

@@ -436,6 +436,18 @@ def put_back_orders() -> Select[int]:
     )
 
 
+def picked_on(order_id: int) -> int | None:
+    """Return the first open picklist of an order on which something lies picked; None where there is none."""
+    found: int | None = current_session().scalar(
+        select(Picklist.id)
+        .join(PicklistLine, PicklistLine.picklist_id == Picklist.id)
+        .where(Picklist.order_id == order_id, Picklist.state.in_(OPEN_PICKLISTS), PicklistLine.picked > 0)
+        .order_by(Picklist.id)
+        .limit(1)
+    )
+    return found
+
+
 def _picked(order_id: int) -> int:
     """Return how many pieces of an order lie in carts."""
     return (

@@ -380,6 +380,18 @@ def parcel_view(shipment_id: int) -> Parcel | None:
     return _parcel(shipment) if shipment else None
 
 
+def withdrawn(shipment_ids: Iterable[int]) -> frozenset[int]:
+    """Return which of these parcels were withdrawn."""
+    asked = set(shipment_ids)
+    if not asked:
+        return frozenset()
+    return frozenset(
+        current_session().scalars(
+            select(Shipment.id).where(Shipment.id.in_(asked), Shipment.withdrawn_at.is_not(None))
+        )
+    )
+
+
 def _parcel(shipment: Shipment) -> Parcel:
     return Parcel(
         shipment_id=shipment.id,

@@ -35,11 +35,13 @@ from plugin.sync.cancel_decisions import (
     ACTIVE,
     OPEN_AT_BOL,
     OPEN_HERE,
+    WITHDRAWN_HERE,
     cancelled_here,
     in_the_way,
     requested,
     still_here,
     unanswered,
+    withdrawn_here,
 )
 from plugin.sync.deadlines import STILL_OPEN, WARNED
 from plugin.sync.dirty import in_need
@@ -72,13 +74,15 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
 CONSENT, TO_BE_FETCHED = "consent", "label to fetch"
 #: bol cancelled what is still open here; or what was cancelled here, and bol still counts on.
 STILL_HERE, STILL_AT_BOL = "cancelled at bol", "cancelled here"
+#: bol has it as shipped, and its parcel was withdrawn here.
+WITHDRAWN = "withdrawn here"
 #: About the goods of an order, and about those of a parcel.
 OF_ORDERS, OF_PARCELS = (
-    frozenset({REQUEST, STILL_HERE, STILL_AT_BOL}),
+    frozenset({REQUEST, STILL_HERE, STILL_AT_BOL, WITHDRAWN}),
     frozenset({UNDECIDED, REFUSED, CARRIER}),
 )
 #: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
-ONE_BY_ONE = frozenset({UNDECIDED, LABEL, TO_BE_FETCHED, REQUEST, STILL_HERE, STILL_AT_BOL})
+ONE_BY_ONE = frozenset({UNDECIDED, LABEL, TO_BE_FETCHED, REQUEST, STILL_HERE, STILL_AT_BOL, WITHDRAWN})
 SHOWN_ALONE = 10
 #: More groups of one kind are not shown: mending the first ones mends the rest, or shows it.
 MOST_GROUPS = 50
@@ -187,7 +191,15 @@ def carriers_of(host: HostPort, found: Iterable[Task]) -> dict[int, Choice]:
     return carriers
 
 
-def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, str]:
+@dataclass(frozen=True, slots=True)
+class InTheWay:
+    """What keeps a request from being accepted, and the address of the picklist where it is mended; "" where it can't be."""
+
+    text: str
+    url: str
+
+
+def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, InTheWay]:
     """Return what must be done before a request can be accepted, by the order's row. In a transaction."""
     rows = [task.order_id for task in found if task.kind == REQUEST and task.order_id]
     if not rows:
@@ -197,7 +209,7 @@ def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, str]:
     )
     views = host.order_views(number for number in here.values() if number is not None)
     told = {row: in_the_way(views[number]) for row, number in here.items() if number in views}
-    return {row: text for row, text in told.items() if text}
+    return {row: InTheWay(text, host.picked_url(here[row])) for row, text in told.items() if text}
 
 
 def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:
@@ -231,6 +243,8 @@ def _of_cancellations(host: HostPort, found: Sequence[Task]) -> dict[Task, Subje
             pieces = [(item, item.open) for item in requested(row)]
         elif view is not None and task.kind == STILL_HERE:
             pieces = still_here(row, view)
+        elif view is not None and task.kind == WITHDRAWN:
+            pieces = withdrawn_here(host, row, view)
         elif view is not None:
             pieces = [(item, item.open) for item in cancelled_here(row, view)]
         subjects[task] = Subject([Goods(item.title, item.ean, number) for item, number in pieces])
@@ -384,9 +398,14 @@ def _requests(look: Look) -> Iterator[Task]:
 
 
 def _cancelled(look: Look) -> Iterator[Task]:
-    """Goods that lie picked for an order that bol cancelled, and orders cancelled here that bol still counts on."""
+    """Goods that lie picked for an order that bol cancelled, orders cancelled here that bol still counts on, and parcels
+    withdrawn here that bol has as shipped."""
     asked = exists().where(CancellationEffect.order_id == BolOrder.id, CancellationEffect.state.in_(ACTIVE))
-    for kind, undone in ((STILL_HERE, OPEN_HERE), (STILL_AT_BOL, OPEN_AT_BOL)):
+    for kind, undone in (
+        (STILL_HERE, OPEN_HERE),
+        (STILL_AT_BOL, OPEN_AT_BOL),
+        (WITHDRAWN, WITHDRAWN_HERE),
+    ):
         waiting = (
             select(BolOrder.store_id, BolOrder.id, BolOrder.id, BolOrder.order_id, BolOrder.read_at)
             # The literal words let the database use the index of the few that are not empty.

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
 from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView, speaking
-from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, Store
+from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.sync.context import order_url, store_url
+from plugin.sync.shipped import withdrawn_after
 from plugin.sync.timeline import is_noted, note, note_once
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -48,6 +49,8 @@ CANCELLED_FOR_BOL = "cancelled for bol"
 ACTIVE = (EffectState.WANTED, *UNSETTLED)
 #: What a person must still do about a cancellation: bol's is open here, or ours is open at bol.
 OPEN_HERE, OPEN_AT_BOL = "open here", "open at bol"
+#: And what is to be done about pieces that bol has as shipped, of a parcel that was withdrawn here.
+WITHDRAWN_HERE = "withdrawn here"
 
 
 def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
@@ -134,10 +137,22 @@ def cancelled_here(row: BolOrder, view: OrderView) -> list[BolOrderItem]:
 
 
 def note_undone(host: HostPort, row: BolOrder) -> None:
-    """Keep what a person must still do about a cancellation of this order, here or at bol. In a transaction."""
+    """Keep what a person must still do about a cancellation of this order, here or at bol, or about a parcel of it that
+    was withdrawn. In a transaction."""
     view = host.order(row.host_order_id) if row.host_order_id is not None else None
     row.undone = "" if view is None else _undone(row, view)
+    if view is not None and not row.undone and withdrawn_here(host, row, view):
+        row.undone = WITHDRAWN_HERE
     host.session.flush()
+
+
+def withdrawn_here(host: HostPort, row: BolOrder, view: OrderView) -> list[tuple[BolOrderItem, int]]:
+    """Return the items that wait here again although bol has them as shipped, with the pieces. In a transaction."""
+    if view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
+        return []
+    effects = host.session.scalars(select(ShipmentEffect).where(ShipmentEffect.order_id == row.id)).all()
+    again = withdrawn_after(effects, host.withdrawn(effect.host_shipment_id for effect in effects), view)
+    return [(item, again[item.order_item_id]) for item in row.items if item.order_item_id in again]
 
 
 def in_the_way(view: OrderView) -> str:

@@ -23,6 +23,7 @@ from plugin.models import (
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import effects
+from plugin.sync.cancel_decisions import note_undone
 from plugin.sync.context import CALL_SECONDS, Context, current_settings, store_url
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import clean_tracking_code
@@ -88,6 +89,7 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
         known = [row for row in told if row.state != EffectState.DECISION]
         if known:
             _tell_withdrawn(host, store, rows[0])
+            note_undone(host, session.get(BolOrder, rows[0].order_id))
         else:
             _forget(host, rows[0])
     elif told or asked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
@@ -27,8 +28,10 @@ from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_he
 from plugin.sync.context import ATTENTION_URL, is_active, order_url, store_url
 from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
+from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing
 from plugin.sync.order_waits import is_dead
+from plugin.sync.shipped import withdrawn_after
 from plugin.texts import day, minute, number
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -76,6 +79,13 @@ PARTLY: Mapping[EffectState, tuple[str, Level]] = {
     EffectState.SENT: (_l("A part sent to bol"), Level.INFO),
     EffectState.CONFIRMED: (_l("A part confirmed by bol"), Level.INFO),
 }
+#: Of a parcel that was withdrawn after bol had confirmed it, and of an order with such pieces that wait here again.
+WITHDRAWN_BADGE = _l("Withdrawn here, shipped at bol")
+#: What is asked before a parcel is withdrawn that bol has confirmed.
+WITHDRAWING = _l(
+    "bol has this parcel as shipped, and can't take that back: it refuses the goods in another parcel. If you send them in "
+    "another parcel, correct carrier and tracking code above instead."
+)
 #: Of a product with more offers than that, the first ones are shown.
 MOST_OFFERS = 20
 
@@ -117,7 +127,10 @@ def order_panels(host: HostPort, order_id: int, *, may_decide: bool = True) -> l
     effects = host.session.scalars(
         select(ShipmentEffect).where(ShipmentEffect.order_id == row.id).order_by(ShipmentEffect.id)
     ).all()
-    return [*_to_do(host, row, may_decide, on_order=True), _panel(host, row, effects, None, may_decide)]
+    return [
+        *_to_do(host, row, effects, may_decide, on_order=True),
+        _panel(host, row, effects, None, may_decide),
+    ]
 
 
 def picklist_panels(host: HostPort, picklist_id: int, *, may_decide: bool = True) -> list[Panel]:
@@ -132,18 +145,20 @@ def picklist_panels(host: HostPort, picklist_id: int, *, may_decide: bool = True
     if row is None:
         return []
     effects = host.session.scalars(
-        select(ShipmentEffect)
-        .where(ShipmentEffect.host_picklist_id == picklist_id)
-        .order_by(ShipmentEffect.id)
+        select(ShipmentEffect).where(ShipmentEffect.order_id == row.id).order_by(ShipmentEffect.id)
     ).all()
+    mine = [effect for effect in effects if effect.host_picklist_id == picklist_id]
     return [
-        *_to_do(host, row, may_decide, on_order=False),
-        _panel(host, row, effects, picklist_id, may_decide),
+        *_to_do(host, row, effects, may_decide, on_order=False),
+        _panel(host, row, mine, picklist_id, may_decide),
     ]
 
 
-def _to_do(host: HostPort, row: BolOrder, may_decide: bool, *, on_order: bool) -> list[Panel]:
-    """Return the next step of an order that bol cancelled, or its customer asks to cancel, with the way there."""
+def _to_do(
+    host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect], may_decide: bool, *, on_order: bool
+) -> list[Panel]:
+    """Return the next step of an order that bol cancelled, whose customer asks to cancel it, or of which a parcel was
+    withdrawn that bol has as shipped, with the way there."""
     view = host.order_views([row.host_order_id]).get(row.host_order_id) if row.host_order_id else None
     if view is None or view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
         return []
@@ -167,10 +182,31 @@ def _to_do(host: HostPort, row: BolOrder, may_decide: bool, *, on_order: bool) -
                     order_url(row.store_id, row.id),
                 )
             )
+            if on_order and (picklist := host.picked_url(view.order_id)):
+                links.append(PanelLink(_("To the picklist"), picklist))
         else:
             steps.append(
                 _("The customer asks to cancel. Ask an administrator to decide; do not send it before.")
             )
+    again = withdrawn_after(effects, host.withdrawn(effect.host_shipment_id for effect in effects), view)
+    if again:
+        names = _names(host, row)
+        goods = ", ".join(
+            f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(again.items())
+        )
+        steps.append(
+            " ".join(
+                (
+                    _("bol has %(goods)s as shipped, but the parcel was withdrawn here.", goods=goods),
+                    _(
+                        "bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service."
+                    ),
+                    _(
+                        "If the goods are sent in a new parcel, bol refuses that one: press “Handled elsewhere” at it then."
+                    ),
+                )
+            )
+        )
     rows = tuple(PanelRow(_("Next step"), step, Level.DANGER) for step in steps)
     return [Panel(_("bol.com: what to do now"), rows, tuple(links))] if rows else []
 
@@ -289,17 +325,34 @@ def _parcel_rows(
 ) -> list[PanelRow]:
     """Return what bol knows of one parcel: in a row, or one for each item where they differ."""
     parcel = host.parcel(shipment_id)
-    label = _("Parcel %(code)s at bol", code=(parcel.tracking_code if parcel else "") or shipment_id)
-    told = [_standing(effect, paused, may_decide) for effect in effects]
+    written = (parcel.tracking_code if parcel else "") or ""
+    newest = clean_tracking_code(written)
     correction = host.session.scalar(
         select(TransportEffect).where(TransportEffect.host_shipment_id == shipment_id)
     )
-    # Its code is the newest, which bol may not have yet.
-    after = (
-        [PanelRow(_("Its correction at bol"), *_standing(correction, paused, may_decide))]
-        if correction
-        else []
-    )
+    # What bol was told at first, which may have been corrected here since.
+    first = next((effect.tracking_code for effect in effects if effect.sent_at and effect.tracking_code), "")
+    label = _("Parcel %(code)s at bol", code=(first if first and first != newest else written) or shipment_id)
+    told = [_standing(effect, paused, may_decide) for effect in effects]
+    after = []
+    if correction:
+        after.append(
+            PanelRow(
+                _(
+                    "Its correction to %(code)s",
+                    code=f"{correction.transporter_code} {correction.tracking_code}".strip(),
+                ),
+                *_standing(correction, paused, may_decide),
+            )
+        )
+    asked = correction.tracking_code if correction else first
+    if asked and newest and asked != newest and parcel and not parcel.withdrawn and not parcel.label_ref:
+        # Corrected this moment: the event of it is on its way here.
+        after.append(
+            PanelRow(
+                _("Its correction to %(code)s", code=newest), str(WORDS[EffectState.WANTED][0]), Level.INFO
+            )
+        )
     if len(set(told)) == 1:
         return [PanelRow(label, *told[0]), *after]
     return [
@@ -334,53 +387,109 @@ def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderN
     rows = session.scalars(
         select(BolOrder).where(BolOrder.host_order_id.in_(order_ids)).options(selectinload(BolOrder.items))
     ).all()
-    ids = [row.id for row in rows]
-    states: dict[int, set[tuple[str, bool]]] = {}
-    for order_id, state, lacks in session.execute(
-        select(ShipmentEffect.order_id, ShipmentEffect.state, ShipmentEffect.due_at.is_(None))
-        .where(ShipmentEffect.order_id.in_(ids))
-        .distinct()
+    effects: dict[int, list[ShipmentEffect]] = {}
+    for effect in session.scalars(
+        select(ShipmentEffect)
+        .where(ShipmentEffect.order_id.in_([row.id for row in rows]))
+        .order_by(ShipmentEffect.id)
     ):
-        states.setdefault(order_id, set()).add((state, bool(lacks)))
+        effects.setdefault(effect.order_id, []).append(effect)
+    withdrawn = host.withdrawn(effect.host_shipment_id for mine in effects.values() for effect in mine)
     stores = {
         store.id: store
         for store in session.scalars(select(Store).where(Store.id.in_({row.store_id for row in rows})))
     }
     carriers = [choice.key for choice in host.carriers()]
-    told = [row.host_order_id for row in rows if states.get(row.id)]
-    unfinished = {
-        order_id
-        for order_id, view in (host.order_views(told).items() if told else ())
-        if any(line.quantity > line.shipped + line.cancelled for line in view.lines)
-    }
+    told = [row.host_order_id for row in rows if row.id in effects]
+    views = host.order_views(told) if told else {}
     return {
         row.host_order_id: _note(
-            row, stores[row.store_id], states.get(row.id, set()), carriers, row.host_order_id in unfinished
+            row,
+            stores[row.store_id],
+            effects.get(row.id, []),
+            withdrawn,
+            views.get(row.host_order_id),
+            carriers,
         )
         for row in rows
+    }
+
+
+def _badge(
+    effects: Sequence[ShipmentEffect], store: Store, *, unfinished: bool = False
+) -> tuple[OrderBadge, ...]:
+    """Return the most pressing of what bol has of some parcels; nothing where there is none.
+
+    :param unfinished: they are those of an order of which a part is still to be packed.
+    """
+    for state, (word, tone) in BADGES.items():
+        mine = [effect for effect in effects if effect.state == state]
+        if not mine:
+            continue
+        if any(map(waits_for_code, mine)):
+            word, tone = CARRIER_BADGE, Level.WARNING
+        elif state == EffectState.WANTED and not may_send(store):
+            word, tone = NOT_SENT_BADGE, Level.WARNING
+        elif unfinished:
+            word, tone = PARTLY.get(state, (word, tone))
+        return (OrderBadge(str(word), tone),)
+    return ()
+
+
+def _badges_of(
+    effects: Sequence[ShipmentEffect], withdrawn: frozenset[int], store: Store, view: OrderView | None
+) -> dict[str, Any]:
+    """Return what a note says of an order, its picklists and its parcels: each of its own, and a parcel that was withdrawn
+    only where bol has it all the same."""
+    left = [
+        effect
+        for effect in effects
+        if effect.host_shipment_id not in withdrawn or effect.state == EffectState.DECISION
+    ]
+    kept = {
+        effect.host_shipment_id
+        for effect in effects
+        if effect.host_shipment_id in withdrawn and effect.state == EffectState.CONFIRMED
+    }
+    shipped = (OrderBadge(str(WITHDRAWN_BADGE), Level.DANGER),)
+    lines = view.lines if view else ()
+    unfinished = any(line.quantity > line.shipped + line.cancelled for line in lines)
+    again = shipped if view is not None and withdrawn_after(effects, withdrawn, view) else ()
+    of_picklists: dict[int, tuple[OrderBadge, ...]] = {}
+    of_parcels: dict[int, tuple[OrderBadge, ...]] = {}
+    withdrawing: dict[int, str] = {}
+    for picklist_id in dict.fromkeys(effect.host_picklist_id for effect in effects):
+        mine = [effect for effect in left if effect.host_picklist_id == picklist_id]
+        back = any(
+            effect.host_shipment_id in kept and effect.host_picklist_id == picklist_id for effect in effects
+        )
+        of_picklists[picklist_id] = _badge(mine, store) + (again if back else ())
+    for parcel_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
+        mine = [effect for effect in effects if effect.host_shipment_id == parcel_id]
+        if parcel_id in kept:
+            of_parcels[parcel_id] = (OrderBadge(_("Shipped at bol"), Level.DANGER),)
+        elif parcel_id not in withdrawn:
+            of_parcels[parcel_id] = _badge(mine, store)
+            if any(effect.state == EffectState.CONFIRMED for effect in mine):
+                withdrawing[parcel_id] = str(WITHDRAWING)
+    return {
+        "order_badges": _badge(left, store, unfinished=unfinished) + again,
+        "picklist_badges": of_picklists,
+        "parcel_badges": of_parcels,
+        "withdrawing": withdrawing,
     }
 
 
 def _note(
     row: BolOrder,
     store: Store,
-    standing: set[tuple[str, bool]],
+    effects: Sequence[ShipmentEffect],
+    withdrawn: frozenset[int],
+    view: OrderView | None,
     carriers: Sequence[str],
-    unfinished: bool,
 ) -> OrderNote:
-    states = {state for state, _lacks in standing}
     via_bol = any(item.distribution_party == VIA_BOL for item in row.items if item.imported)
-    badges = [OrderBadge(_("Shipping via bol"), Level.INFO)] if via_bol else []
-    for state, (word, tone) in BADGES.items():
-        if state in states:
-            if (EffectState.WANTED, True) in standing and state == EffectState.WANTED:
-                word, tone = CARRIER_BADGE, Level.WARNING
-            elif state == EffectState.WANTED and not may_send(store):
-                word, tone = NOT_SENT_BADGE, Level.WARNING
-            elif unfinished:
-                word, tone = PARTLY.get(state, (word, tone))
-            badges.append(OrderBadge(str(word), tone))
-            break
+    badges = (OrderBadge(_("Shipping via bol"), Level.INFO),) if via_bol else ()
     settings = StoreSettings.load(store.settings)
     sells = is_active(store) and settings.labels_for_all
     labels = LabelSale.NEEDED if via_bol else LabelSale.OFFERED if sells else LabelSale.NONE
@@ -390,13 +499,14 @@ def _note(
     waiting = frozenset(carrier for carrier in carriers if not settings.carriers.get(carrier, "").strip())
     hints = [str(CARRIER_HINT)] + ([str(PATTERNS_HINT)] if settings.tracking_patterns else [])
     return OrderNote(
-        tuple(badges),
+        badges,
         labels,
         may_close_stopped=may_close,
         labels_title=title,
         labels_hint=str(LABELS_HINT) if title else "",
         waiting_carriers=waiting,
         waiting_hint=" ".join(hints) if waiting else "",
+        **_badges_of(effects, withdrawn, store, view),
     )
 
 

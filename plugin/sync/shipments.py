@@ -29,6 +29,7 @@ from plugin.models import (
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import counters, effects
+from plugin.sync.cancel_decisions import WITHDRAWN_HERE, note_undone
 from plugin.sync.context import CALL_SECONDS, Context, current_settings, store_url
 from plugin.sync.dirty import mark_order_items
 from plugin.sync.failures import line_is_down, without_reference
@@ -71,6 +72,14 @@ def owe(host: HostPort, picklist: PicklistClosed | PicklistView) -> int | None:
     )
     settings = StoreSettings.load(store.settings)
     gone = store.state == StoreState.DISCONNECTED and settings.send_shipments
+    withdrawn = session.scalar(
+        select(BolOrder)
+        .where(BolOrder.id == order_row, BolOrder.undone == WITHDRAWN_HERE)
+        .with_for_update(key_share=True)
+    )
+    if withdrawn is not None:
+        # What was withdrawn may be sent now.
+        note_undone(host, withdrawn)
     if settings.check_at_closing:
         # Nobody can tell here if bol answered at the packing table. Where it did not, people hear now.
         session.execute(update(BolOrder).where(BolOrder.id == order_row).values(read_due_at=now))

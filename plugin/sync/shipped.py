@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 from sqlalchemy import func, select
 
 from host_app.plugin_api import HostPort, OrderLineView, OrderState, OrderView
@@ -50,3 +53,20 @@ def accounted(host: HostPort, item: BolOrderItem, line: OrderLineView) -> int:
         )
     )
     return max(line.shipped, int(told))
+
+
+def withdrawn_after(
+    effects: Iterable[ShipmentEffect], withdrawn: frozenset[int], view: OrderView
+) -> Mapping[str, int]:
+    """Return the pieces, by bol's order item, that wait here again although bol has them as shipped: their parcel was
+    withdrawn after bol had confirmed it.
+
+    :param withdrawn: those of the parcels that were withdrawn.
+    """
+    at_bol: Counter[str] = Counter()
+    for effect in effects:
+        if effect.state == EffectState.CONFIRMED and effect.host_shipment_id in withdrawn:
+            at_bol[effect.order_item_id] += effect.quantity
+    waiting = {line.external_ref: line.quantity - line.shipped - line.cancelled for line in view.lines}
+    left = {item_id: min(count, waiting.get(item_id, 0)) for item_id, count in at_bol.items()}
+    return {item_id: count for item_id, count in left.items() if count > 0}

@@ -46,6 +46,7 @@ class OrderPage(BolView):
             row, word = found
             here = self.host.order_views([row.host_order_id]).get(row.host_order_id)
             cancellable = cancelled_here(row, here) if here else []
+            picked_url = self.host.picked_url(here.order_id) if here else ""
             known = find_products(
                 self.host, StoreSettings.load(store.settings), [item.ean for item in row.items]
             )
@@ -73,6 +74,7 @@ class OrderPage(BolView):
             linking=row.state == BolOrderState.WAITING_FOR_PRODUCT,
             asked=[] if gone else requested(row),
             in_the_way=in_the_way(here) if here else "",
+            picked_url=picked_url,
             cancellable=cancellable,
             reasons=REASONS,
             threatened=threatened(row),

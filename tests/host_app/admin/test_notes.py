@@ -24,7 +24,7 @@ from host_app.plugin_api import (
     hookimpl,
 )
 from host_app.port import host_port
-from host_app.services import orders
+from host_app.services import orders, picking
 from tests.conftest import AppFactory
 from tests.host_app import factories
 from tests.host_app.admin.conftest import Person, add_people
@@ -77,6 +77,53 @@ def test_badges_stand_in_lists_and_at_the_top_of_pages(packer: Person, probe: Te
     assert '<span class="badge badge-info">By &lt;boat&gt;</span>' in page
     assert '<span class="badge badge-secondary">Plain</span>' in page
     assert probe.asked_of == [[1]]
+
+
+def test_what_the_shop_knows_stands_at_the_order_the_picklist_and_the_parcel_it_is_about(
+    packer: Person, probe: Telling, do: Do
+) -> None:
+    def pack() -> None:
+        with transaction():
+            picking.pick_all(1)
+            picking.close_picklist(1, [picking.NewParcel("postnl", "3S1")], who="ann")
+
+    do(pack)
+    probe.note = OrderNote(
+        (OrderBadge("Everywhere"),),
+        order_badges=(OrderBadge("Of the order"),),
+        picklist_badges={1: (OrderBadge("Of picklist 1"),), 2: (OrderBadge("Of picklist 2"),)},
+        parcel_badges={1: (OrderBadge("Of parcel 1", Level.SUCCESS),), 2: (OrderBadge("Of parcel 2"),)},
+        withdrawing={1: "The <shop> has it: correct it.", 2: "Another."},
+    )
+    shown = {
+        path: {word for word in re.findall(r'<span class="badge[^>]*>([^<]*)</span>', packer.get(path).text)}
+        for path in (
+            "/admin/orders/",
+            "/admin/picklists/?show=closed",
+            PAGE,
+            "/admin/shipments/1",
+            "/admin/shipments/",
+        )
+    }
+    told = {
+        path: {word for word in words if word.startswith(("Every", "Of "))} for path, words in shown.items()
+    }
+    assert told == {
+        "/admin/orders/": {"Everywhere", "Of the order"},
+        "/admin/picklists/?show=closed": {"Everywhere", "Of picklist 1"},
+        PAGE: {"Everywhere", "Of picklist 1"},
+        "/admin/shipments/1": {"Everywhere", "Of parcel 1"},
+        "/admin/shipments/": {"Of parcel 1"},
+    }
+    page = packer.get("/admin/shipments/1").text
+    # What is better stands before what is asked about.
+    assert (
+        page.index("/correct")
+        < page.index("The &lt;shop&gt; has it: correct it.</p>")
+        < page.index("/withdraw")
+    )
+    assert 'data-confirm="The &lt;shop&gt; has it: correct it. Withdraw this shipment?' in page
+    assert "Another." not in page
 
 
 @pytest.mark.parametrize("path", ["/admin/orders/", PAGE])

@@ -453,15 +453,20 @@ def make_picklist() -> None:
         assert order is not None and orders.make_picklist(order) is not None
 
 
-def test_a_packer_withdraws_a_shipment_that_did_not_leave(packer: Person, shipment: str, do: Do) -> None:
+def test_a_packer_withdraws_a_shipment_that_did_not_leave(
+    packer: Person, chief: Person, shipment: str, do: Do
+) -> None:
     assert free(do) == [(8, 0), (7, 0)]
     page = packer.get(shipment).text
     assert "its goods go back on the shelf" in page and "can't take that back" in page
+    assert "data-confirm=" in page.split("/withdraw")[1]
     page = packer.post(f"{shipment}/withdraw", shipment).text
 
     assert "The shipment is withdrawn." in page and "this parcel did not leave" in page
     assert "Withdraw this shipment" not in page and "/correct" not in page
     assert free(do) == [(10, 2), (10, 3)]
+    # Nothing lies picked any more, so the order may be cancelled.
+    assert "Cancel this order, because" in chief.get("/admin/orders/1").text
     do(make_picklist)
     assert "0 / 2" in packer.get("/admin/picklists/2").text
     assert "Withdrawn" in packer.get("/admin/shipments/").text

@@ -57,7 +57,11 @@ def panel(shop: Shop) -> list[str]:
     order_id = shop.host_order(shop.order_id).id
     with shop.host.reading():
         (shown,) = order_panels(shop.host, order_id)
-    return [f"{row.label}: {row.value}" for row in shown.rows if " at bol" in row.label]
+    return [
+        f"{row.label}: {row.value}"
+        for row in shown.rows
+        if " at bol" in row.label or "correction" in row.label
+    ]
 
 
 def transport(shop: Shop) -> tuple[str, str]:
@@ -69,12 +73,19 @@ def test_the_panel_tells_how_a_correction_stands_beside_the_shipment(packed: Sho
     packed.close(packed.order_id, "postnl", "3SWRONG")
     packed.pass_time(20, steps=4)
     packed.sandbox.faults([{"method": "PUT", "path": f"{TRANSPORTS}/*", "when": "before", "status": 503}])
-    correct(packed, "postnl", "3SRIGHT")
-    assert panel(packed)[0].startswith("Parcel 3SRIGHT at bol: confirmed by bol on")
-    assert panel(packed)[1].startswith("Its correction at bol: waiting to be sent to bol")
+    shipment_id = packed.effects()[0].host_shipment_id
+    with transaction():
+        picking.correct_shipment(shipment_id, carrier="postnl", tracking_code="3S RIGHT")
+    # Before the connector has heard of it, too.
+    assert panel(packed)[0].startswith("Parcel 3SWRONG at bol: confirmed by bol on")
+    assert panel(packed)[1:] == ["Its correction to 3SRIGHT: waiting to be sent to bol"]
+    packed.pass_time(60, steps=6)
+    assert panel(packed)[0].startswith("Parcel 3SWRONG at bol: confirmed by bol on")
+    assert panel(packed)[1].startswith("Its correction to TNT 3SRIGHT: waiting to be sent to bol")
     packed.sandbox.faults([])
     packed.pass_time(3600, steps=6)
-    assert panel(packed)[1].startswith("Its correction at bol: confirmed by bol on")
+    assert panel(packed)[1].startswith("Its correction to TNT 3SRIGHT: confirmed by bol on")
+    assert len(panel(packed)) == 2
 
 
 def test_a_corrected_tracking_code_reaches_bol(packed: Shop) -> None:

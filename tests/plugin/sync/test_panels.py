@@ -9,7 +9,9 @@ from host_app.db import transaction
 from host_app.models import OrderMark, Product
 from host_app.plugin_api import HostError, LabelSale, Level, OrderNote, Panel
 from host_app.services import picking
+from host_app.services.orders import cancel_order
 from host_app.services.stock import adjust_stock
+from plugin.sync import attention
 from plugin.sync.dirty import mark_all
 from plugin.sync.panels import order_notes, picklist_panels, product_panels
 from tests.host_app.factories import add_product
@@ -25,7 +27,13 @@ def noted(shop: Shop, order_id: str) -> OrderNote:
 
 
 def badges(shop: Shop, order_id: str) -> list[str]:
-    return [badge.text for badge in noted(shop, order_id).badges]
+    note = noted(shop, order_id)
+    return [badge.text for badge in note.badges + note.order_badges]
+
+
+def at_picklist(shop: Shop, order_id: str, picklist_id: int) -> list[str]:
+    note = noted(shop, order_id)
+    return [badge.text for badge in note.badges + note.picklist_badges.get(picklist_id, ())]
 
 
 def rows(panel: Panel) -> dict[str, str]:
@@ -85,14 +93,79 @@ def test_a_part_that_bol_has_is_not_taken_for_the_picklist_of_the_rest(shop: Sho
     shop.work()
     shop.pass_time(30)
     assert badges(shop, order_id) == ["A part confirmed by bol"]
+    assert at_picklist(shop, order_id, first) == ["Confirmed by bol"]
 
     (rest,) = [one for one in shop.picklists(order_id) if one.state == "new"]
+    assert at_picklist(shop, order_id, rest.id) == []
     with transaction():
         picking.pick_all(rest.id)
         picking.close_picklist(rest.id, [picking.NewParcel("postnl", "3S2")], who="ann")
     shop.work()
     shop.pass_time(30)
     assert badges(shop, order_id) == ["Confirmed by bol"]
+
+
+def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.close(order_id, tracking="3S1")
+    shop.pass_time(20, steps=4)
+    first, parcel = shop.picklist_id(order_id), shop.effects()[0].host_shipment_id
+    assert "correct carrier and tracking code above" in noted(shop, order_id).withdrawing[parcel]
+    with transaction():
+        picking.withdraw_shipment(parcel, who="ann")
+    shop.work()
+    assert badges(shop, order_id) == ["Withdrawn here, shipped at bol"]
+    assert at_picklist(shop, order_id, first) == ["Withdrawn here, shipped at bol"]
+    note = noted(shop, order_id)
+    assert [badge.text for badge in note.parcel_badges[parcel]] == ["Shipped at bol"]
+    assert note.withdrawing == {}
+
+    again = shop.picklist_id(order_id)
+    assert again != first and at_picklist(shop, order_id, again) == []
+    with shop.host.reading():
+        step = rows(picklist_panels(shop.host, again)[0])["Next step"]
+        (task,) = attention.tasks(shop.host)
+        (goods,) = attention.subjects_of(shop.host, [task])[task].goods
+    assert step.startswith("bol has 2 × Kettle as shipped, but the parcel was withdrawn here.")
+    assert "contact bol's partner service" in step and "Handled elsewhere" in step
+    assert (task.kind, task.about, goods.pieces) == (attention.WITHDRAWN, order_id, 2)
+
+    shop.sandbox.settings(processStatusDelayMs=60_000)
+    shop.close(order_id, tracking="3S2")
+    shop.work()
+    assert at_picklist(shop, order_id, again) == badges(shop, order_id) == ["Sent to bol"]
+    assert at_picklist(shop, order_id, first) == []
+    with shop.host.reading():
+        assert attention.tasks(shop.host) == []
+    shop.pass_time(70, steps=4)
+    assert at_picklist(shop, order_id, again) == badges(shop, order_id) == ["Refused by bol"]
+
+
+def test_pieces_that_wait_again_and_are_at_bol_need_somebody_until_the_order_is_cancelled(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    shop.sandbox.settings(processStatusDelayMs=60_000)
+    shop.close(order_id)
+    shop.work()
+    # bol carries it out after it was withdrawn.
+    parcel = shop.effects()[0].host_shipment_id
+    with transaction():
+        picking.withdraw_shipment(parcel, who="ann")
+    shop.work()
+    shop.pass_time(90, steps=4)
+    shop.import_orders()
+    with shop.host.reading():
+        assert [task.kind for task in attention.tasks(shop.host)] == [attention.WITHDRAWN]
+    here = shop.host_order(order_id).id
+    with transaction():
+        cancel_order(here, "the customer has his money back")
+    shop.work()
+    with shop.host.reading():
+        assert attention.tasks(shop.host) == []
+    assert badges(shop, order_id) == []
 
 
 def test_buying_a_label_is_explained_where_labels_are_sold(shop: Shop) -> None:
@@ -165,7 +238,7 @@ def test_a_refusal_stands_before_what_went_well(shop: Shop) -> None:
     shop.close(order_id)
     shop.pass_time(20, steps=4)
 
-    (badge,) = noted(shop, order_id).badges
+    (badge,) = noted(shop, order_id).order_badges
     assert (badge.text, badge.tone) == ("Refused by bol", Level.DANGER)
 
 

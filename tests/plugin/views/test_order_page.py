@@ -78,7 +78,8 @@ def test_a_request_names_the_next_step_in_the_warehouse_and_what_stands_in_its_w
         assert "Ask an administrator to decide" not in seen
     assert "Ask an administrator to decide" in packer.get(f"/admin/picklists/{picklist}").text
     tasks = "/admin/bol/attention"
-    assert "put it back first" not in chief.get(path).text + chief.get(tasks).text
+    seen = chief.get(path).text + chief.get(tasks).text
+    assert "put it back first" not in seen and seen.count("Accept at bol") == 2
     with site.shop(), transaction():
         picking.pick_all(picklist)
     for page in (path, tasks, f"/admin/bol/{store}/", f"/admin/picklists/{picklist}"):
@@ -86,6 +87,18 @@ def test_a_request_names_the_next_step_in_the_warehouse_and_what_stands_in_its_w
             "1 of 1 pieces is picked: put it back first (−1 on the picklist), then accept."
             in html.unescape(chief.get(page).text)
         )
+    # What would be refused is not offered: the way to the picklist is.
+    for page in (path, tasks, f"/admin/bol/{store}/"):
+        seen = chief.get(page).text
+        assert "Accept at bol" not in seen and "Keep the order" in seen
+        assert f'href="/admin/picklists/{picklist}">To the picklist</a>' in seen
+    assert (
+        f'href="/admin/picklists/{picklist}">To the picklist</a>' in chief.get(f"/admin/orders/{here}").text
+    )
+    with site.shop(), transaction():
+        picking.put_all_back(picklist)
+    seen = chief.get(path).text
+    assert "Accept at bol" in seen and "To the picklist" not in seen
 
 
 def test_an_order_that_bol_cancelled_names_the_next_step_in_the_warehouse(
