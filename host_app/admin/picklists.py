@@ -53,6 +53,7 @@ from host_app.plugin_api import HostError, LabelSale
 from host_app.plugins import plugins
 from host_app.services import labels, picking
 from host_app.services.orders import OPEN_PICKLISTS
+from host_app.wellformed import LARGEST_ID
 
 #: Browsers show PDF files in a page of their own making, which the usual policy would keep from working.
 PDF_POLICY = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -99,7 +100,8 @@ class PicklistsView(HostView):
     @expose("/next")
     def next_one(self) -> Response:
         """Lead to the most urgent picklist that nobody has begun, in the warehouse of the one that is done."""
-        done = db.session.get(Picklist, request.args.get("after", 0, type=int))
+        after = request.args.get("after", 0, type=int)
+        done = db.session.get(Picklist, after) if 0 < after <= LARGEST_ID else None
         begun = exists().where(PicklistLine.picklist_id == Picklist.id, PicklistLine.picked > 0)
         stopped = exists().where(OrderMark.order_id == Picklist.order_id, OrderMark.stops_picking)
         statement = (

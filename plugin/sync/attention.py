@@ -50,6 +50,7 @@ from plugin.sync.labels import TELL_AFTER as TELL_LABEL_AFTER
 from plugin.sync.labels import TO_FETCH
 from plugin.sync.mapping import AMSTERDAM, FBR
 from plugin.sync.matching import find_products
+from plugin.sync.order_waits import is_dead
 from plugin.sync.overview import AN_ERROR
 from plugin.sync.pump import TELL_AFTER
 from plugin.sync.sign_in import WARNINGS, days_left
@@ -134,10 +135,15 @@ class Goods:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The goods that a task is about, and the order at bol where its title names none."""
+    """The goods that a task is about, the order at bol where its title names none, and where goods are to be put back.
+
+    :param whole: bol cancelled all of it, so that nothing but putting back is left to do.
+    """
 
     goods: Sequence[Goods]
     order: str = ""
+    picklist_url: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +245,19 @@ def _of_cancellations(host: HostPort, found: Sequence[Task]) -> dict[Task, Subje
         row = orders[task.order_id]
         view = views.get(row.host_order_id) if row.host_order_id is not None else None
         pieces: Iterable[tuple[BolOrderItem, int]] = ()
+        put_back, whole = "", False
         if task.kind == REQUEST:
             pieces = [(item, item.open) for item in requested(row)]
         elif view is not None and task.kind == STILL_HERE:
             pieces = still_here(row, view)
+            put_back = host.picked_url(view.order_id)
+            whole = is_dead(row) and not any(line.shipped for line in view.lines)
         elif view is not None and task.kind == WITHDRAWN:
             pieces = withdrawn_here(host, row, view)
         elif view is not None:
             pieces = [(item, item.open) for item in cancelled_here(row, view)]
-        subjects[task] = Subject([Goods(item.title, item.ean, number) for item, number in pieces])
+        goods = [Goods(item.title, item.ean, number) for item, number in pieces]
+        subjects[task] = Subject(goods, picklist_url=put_back, whole=whole)
     return subjects
 
 

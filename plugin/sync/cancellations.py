@@ -262,7 +262,7 @@ def _cancel_all(ctx: Context, row: BolOrder, view: OrderView) -> None:
             number=view.number,
             reason=reason or todo,
         ),
-        ctx.host.order_url(view.order_id),
+        ("" if reason else ctx.host.picked_url(view.order_id)) or ctx.host.order_url(view.order_id),
     )
 
 

@@ -152,6 +152,15 @@ def connection_url(store_id: int) -> str:
     return f"{store_url(store_id)}connection"
 
 
+#: The page with all that a person must do.
+ATTENTION_URL = "/admin/bol/attention"
+
+
+def decisions_url(store_id: int) -> str:
+    """Return the address of the store's shipments that a person must decide about, with the buttons for it."""
+    return f"{store_url(store_id)}shipments?state=needs+you"
+
+
 def order_url(store_id: int, order_row_id: int) -> str:
     """Return the address of the page of an order of bol."""
     return f"{store_url(store_id)}orders/{order_row_id}"

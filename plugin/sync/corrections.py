@@ -495,5 +495,5 @@ def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:
         Level.WARNING,
         _("bol did not take the new tracking code of order %(order)s", order=order.order_id),
         reason,
-        ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+        f"{store_url(ctx.store_id)}shipments?state=not+corrected",
     )

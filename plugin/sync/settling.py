@@ -13,7 +13,7 @@ from host_app.plugin_api import Level
 from plugin.connector import BolError, NotFound, Order, ProcessStatus
 from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect
 from plugin.sync import effects
-from plugin.sync.context import CALL_SECONDS, Context
+from plugin.sync.context import CALL_SECONDS, Context, decisions_url
 from plugin.sync.failures import come_back
 from plugin.sync.shipments import (
     after_confirmation,
@@ -205,7 +205,7 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
         # The parcel must not leave: told as what it is, a cancellation, and so not a second time by the import.
         take_changes(ctx, lock_row(ctx, row.order_id), found.order)
     elif state == EffectState.REFUSED:
-        said = _("bol says: %(said)s.", said=message) if message else _("bol gave no reason.")
+        said = _("bol says: %(said)s.", said=message.rstrip(". ")) if message else _("bol gave no reason.")
         tell_refused(ctx, session, [row.id], said)
 
 
@@ -251,10 +251,10 @@ def _ask_a_person(ctx: Context, session: Any, row: ShipmentEffect, found: Found)
         Level.DANGER,
         _("it is not known if bol has the shipment of order %(order)s", order=order.order_id),
         _(
-            "%(shown)s Look in bol's seller portal, then press “Try again” or “Handled elsewhere”.",
+            "%(shown)s Look in bol's seller portal, then press “Send again” or “Handled elsewhere”.",
             shown=shown,
         ),
-        ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+        decisions_url(ctx.store_id),
     )
 
 

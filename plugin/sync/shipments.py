@@ -30,7 +30,7 @@ from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import counters, effects
 from plugin.sync.cancel_decisions import WITHDRAWN_HERE, note_undone
-from plugin.sync.context import CALL_SECONDS, Context, current_settings, store_url
+from plugin.sync.context import ATTENTION_URL, CALL_SECONDS, Context, current_settings, decisions_url
 from plugin.sync.dirty import mark_order_items
 from plugin.sync.failures import line_is_down, without_reference
 from plugin.sync.mapping import clean_tracking_code, shipment_reference
@@ -45,7 +45,7 @@ MAX_ITEMS = 100
 WITHDRAWN = _l("The parcel was withdrawn before it was confirmed.")
 NOT_TOLD = _l(
     "The store was disconnected before bol was told of this parcel. Report it in bol's seller portal, and press “Handled "
-    "elsewhere”; or “Try again” once the store is connected again."
+    "elsewhere”; or “Send again” once the store is connected again."
 )
 
 
@@ -138,7 +138,7 @@ def _tell_not_told(
                 order=picklist.reference,
             ),
             body=str(NOT_TOLD),
-            url=host.order_url(picklist.order_id),
+            url=decisions_url(store.id),
         )
     )
 
@@ -172,7 +172,7 @@ def leave_to_people(host: HostPort, store: Store) -> None:
                 store=store.name,
             ),
             body=str(NOT_TOLD),
-            url=f"{store_url(store.id)}shipments",
+            url=decisions_url(store.id),
         )
     )
 
@@ -321,6 +321,7 @@ def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str
         _(
             "An administrator fills in its code under “Needs attention”; every shipment that waits for it is sent then."
         ),
+        ATTENTION_URL,
     )
 
 
@@ -445,10 +446,10 @@ def tell_refused(ctx: Context, session: Any, row_ids: Sequence[int], reason: str
         Level.DANGER,
         _("bol refused the shipment of order %(order)s", order=order.order_id),
         _(
-            "%(reason)s Correct it and press “Try again”, or “Handled elsewhere” if bol has it already.",
+            "%(reason)s Correct it and press “Send again”, or “Handled elsewhere” if bol has it already.",
             reason=reason,
         ),
-        ctx.host.order_url(order.host_order_id) if order.host_order_id else None,
+        decisions_url(ctx.store_id),
     )
 
 

@@ -141,7 +141,8 @@ def test_the_next_picklist_is_the_most_urgent_that_nobody_has_begun(packer: Pers
     do(fill)
     assert packer.get(path, query_string={"after": 1}).location == "/admin/picklists/5"
     assert packer.get(path, query_string={"after": 5}).location == "/admin/picklists/2"
-    assert packer.get(path).location == "/admin/picklists/5"
+    for number in ("", "x", "-1", "9" * 30):
+        assert packer.get(path, query_string={"after": number}).location == "/admin/picklists/5", number
 
 
 def test_the_next_picklist_is_in_the_same_warehouse(packer: Person, do: Do) -> None:

@@ -393,7 +393,7 @@ def test_a_shipment_that_bol_fails_to_show_is_a_persons_decision_in_the_end(
     assert states(packed) == [EffectState.UNKNOWN]
     packed.pass_time(2 * 3600, steps=12)
     assert states(packed) == [EffectState.DECISION]
-    assert ["failed to show" in body for body in packed.notice_bodies() if "Try again" in body] == [True]
+    assert ["failed to show" in body for body in packed.notice_bodies() if "Send again" in body] == [True]
     assert len(packed.writes("/retailer/shipments")) == 1
 
 

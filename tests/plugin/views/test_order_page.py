@@ -138,6 +138,36 @@ def test_an_order_that_bol_cancelled_names_the_next_step_in_the_warehouse(
     assert "This picklist was withdrawn" in seen and "Do not ship it" not in seen
 
 
+def test_packers_put_back_what_bol_cancelled_and_are_led_to_its_picklist(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    order_id, _path = imported(site)
+    with site.shop() as shop:
+        picklist = shop.picklist_id(order_id)
+        with transaction():
+            picking.pick_all(picklist)
+        shop.sandbox.cancel(order_id)
+        shop.import_orders()
+    link = f"/admin/picklists/{picklist}"
+    for page in ("/admin/bol/attention", f"/admin/bol/{store}/", "/admin/notifications/"):
+        for person in (chief, packer):
+            seen = person.get(page).text
+            assert f'href="{link}"' in seen, page
+            assert "Only an administrator can do this" not in seen, page
+
+
+def test_packers_are_told_which_tasks_are_for_an_administrator(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    order_id, _path = imported(site)
+    with site.shop() as shop:
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+    told = "Only an administrator can do this: tell one, and go on with your work."
+    assert packer.get("/admin/bol/attention").text.count(told) == 1
+    assert told not in chief.get("/admin/bol/attention").text
+
+
 def test_the_mark_of_an_order_that_bol_cancelled_goes_when_it_is_cancelled_by_hand(
     site: Site, store: int, chief: Person
 ) -> None:
