@@ -336,12 +336,13 @@ def _parcel_rows(
     told = [_standing(effect, paused, may_decide) for effect in effects]
     after = []
     if correction:
+        corrected = correction.tracking_code
+        if corrected == first:
+            # Of its carrier alone.
+            corrected = f"{correction.transporter_code} {corrected}".strip()
         after.append(
             PanelRow(
-                _(
-                    "Its correction to %(code)s",
-                    code=f"{correction.transporter_code} {correction.tracking_code}".strip(),
-                ),
+                _("Its correction to %(code)s", code=corrected),
                 *_standing(correction, paused, may_decide),
             )
         )

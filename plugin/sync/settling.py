@@ -23,12 +23,19 @@ from plugin.sync.shipments import (
     settle_withdrawn,
     tell_refused,
 )
+from plugin.sync.shipped import was_withdrawn_before
 from plugin.sync.taking_over import lock_row, take_changes
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
 
 EVENT_TYPE = "CREATE_SHIPMENT"
 MAX_PAGES = 20
+#: Begins with "bol", as what we say of a refusal ourselves.
+SHIPPED_ALREADY = _l(
+    "bol has these goods as shipped already, by a parcel that was withdrawn here, and takes no second shipment of them. Once they "
+    "are on their way to the customer, press “Handled elsewhere”."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,10 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
     reason = message or _("bol refused it without a reason.")
     if cancelled:
         reason = _("Cancelled at bol. %(reason)s", reason=message).strip()
+    shipped = not cancelled and item is not None and item.open_quantity < row.quantity
+    again = shipped and was_withdrawn_before(ctx.host, row)
+    if again:
+        reason = str(SHIPPED_ALREADY)
     state, error = end_of_refused(ctx, row.host_shipment_id, reason)
     if not _end(session, row, state, ctx.now(), error):
         return
@@ -206,7 +217,7 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
         take_changes(ctx, lock_row(ctx, row.order_id), found.order)
     elif state == EffectState.REFUSED:
         said = _("bol says: %(said)s.", said=message.rstrip(". ")) if message else _("bol gave no reason.")
-        tell_refused(ctx, session, [row.id], said)
+        tell_refused(ctx, session, [row.id], said, body=reason if again else "")
 
 
 def _cancelled_before(session: Any, row: ShipmentEffect) -> int:

@@ -436,8 +436,11 @@ def settle_withdrawn(ctx: Context, session: Any, parcel_id: int) -> None:
         ctx.host.settle_notices(f"bol:{ctx.store_id}:withdrawn-late:{parcel_id}")
 
 
-def tell_refused(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> None:
-    """Tell people that bol did not take a shipment. In a transaction."""
+def tell_refused(ctx: Context, session: Any, row_ids: Sequence[int], reason: str, *, body: str = "") -> None:
+    """Tell people that bol did not take a shipment. In a transaction.
+
+    :param body: what to do about it, where that is known.
+    """
     row = session.get(ShipmentEffect, row_ids[0])
     order = session.get(BolOrder, row.order_id)
     ctx.notify(
@@ -445,7 +448,8 @@ def tell_refused(ctx: Context, session: Any, row_ids: Sequence[int], reason: str
         "shipment",
         Level.DANGER,
         _("bol refused the shipment of order %(order)s", order=order.order_id),
-        _(
+        body
+        or _(
             "%(reason)s Correct it and press “Send again”, or “Handled elsewhere” if bol has it already.",
             reason=reason,
         ),

@@ -70,3 +70,16 @@ def withdrawn_after(
     waiting = {line.external_ref: line.quantity - line.shipped - line.cancelled for line in view.lines}
     left = {item_id: min(count, waiting.get(item_id, 0)) for item_id, count in at_bol.items()}
     return {item_id: count for item_id, count in left.items() if count > 0}
+
+
+def was_withdrawn_before(host: HostPort, effect: ShipmentEffect) -> bool:
+    """Tell if bol has pieces of this item as shipped, of another parcel that was withdrawn here. In a transaction."""
+    others = host.session.scalars(
+        select(ShipmentEffect.host_shipment_id).where(
+            ShipmentEffect.order_id == effect.order_id,
+            ShipmentEffect.order_item_id == effect.order_item_id,
+            ShipmentEffect.state == EffectState.CONFIRMED,
+            ShipmentEffect.host_shipment_id != effect.host_shipment_id,
+        )
+    ).all()
+    return bool(host.withdrawn(others))

@@ -81,10 +81,10 @@ def test_the_panel_tells_how_a_correction_stands_beside_the_shipment(packed: Sho
     assert panel(packed)[1:] == ["Its correction to 3SRIGHT: waiting to be sent to bol"]
     packed.pass_time(60, steps=6)
     assert panel(packed)[0].startswith("Parcel 3SWRONG at bol: confirmed by bol on")
-    assert panel(packed)[1].startswith("Its correction to TNT 3SRIGHT: waiting to be sent to bol")
+    assert panel(packed)[1].startswith("Its correction to 3SRIGHT: waiting to be sent to bol")
     packed.sandbox.faults([])
     packed.pass_time(3600, steps=6)
-    assert panel(packed)[1].startswith("Its correction to TNT 3SRIGHT: confirmed by bol on")
+    assert panel(packed)[1].startswith("Its correction to 3SRIGHT: confirmed by bol on")
     assert len(panel(packed)) == 2
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from host_app.db import transaction
-from host_app.models import OrderMark, Product
+from host_app.models import Notification, OrderMark, Product
 from host_app.plugin_api import HostError, LabelSale, Level, OrderNote, Panel
 from host_app.services import picking
 from host_app.services.orders import cancel_order
@@ -141,6 +141,19 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
         assert attention.tasks(shop.host) == []
     shop.pass_time(70, steps=4)
     assert at_picklist(shop, order_id, again) == badges(shop, order_id) == ["Refused by bol"]
+    with shop.host.reading():
+        (task,) = attention.tasks(shop.host)
+    assert task.kind == attention.REFUSED
+    assert task.about.startswith(
+        "bol has these goods as shipped already, by a parcel that was withdrawn here"
+    )
+    (told,) = shop.all(Notification, Notification.title.contains("bol refused the shipment"))
+    assert "press “Handled elsewhere”" in told.body and "again" not in told.body
+    refused = next(effect for effect in shop.effects() if effect.state == "refused")
+    assert shop.runtime.shipment_handled(shop.store_id, refused.id)
+    assert badges(shop, order_id) == ["Handled elsewhere"]
+    with shop.host.reading():
+        assert attention.tasks(shop.host) == []
 
 
 def test_pieces_that_wait_again_and_are_at_bol_need_somebody_until_the_order_is_cancelled(shop: Shop) -> None:
