@@ -302,7 +302,7 @@ def _panel(
         else []
     )
     links += [
-        PanelLink(_("This order at bol.com"), order_url(row.store_id, row.id)),
+        PanelLink(_("What bol knows of this order"), order_url(row.store_id, row.id)),
         PanelLink(_("Shipments of this store"), f"{store_url(row.store_id)}shipments"),
     ]
     if labels:
@@ -545,5 +545,5 @@ def _offer_panel(offer: Offer, store: Store, word: str, wanted: int | None, seen
     if offer.sent_at is not None and offer.sent_amount is not None:
         sent = _("%(amount)s on %(moment)s", amount=number(offer.sent_amount), moment=minute(offer.sent_at))
         rows.append(PanelRow(_("Sent last"), sent))
-    link = PanelLink(_("This offer at bol.com"), f"{store_url(offer.store_id)}offers/{offer.id}")
+    link = PanelLink(_("What bol knows of this offer"), f"{store_url(offer.store_id)}offers/{offer.id}")
     return Panel("bol.com", tuple(rows), (link,))

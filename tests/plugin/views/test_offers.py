@@ -67,6 +67,11 @@ def test_offers_are_found_by_ean_name_reference_and_bols_id(site: Site, store: i
         assert "No offer fits." in text(packer, f"{store}/offers?q={sought}"), sought
 
 
+def test_the_list_says_whose_word_the_amount_is(store: int, packer: Person) -> None:
+    page = text(packer, f"{store}/offers")
+    assert "Wanted Last confirmed by bol State" in page
+
+
 def test_an_offer_without_a_name_says_so(site: Site, store: int, packer: Person) -> None:
     with site.shop():
         change(LAMP, title="", reference="")

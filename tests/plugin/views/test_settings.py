@@ -121,6 +121,12 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
     )
 
 
+def test_the_choice_of_mails_says_first_what_they_need(store: int, chief: Person) -> None:
+    page = chief.get(f"/admin/bol/{store}/settings").text
+    needs = 'Nothing is mailed until this installation has a mail server (HOST_SMTP_URL): the page <a href="/admin/notifications/">'
+    assert 0 < page.index(needs) < page.index("Told by e-mail")
+
+
 def test_the_form_as_shown_changes_nothing(site: Site, store: int, chief: Person) -> None:
     save(chief, store)
     assert kept(site) == StoreSettings()

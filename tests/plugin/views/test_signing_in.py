@@ -67,6 +67,7 @@ def stores(site: Site) -> list[Store]:
 def test_a_store_is_connected_at_bols_login_page(site: Site, chief: Person) -> None:
     page = html.unescape(chief.get("/admin/bol/connect").text)
     assert "Log in at bol" in page and f"http://localhost{RETURN}" in page
+    assert "You have nothing to do with it while logging in at bol works." in page
     shown = log_in(site, chief)
     assert "bol accepts the login" in shown and "Settings" in shown
     (store,) = stores(site)
@@ -309,7 +310,8 @@ def test_a_store_can_go_at_once_and_can_change_its_mind(site: Site, chief: Perso
         shop.order((KETTLE, 1))
         shop.import_orders()
     page = f"/admin/bol/{store}/connection"
-    chief.post(f"{page}/disconnect", page=page)
+    shown = chief.post(f"{page}/disconnect", page=page).text
+    assert "Disconnect now, leave what waits</button>" in shown and "Go at once" not in shown
     assert "stays connected" in chief.post(f"{page}/stay", page=page).text
     assert stores(site)[0].state == "paused"
     chief.post(f"{page}/disconnect", page=page, when="now")
