@@ -318,10 +318,10 @@ class Runtime(Connecting):
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return number
 
-    def shipment_handled(self, store_id: int, effect_id: int) -> bool:
-        """Close a shipment that a person has dealt with at bol; False where it is not open any more."""
+    def shipment_handled(self, store_id: int, effect_id: int, *, parcel: bool = False) -> bool:
+        """Close a shipment, or its whole parcel, that a person has dealt with at bol; False where it is not open any more."""
         with self.host.transaction():
-            done = shipments.handled_elsewhere(self.host, store_id, effect_id)
+            done = shipments.handled_elsewhere(self.host, store_id, effect_id, parcel=parcel)
             self.host.wake(wake_for(SHIPMENTS, store_id))
         return done
 

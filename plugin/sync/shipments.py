@@ -500,13 +500,17 @@ def try_refused_again(host: HostPort, store_id: int, effect_id: int) -> int:
     return len({row.host_shipment_id for row in alike if try_again(host, store_id, row.id)})
 
 
-def handled_elsewhere(host: HostPort, store_id: int, effect_id: int) -> bool:
-    """Close a refused or undecided shipment: a person has dealt with it at bol. In a transaction."""
-    return _decide(host, store_id, effect_id, EffectState.CLOSED)
+def handled_elsewhere(host: HostPort, store_id: int, effect_id: int, *, parcel: bool = False) -> bool:
+    """Close a refused or undecided shipment: a person has dealt with it at bol. In a transaction.
+
+    :param parcel: all goods of its parcel that stand alike, where the person was shown the parcel and not this row.
+    """
+    return _decide(host, store_id, effect_id, EffectState.CLOSED, whole=parcel)
 
 
-def _decide(host: HostPort, store_id: int, effect_id: int, state: EffectState) -> bool:
-    """Decide on the goods of a parcel that stand as this row does: bol was asked for all of them at once."""
+def _decide(
+    host: HostPort, store_id: int, effect_id: int, state: EffectState, *, whole: bool = False
+) -> bool:
     now, session = host.now(), host.session
     decidable = ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION))
     row = session.execute(
@@ -523,7 +527,7 @@ def _decide(host: HostPort, store_id: int, effect_id: int, state: EffectState) -
         update(ShipmentEffect)
         .where(
             ShipmentEffect.store_id == store_id,
-            ShipmentEffect.host_shipment_id == parcel,
+            ShipmentEffect.host_shipment_id == parcel if whole else ShipmentEffect.id == effect_id,
             ShipmentEffect.state == stands,
         )
         .values(**values)

@@ -80,8 +80,8 @@ class ShipmentPages(BolView):
 
     @does("/<int:store_id>/shipments/<int:effect_id>/handled")
     def handled(self, store_id: int, effect_id: int) -> Answer:
-        """Close a shipment that a person has dealt with at bol."""
-        done = self.actions.shipment_handled(store_id, effect_id)
+        """Close a shipment, or its whole parcel, that a person has dealt with at bol."""
+        done = self.actions.shipment_handled(store_id, effect_id, parcel="parcel" in request.args)
         self._tell(done, _("Noted: this shipment was handled elsewhere. Nothing is sent for it any more."))
         return self._back_to_list(store_id)
 

@@ -539,6 +539,6 @@ def test_who_has_dealt_with_a_refused_parcel_says_so_once_for_all_that_is_in_it(
     shop.work()
     first, second = shop.effects()
     assert (first.state, second.state) == (EffectState.REFUSED, EffectState.REFUSED)
-    assert shop.runtime.shipment_handled(shop.store_id, second.id)
+    assert shop.runtime.shipment_handled(shop.store_id, second.id, parcel=True)
     assert [effect.state for effect in shop.effects()] == [EffectState.CLOSED] * 2
     assert not shop.runtime.shipment_handled(shop.store_id, first.id)

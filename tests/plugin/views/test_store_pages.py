@@ -388,6 +388,18 @@ def test_a_shipment_is_tried_again_and_another_handled_elsewhere(
     assert "Nothing was changed" in press(chief, f"{store}/shipments/{second}/try-again")
 
 
+def test_a_refused_parcel_is_handled_elsewhere_with_all_that_is_in_it_under_needs_attention(
+    site: Site, store: int, chief: Person
+) -> None:
+    """One task there, and one button for it; the list of shipments decides on each article."""
+    shipped(site, EffectState.REFUSED)
+    action = re.search(r'action="(/admin/bol/[^"]*/handled[^"]*)"', chief.get("/admin/bol/attention").text)
+    assert action
+    chief.post(html.unescape(action[1]))
+    with site.shop() as shop:
+        assert [row.state for row in shop.effects()] == [EffectState.CLOSED] * 2
+
+
 def test_long_lists_have_pages(site: Site, store: int, packer: Person) -> None:
     with site.shop() as shop, transaction() as session:
         for number in range(120):
