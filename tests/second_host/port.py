@@ -421,6 +421,9 @@ class Port:
         box = self.session.get(Box, shipment_id)
         return None if box is None else _parcel(self.session, box)
 
+    def withdrawn(self, shipment_ids: Iterable[int]) -> frozenset[int]:
+        return frozenset()  # what has left here can't be taken back
+
     def close_picklist(self, sale_id: int, carrier: str, tracking_code: str) -> None:
         """Ship what is open of an order in one parcel; the plugin is told.
 
@@ -472,6 +475,9 @@ class Port:
 
     def order_url(self, order_id: int) -> str:
         return f"/admin/sales/#{order_id}"
+
+    def picked_url(self, order_id: int) -> str:
+        return ""  # nothing lies picked: an order is shipped by one button
 
     # events
 

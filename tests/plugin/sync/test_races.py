@@ -204,17 +204,18 @@ def test_parcels_that_bol_confirms_and_changes_of_their_stock_do_not_wait_for_ea
 ) -> None:
     shop = postgres_shop
     shop.connect(send_shipments=True, send_stock=True, managed_by_retailer=False)
-    # Offers are locked by their ids: these are confirmed the other way round.
-    orders = [shop.order((ean, 1)) for ean in (TOASTER, KETTLE)]
     shop.work()
-    assert shop.offer(KETTLE).id < shop.offer(TOASTER).id
+    # Offers are locked by their ids: these are confirmed the other way round.
+    first, second = sorted((KETTLE, TOASTER), key=lambda ean: shop.offer(ean).id)
+    orders = [shop.order((ean, 1)) for ean in (second, first)]
+    shop.import_orders()
     shop.sandbox.settings(processStatusDelayMs=5000)
     for order_id in orders:
         shop.close(order_id)
     shop.work()
     shop.clock.ahead += shop.hours(0.01)
     shop.sandbox.advance(36)
-    products = [shop.offer(ean).product_id for ean in (KETTLE, TOASTER)]
+    products = [shop.offer(ean).product_id for ean in (first, second)]
     with transaction():
         for product in products:
             stock.adjust_stock(product, shop.warehouse, change=3, reason="counted", who="ann")
