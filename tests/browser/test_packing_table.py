@@ -288,7 +288,8 @@ def test_a_carrier_that_bol_does_not_know_is_told_at_the_choice_and_mended(
     expect(page.locator("#panels")).to_contain_text("An administrator fills in the carrier's code")
     packer.look("parcel-that-waits")
     packer.open("/admin/bol/attention")
-    expect(page.get_by_text("Only an administrator can do this")).to_be_visible()
+    task = page.locator(".bol-task").filter(has_text="code of the carrier")
+    expect(task).to_contain_text("Only an administrator can do this")
     packer.look("attention-of-a-packer")
     page.go_back()
 
