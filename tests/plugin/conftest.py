@@ -271,6 +271,18 @@ def shop(
 
 
 @pytest.fixture
+def postgres_shop(
+    make_postgres_app: AppFactory, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
+    """A shop on the database that locks rows, tells of two that wait for each other, and takes no text too long."""
+    app, clock = make_postgres_app(), Clock()
+    monkeypatch.setattr("host_app.db.utcnow", clock.now)
+    with app.app_context():
+        yield Shop(app, bol_sandbox, clock)
+        db.session.remove()
+
+
+@pytest.fixture
 def pages_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of orders that has several pages needs few of them: bol has fifty on each."""
     monkeypatch.setattr("bol_sandbox.orders.PAGE_SIZE", 10)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bol_sandbox.testing import SandboxControls
-from host_app.db import db
 from plugin.connector import (
     BolClient,
     ClientCredentialsTokens,
@@ -19,8 +17,7 @@ from plugin.connector import (
     sandbox_environment,
 )
 from plugin.connector.routes import ORDER
-from tests.conftest import AppFactory
-from tests.plugin.conftest import KETTLE, TOASTER, Clock, Shop
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 Body = dict[str, Any]
 
@@ -117,18 +114,6 @@ def test_an_answer_with_something_unexpected_is_taken_for_what_it_says(shop: Sho
     shop.sandbox.faults([rule(order_id, USABLE[what], shop)])
     shop.import_orders()
     assert shop.host_order(order_id).state == "processing"
-
-
-@pytest.fixture
-def postgres_shop(
-    make_postgres_app: AppFactory, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shop]:
-    """A shop on the database that takes no text longer than its column."""
-    app, clock = make_postgres_app(), Clock()
-    monkeypatch.setattr("host_app.db.utcnow", clock.now)
-    with app.app_context():
-        yield Shop(app, bol_sandbox, clock)
-        db.session.remove()
 
 
 def test_texts_of_any_length_hold_up_nothing(postgres_shop: Shop) -> None:

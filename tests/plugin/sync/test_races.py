@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from bol_sandbox.testing import SandboxControls
 from host_app import events, jobs
 from host_app.db import db, transaction
 from host_app.plugin_api import HostError, Wake
@@ -22,23 +21,10 @@ from plugin.models import ApiCall, BolOrder, CancellationEffect, EffectState, St
 from plugin.sync import cancelling, links, statuses, taking_over
 from plugin.sync.call_log import PACKING
 from plugin.sync.due import ORDERS, SHIPMENTS
-from tests.conftest import AppFactory
-from tests.plugin.conftest import KETTLE, TOASTER, Clock, Shop
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
 from tests.plugin.sync.test_cancelling import CANCELLATION, accept
 
 ROUNDS = 6
-
-
-@pytest.fixture
-def postgres_shop(
-    make_postgres_app: AppFactory, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shop]:
-    """A shop on the database that locks rows, and tells of two that wait for each other."""
-    app, clock = make_postgres_app(), Clock()
-    monkeypatch.setattr("host_app.db.utcnow", clock.now)
-    with app.app_context():
-        yield Shop(app, bol_sandbox, clock)
-        db.session.remove()
 
 
 def work_at_once(shop: Shop, *wakes: Wake) -> None:
@@ -135,34 +121,28 @@ def details_read(shop: Shop) -> Sequence[str]:
     return sorted(path.rpartition("/")[2] for path in paths if path.startswith("/retailer/orders/"))
 
 
-def test_a_packer_waits_for_nobody_who_works_on_the_store_or_on_the_order(
-    make_postgres_app: AppFactory, bol_sandbox: SandboxControls, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_packer_waits_for_nobody_who_works_on_the_store_or_on_the_order(postgres_shop: Shop) -> None:
     """An import holds both rows for as long as its transaction is; the picklist is closed and told meanwhile."""
-    app, clock = make_postgres_app(), Clock()
-    monkeypatch.setattr("host_app.db.utcnow", clock.now)
-    with app.app_context():
-        shop = Shop(app, bol_sandbox, clock)
-        shop.connect(send_shipments=True)
-        packed, cancelled = shop.order((KETTLE, 1)), shop.order((KETTLE, 2))
-        shop.work()
-        bol_sandbox.cancel(cancelled)
-        picklists = [shop.picklist_id(order_id) for order_id in (packed, cancelled)]
-        with db.engine.connect() as somebody:
-            # Who waits for a lock fails instead.
-            somebody.execute(text(f"ALTER DATABASE {db.engine.url.database} SET lock_timeout = '1s'"))
-            somebody.commit()
-            somebody.execute(select(Store.id).with_for_update(key_share=True))
-            somebody.execute(select(BolOrder.id).with_for_update(key_share=True))
-            db.session.remove()
-            db.engine.dispose()
-            answers = [shop.runtime.closing_answer(picklist_id, 2.0) for picklist_id in picklists]
-            shop.close(packed)
-            # What was learnt is written together with the calls, and would have been lost with them.
-            assert len(shop.all(ApiCall, ApiCall.job == PACKING)) == len(picklists)
-            assert shop.bol_order(cancelled).read_due_at is None
-        assert [bool(answer and answer.objections) for answer in answers] == [False, True]
+    shop = postgres_shop
+    shop.connect(send_shipments=True)
+    packed, cancelled = shop.order((KETTLE, 1)), shop.order((KETTLE, 2))
+    shop.work()
+    shop.sandbox.cancel(cancelled)
+    picklists = [shop.picklist_id(order_id) for order_id in (packed, cancelled)]
+    with db.engine.connect() as somebody:
+        # Who waits for a lock fails instead.
+        somebody.execute(text(f"ALTER DATABASE {db.engine.url.database} SET lock_timeout = '1s'"))
+        somebody.commit()
+        somebody.execute(select(Store.id).with_for_update(key_share=True))
+        somebody.execute(select(BolOrder.id).with_for_update(key_share=True))
         db.session.remove()
+        db.engine.dispose()
+        answers = [shop.runtime.closing_answer(picklist_id, 2.0) for picklist_id in picklists]
+        shop.close(packed)
+        # What was learnt is written together with the calls, and would have been lost with them.
+        assert len(shop.all(ApiCall, ApiCall.job == PACKING)) == len(picklists)
+        assert shop.bol_order(cancelled).read_due_at is None
+    assert [bool(answer and answer.objections) for answer in answers] == [False, True]
 
 
 def test_a_cancellation_that_bol_refuses_and_a_read_of_its_order_do_not_wait_for_each_other(
