@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tests.browser.needs import playwright
-from tests.browser.window import Window
+from tests.browser.window import Window, follow
 from tests.e2e.house import House, eventually
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def pack(window: Window, carrier: str, tracking: str) -> None:
 def confirmed(window: Window, order_id: str) -> None:
     """See on the order's page that bol has confirmed the shipment."""
     window.menu("Orders")
-    row_of(window.page, order_id).get_by_role("link").first.click()
+    follow(row_of(window.page, order_id).get_by_role("link").first)
 
     def there() -> bool:
         window.page.reload()

@@ -20,7 +20,7 @@ import pytest
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import choose_sandbox
-from tests.browser.window import Window
+from tests.browser.window import Window, follow
 from tests.e2e.house import PROJECT, House, eventually
 
 expect = playwright().expect
@@ -179,7 +179,7 @@ def test_the_manual_is_followed_to_the_first_confirmed_shipment(
         guide.picture("picklist")
         guide.press("Close picklist")
         expect(page.get_by_text("Closed by")).to_be_visible()
-        page.get_by_role("link", name=re.compile("^Order ")).first.click()
+        follow(page.get_by_role("link", name=re.compile("^Order ")).first)
 
         def confirmed() -> bool:
             page.reload()

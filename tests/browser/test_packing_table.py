@@ -12,7 +12,7 @@ import pytest
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import comes_in, confirmed, row_of
-from tests.browser.window import Window, resize
+from tests.browser.window import Window, follow, resize
 from tests.e2e.house import House, eventually
 
 expect = playwright().expect
@@ -44,7 +44,7 @@ def order(house: House, items: Sequence[dict[str, Any]]) -> tuple[str, list[str]
 def open_picklist(window: Window, order_id: str) -> None:
     comes_in(window, order_id)
     window.menu("Picklists")
-    row_of(window.page, order_id).get_by_role("link").first.click()
+    follow(row_of(window.page, order_id).get_by_role("link").first)
 
 
 def whole(pdf: bytes) -> None:

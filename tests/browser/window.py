@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -83,7 +83,11 @@ class Window:
             self.page.locator(".navbar-toggler").click()
         menu = self.page.locator("nav.host-nav").locator("li a, .dropdown-menu a")
         for title in titles:
-            menu.filter(has_text=title, visible=True).first.click()
+            entry = menu.filter(has_text=title, visible=True).first
+            if entry.get_attribute("data-toggle") is None:
+                follow(entry)
+            else:
+                entry.click()
 
     def look(self, name: str, page: Page | None = None) -> None:
         """Take pictures; what sticks out of the page is a trouble."""
@@ -126,6 +130,12 @@ class Window:
     def _response(self, response: Response) -> None:
         if response.status >= 400:
             self.troubles.append(f"{response.status} {response.url}")
+
+
+def follow(link: Locator) -> None:
+    """Press a link, and be on the page that it leads to: a page can't be loaded again while it gives way to another."""
+    with link.page.expect_navigation():
+        link.click()
 
 
 def resize(page: Page, width: int, height: int) -> None:
