@@ -263,8 +263,8 @@ class Connecting:
     def _renew(self, store: Store, signed_in: SignedIn) -> None:
         try:
             with self.host.transaction():
-                sign_in.signed_in(self.host, stores.locked(self.host, store.id), signed_in)
-                self.host.wake(*(wake_for(kind, store.id) for kind in (ORDERS, SHIPMENTS, UPKEEP)))
+                stores.sign_in_again(self.host, store.id, signed_in)
+                self.host.wake(*(wake_for(kind, store.id) for kind in (ORDERS, PRODUCTS, SHIPMENTS, UPKEEP)))
         except IntegrityError as error:
             raise HostError(_("This account was connected as another store a moment ago.")) from error
         with suppress(StoreUnavailable, HostError, SecretUnreadable):

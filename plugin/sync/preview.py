@@ -4,6 +4,7 @@ of an order but that it is there and which articles nobody knows here, and nothi
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import delete, func, select, update
 from host_app.plugin_api import HostPort
 from plugin import connector
 from plugin.connector import BolError
-from plugin.models import Offer, Run, RunState
+from plugin.models import BolOrder, Offer, Run, RunState, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync import findings, products, runs, stock_check
 from plugin.sync.context import CALL_SECONDS, Context
@@ -39,7 +40,8 @@ class Forecast:
 
     :param run: the newest preview; None where there was none. ``counting``: its orders are being counted.
     :param orders: open orders that will be imported with these settings; ``too_old`` were placed before the start
-        date, ``without_product`` of those to import have an EAN that no product here has.
+        date, ``without_product`` of those to import have an EAN that no product here has. ``here``: open ones that
+        came in before, in a store that was at work already.
     :param earliest: the day on which the oldest of all open orders was placed.
     :param to_create: products that will be made, from offers or for orders; ``look_alikes`` are left for a person to
         link, as long as no order asks for one.
@@ -52,6 +54,7 @@ class Forecast:
     earliest: date | None
     to_create: int
     look_alikes: int
+    here: int = 0
 
     @property
     def counting(self) -> bool:
@@ -88,6 +91,13 @@ def start(host: HostPort, store_id: int) -> None:
 def forget(host: HostPort, store_id: int) -> None:
     """A preview is of no use any more once the store is active. In a transaction."""
     host.session.execute(delete(Run).where(Run.store_id == store_id, Run.kind == KIND))
+
+
+def is_ahead(host: HostPort, store: Store) -> bool:
+    """Tell if a store's summary comes before it is activated: the first time, and where it was made anew. In a transaction."""
+    if store.state != StoreState.PAUSED:
+        return store.state == StoreState.CONNECTED
+    return host.session.scalar(select(Run.id).where(Run.store_id == store.id, Run.kind == KIND)) is not None
 
 
 def again(host: HostPort, store_id: int) -> None:
@@ -167,6 +177,7 @@ def forecast(host: HostPort, store_id: int, settings: StoreSettings) -> Forecast
         earliest=min((date.fromisoformat(day) for day in days if day != NO_DAY), default=None),
         to_create=missing - look_alikes + for_orders,
         look_alikes=look_alikes,
+        here=0 if run is None else run.counts.get("here", 0),
     )
 
 
@@ -212,6 +223,8 @@ def _note(ctx: Context, run: Run, page: int, listed: connector.OrderPage, seen: 
         counts = dict(run.counts)
         days = {day: list(numbers) for day, numbers in counts.get("days", {}).items()}
         newest: dict[str, str] = dict(counts.get("eans", {}))
+        imported = _imported(ctx, [order.order_id for order in listed.orders])
+        came = int(counts.get("here", 0))
         open_eans = {
             order.order_id: {
                 item.ean for item in order.items if is_ours(item.fulfilment_method) and item.open_quantity
@@ -223,6 +236,9 @@ def _note(ctx: Context, run: Run, page: int, listed: connector.OrderPage, seen: 
             eans = open_eans[order.order_id]
             # An order that could not be read has no items: its details may tell more when it is imported.
             if order.order_id in seen or (order.items and not eans):
+                continue
+            if order.order_id in imported:
+                came += 1
                 continue
             placed = order.placed_at
             day = placed.astimezone(AMSTERDAM).date().isoformat() if placed else NO_DAY
@@ -240,11 +256,21 @@ def _note(ctx: Context, run: Run, page: int, listed: connector.OrderPage, seen: 
             .where(Run.id == run.id, Run.cursor == run.cursor, Run.state == RunState.RUNNING)
             .values(
                 cursor=COMPARING if listed.last else json.dumps([page + 1, here]),
-                counts={"days": days, "eans": newest},
+                counts={"days": days, "eans": newest, "here": came},
                 error="",
                 due_at=ctx.now(),
             )
         )
+
+
+def _imported(ctx: Context, order_ids: Sequence[str]) -> set[str]:
+    """Return those of these orders that the host has. In a transaction."""
+    found = select(BolOrder.order_id).where(
+        BolOrder.store_id == ctx.store_id,
+        BolOrder.order_id.in_(order_ids),
+        BolOrder.host_order_id.is_not(None),
+    )
+    return set(ctx.host.session.scalars(found))
 
 
 def _postpone(ctx: Context, run: Run, error: BolError) -> None:

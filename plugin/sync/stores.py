@@ -50,6 +50,18 @@ def add_store(host: HostPort, *, name: str, environment: str, signed_in: SignedI
     return store.id
 
 
+def sign_in_again(host: HostPort, store_id: int, signed_in: SignedIn) -> None:
+    """Let a store use a new sign-in. What activating one would do that comes back is found out first. In a transaction.
+
+    :raises HostError: it does not exist, or the sign-in is for another account; nothing was changed.
+    """
+    store = locked(host, store_id)
+    back = store.state in (StoreState.DISCONNECTED, StoreState.DISCONNECTING)
+    sign_in.signed_in(host, store, signed_in)
+    if back:
+        preview.again(host, store_id)
+
+
 def refuse_name(host: HostPort, name: str) -> None:
     """In a transaction. :raises HostError: it is empty or too long, or another store has it."""
     if not name:
@@ -245,10 +257,13 @@ def start_order_import(host: HostPort, store_id: int) -> None:
 def preview_again(host: HostPort, store_id: int) -> None:
     """Find out anew what activating a store will do. In a transaction.
 
-    :raises HostError: it is active already, or does not exist.
+    :raises HostError: it is active, or disconnected, or does not exist.
     """
-    if locked(host, store_id).state != StoreState.CONNECTED:
-        raise HostError(_("This store has been activated already."))
+    store = locked(host, store_id)
+    if store.state == StoreState.ACTIVE:
+        raise HostError(_("This store is active already."))
+    if store.state not in (StoreState.CONNECTED, StoreState.PAUSED):
+        raise HostError(_("This store is not connected: sign in again on its connection page first."))
     preview.again(host, store_id)
 
 

@@ -14,7 +14,7 @@ from host_app.plugin_api import HostError
 from plugin.models import RunState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync.consequences import consequences
-from plugin.sync.preview import forecast
+from plugin.sync.preview import forecast, is_ahead
 from plugin.sync.stock_check import rules_of
 from plugin.sync.stock_plan import newest_plan
 from plugin.sync.stores import why_not_active
@@ -120,7 +120,8 @@ class ConnectPages(ConnectionPages):
                     flash(told, "success")
                     return redirect(url_for("bol.stock_plan", store_id=store_id))
                 # What is being set up goes on to its summary; whoever changes a store that works stays where they are.
-                ahead = found.store.state == StoreState.CONNECTED
+                with self.host.reading():
+                    ahead = is_ahead(self.host, found.store)
                 flash(_("The settings are saved.") if ahead else _saved(found.settings, kept), "success")
                 return redirect(url_for("bol.summary" if ahead else "bol.settings", store_id=store_id))
         with self.host.reading() as session:

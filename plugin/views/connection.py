@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from host_app.plugin_api import HostError
 from plugin.models import ApiCall, StoreState
 from plugin.sync.leaving import unfinished
+from plugin.sync.preview import is_ahead
 from plugin.sync.sign_in import days_left, reason, tried_again_at
 from plugin.sync.subscriptions import address_of, why_not
 from plugin.texts import gettext as _
@@ -142,10 +143,19 @@ class ConnectionPages(BolView):
         )
 
     def _signed_in_again(self, store_id: int, told: str) -> Answer:
-        """A paused store does nothing yet: its overview has the button for that."""
-        if self.store(store_id).state != StoreState.PAUSED:
+        """A paused store does nothing yet: its overview has the button for that; what comes back has a summary first."""
+        store = self.store(store_id)
+        if store.state != StoreState.PAUSED:
             flash(told, "success")
             return redirect(url_for("bol.connection", store_id=store_id))
+        with self.host.reading():
+            ahead = is_ahead(self.host, store)
+        if ahead:
+            reading = _(
+                "Your offers and open orders at bol are being read: see here what happens, then activate it."
+            )
+            flash(f"{told} {reading}", "success")
+            return redirect(url_for("bol.summary", store_id=store_id))
         paused = _("It is paused: press “Activate” when it should work again.")
         flash(f"{told} {paused}", "success")
         return redirect(url_for("bol.show", store_id=store_id))

@@ -6,7 +6,7 @@ from flask import url_for
 from sqlalchemy import select
 
 from plugin.models import SettingChange
-from plugin.sync import attention, charts, stores
+from plugin.sync import attention, charts, preview, stores
 from plugin.sync.overview import overviews
 from plugin.texts import gettext as _
 from plugin.views import waiting
@@ -38,6 +38,7 @@ class StorePages(BolView):
             chosen_settings = select(SettingChange.id).where(SettingChange.store_id == store_id).limit(1)
             resume = "bol.summary" if session.scalar(chosen_settings) is not None else "bol.settings"
             set_up_at = stores.set_up_at(self.host, found.store)
+            ahead = preview.is_ahead(self.host, found.store)
         return self.page(
             "overview",
             it=found,
@@ -50,6 +51,7 @@ class StorePages(BolView):
             period=period,
             resume=resume,
             set_up_at=set_up_at,
+            ahead=ahead,
             step=3 if resume == "bol.summary" else 2,
             tab="overview",
         )

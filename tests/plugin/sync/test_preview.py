@@ -249,7 +249,7 @@ def test_it_can_be_found_out_anew_until_the_store_is_active(shop: Shop) -> None:
     assert foretold(shop).orders == 1
     assert len(shop.all(Run, Run.kind == findings.KIND)) == 2
     shop.runtime.activate(shop.store_id)
-    with pytest.raises(HostError, match="activated already"):
+    with pytest.raises(HostError, match="active already"):
         shop.runtime.preview_again(shop.store_id)
 
 

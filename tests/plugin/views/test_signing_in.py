@@ -295,12 +295,51 @@ def test_a_store_finishes_its_orders_before_its_secret_is_erased(site: Site, chi
     assert "belongs to the account" in html.unescape(chief.post(f"{page}/sign-in", page=page, **fields).text)
     fields = {"client_id": "seller", "client_secret": "secret"}
     shown = chief.post(f"{page}/sign-in", page=page, **fields).text
-    assert "signed in again" in shown and "It is paused" in shown and f"/admin/bol/{store}/activate" in shown
+    assert "signed in again" in shown and "What happens when you activate this store" in shown
     with site.shop() as shop:
         assert shop.store().state == "paused"
-        shop.runtime.activate(store)
+        writes = len(shop.writes())
+        shop.work()
+        assert len(shop.host_orders()) == 1, "it is only looked at"
+        assert len(shop.writes()) == writes
+    summary = f"/admin/bol/{store}/summary"
+    shown = chief.get(f"/admin/bol/{store}/").text
+    assert f'href="{summary}">Go on: summary and activate' in shown
+    assert f"/admin/bol/{store}/activate" not in shown
+    shown = html.unescape(chief.get(summary).text)
+    assert "<strong>1</strong> order is imported" in shown and "Read everything again" in shown
+    chief.post(f"/admin/bol/{store}/activate", page=summary)
+    with site.shop() as shop:
         shop.work()
         assert len(shop.host_orders()) == 2
+
+
+def test_a_paused_store_goes_on_at_once_or_shows_first_what_happens(site: Site, chief: Person) -> None:
+    with site.shop() as shop:
+        store = shop.connect()
+        shop.work()
+        shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.runtime.pause(store)
+        shop.order((KETTLE, 1))
+    page = f"/admin/bol/{store}/"
+    shown = chief.get(page).text
+    assert f"{page}activate" in shown and "See first what happens" in shown
+    shown = chief.post(f"{page}summary/read-again", page=page).text
+    assert "Your open orders at bol are being counted" in shown
+    with site.shop() as shop:
+        shop.work()
+        assert len(shop.host_orders()) == 1
+    shown = html.unescape(chief.get(f"{page}summary").text)
+    assert "<strong>1</strong> order is imported" in shown
+    assert "1 open order is here already and goes on as it is." in shown
+    chief.post(f"{page}activate", page=f"{page}summary")
+    with site.shop() as shop:
+        shop.work()
+        assert len(shop.host_orders()) == 2
+        assert shop.all(Run, Run.kind == "preview") == []
+    shown = html.unescape(chief.post(f"{page}summary/read-again", page=f"{page}settings").text)
+    assert "This store is active already." in shown
 
 
 def test_a_store_can_go_at_once_and_can_change_its_mind(site: Site, chief: Person) -> None:
