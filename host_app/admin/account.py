@@ -54,6 +54,11 @@ def init_app(app: Flask, limiter: Limiter) -> None:
     blueprint.add_url_rule("/language", "choose_language", choose_language, methods=["POST"])
     blueprint.add_url_rule("/logout", "logout", logout, methods=["POST"])
     app.register_blueprint(blueprint)
+    # Nor may who finds somebody's session open try one password after another.
+    change = app.view_functions["own_account.password"]
+    app.view_functions["own_account.password"] = limiter.limit(LIMIT, key_func=_by_user, deduct_when=_failed)(
+        change
+    )
 
 
 @cache
@@ -63,6 +68,10 @@ def _nobody() -> str:
 
 def _by_username() -> str:
     return f"username:{request.form.get('username', '').strip().lower()[:80]}"
+
+
+def _by_user() -> str:
+    return f"user:{current_user.get_id()}"
 
 
 def _failed(response: Any) -> bool:

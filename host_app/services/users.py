@@ -54,6 +54,28 @@ def change_user(user_id: int, *, role: str, active: bool, password: str = "") ->
     return user
 
 
+def password_problem(password: str) -> str:
+    """Tell in words why a password can't be used; "" where it can."""
+    if len(password) < SHORTEST:
+        return _("A password needs at least %(count)s characters.", count=SHORTEST)
+    return ""
+
+
+def replace_password(user_id: int, known: str, password: str) -> User | None:
+    """Replace a user's password, which logs them out everywhere; None where it is not the known one any more.
+
+    :param known: the hash that the current password was checked against, outside of this transaction.
+    """
+    session = current_session()
+    user = session.scalar(
+        select(User).where(User.id == user_id, User.password_hash == known, User.active).with_for_update()
+    )
+    if user is not None:
+        user.set_password(password)
+        session.flush()
+    return user
+
+
 def choose_language(user_id: int, language: str) -> None:
     """Keep which language a user's pages are in; "" leaves it to their browser."""
     current_session().execute(update(User).where(User.id == user_id).values(language=language))
@@ -72,6 +94,6 @@ def _known(role: str) -> str:
 
 
 def _long_enough(password: str) -> str:
-    if len(password) < SHORTEST:
-        raise HostError(_("A password needs at least %(count)s characters.", count=SHORTEST))
+    if problem := password_problem(password):
+        raise HostError(problem)
     return password

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from host_app import web
 from host_app.db import db, transaction
@@ -181,6 +182,71 @@ def test_who_replaces_their_own_password_stays_logged_in_here(site: Flask, chief
 
     assert "The user is saved." in answer.text
     assert other.get("/admin/").status_code == 302
+
+
+def change_own(person: Person, current: str, new: str, again: str | None = None) -> TestResponse:
+    fields = {"current": current, "new": new, "again": new if again is None else again}
+    return person.post("/admin/account/password", page="/admin/account/", **fields)
+
+
+@pytest.mark.parametrize("name", ["packer", "chief"])
+def test_everybody_changes_their_own_password_and_is_out_everywhere_else(site: Flask, name: str) -> None:
+    here, there = logged_in(site, name), logged_in(site, name)
+    page = here.get("/admin/account/").text
+    assert "Change your password" in page and "At least 10 characters." in page
+    answer = change_own(here, PASSWORD, "another password")
+
+    assert "Your password is changed." in answer.text
+    assert here.get("/admin/").status_code == 200
+    assert there.get("/admin/").status_code == 302
+    assert Person(site).log_in(name).status_code == 401
+    assert Person(site).log_in(name, "another password").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "again", "told"),
+    [
+        ("wrong", "another password", "another password", "This is not your password."),
+        (PASSWORD, "short", "short", "A password needs at least 10 characters."),
+        (PASSWORD, "another password", "another passwort", "This is not the same as the new password."),
+        ("", "", "", "A password needs at least 10 characters."),
+    ],
+)
+def test_a_password_that_can_not_be_changed_is_told_at_its_field(
+    site: Flask, packer: Person, current: str, new: str, again: str, told: str
+) -> None:
+    answer = change_own(packer, current, new, again)
+
+    assert answer.status_code == 400
+    assert answer.text.count("invalid-feedback") == 1 and told in answer.text
+    assert not {word for word in (current, new, again) if word and f'value="{word}"' in answer.text}
+    assert Person(site).log_in("packer").status_code == 302
+
+
+def test_guessing_the_password_of_an_open_session_is_limited(
+    site: Flask, packer: Person, chief: Person
+) -> None:
+    for _ in range(10):
+        assert change_own(packer, "wrong", "another password").status_code == 400
+    limited = change_own(packer, PASSWORD, "another password")
+
+    assert limited.status_code == 429
+    assert "Wait a minute" in limited.text
+    assert Person(site).log_in("packer").status_code == 302
+    assert change_own(chief, PASSWORD, "another password").status_code == 200
+
+
+def test_of_two_changes_of_a_password_at_once_one_counts(site: Flask, do: Any) -> None:
+    user_id = _user_id(site, "packer")
+
+    def change(known: str, password: str) -> str | None:
+        with transaction():
+            changed = users.replace_password(user_id, known, password)
+            return changed.password_hash if changed else None
+
+    first = do(change, HASH, "another password")
+    assert first and do(change, HASH, "yet another one") is None
+    assert Person(site).log_in("packer", "another password").status_code == 302
 
 
 def test_who_was_deactivated_is_out_at_once(site: Flask, packer: Person, chief: Person) -> None:
