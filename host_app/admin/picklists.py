@@ -194,18 +194,11 @@ class PicklistsView(HostView):
 
     @expose("/<int:picklist_id>/scan", methods=["POST"])
     def scan(self, picklist_id: int) -> Response:
-        """Note one piece of the scanned product as picked."""
+        """Note one piece of the scanned product as picked; or check a bought label, which closes what it covers whole."""
         code = request.form.get("code", "").strip()
         with changing():
             if code and (carrier := labels.carrier_by_code(picklist_id, code)):
-                flash(
-                    _(
-                        "%(carrier)s %(code)s: the label of this picklist. Press Enter, or scan it again, to close.",
-                        carrier=carrier,
-                        code=code,
-                    ),
-                    "success",
-                )
+                flash(_label_is_right(picklist_id, carrier, code), "success")
                 return redirect(url_for("picklists.page", picklist_id=picklist_id, label="right"))
             if code:
                 flash(picking.scan(picklist_id, code), "success")
@@ -239,7 +232,8 @@ class PicklistsView(HostView):
 
     @expose("/<int:picklist_id>/close", methods=["POST"])
     def close(self, picklist_id: int) -> Response | str:
-        """Close the picklist, unless a plugin objects; or add and remove parcels in the form."""
+        """Close the picklist, unless less is picked than asked for and the packer was not told yet, or a plugin objects; or
+        add and remove parcels in the form."""
         lines = _lines(picklist_id)
         drafts = read_drafts(request.form, lines)
         if "add_parcel" in request.form:
@@ -250,6 +244,9 @@ class PicklistsView(HostView):
             # What can't be closed anyway is said before anyone is asked.
             parcels = parcels_of(drafts)
             self._refuse_changed(picklist_id, drafts)
+            if _is_short(picklist_id) and not _knows_of_less():
+                picking.refuse_parcels(picklist_id, parcels)
+                return self._page(picklist_id, drafts=drafts, short=True)
             verdict = ask_plugins_about(picklist_id)
             if verdict.objections and not _overruled(verdict):
                 begin_reading()
@@ -298,6 +295,7 @@ class PicklistsView(HostView):
         verdict: Verdict | None = None,
         checked: Verdict | None = None,
         offers: Offers | None = None,
+        short: bool = False,
         template: str = "host/picklist.html",
     ) -> str:
         shown, failed = panels("picklist_panels", picklist_id=picklist_id)
@@ -340,6 +338,8 @@ class PicklistsView(HostView):
                 stopped=any(mark.stops_picking for mark in picklist.order.marks),
                 label_scanned=request.args.get("label") == "right",
                 typed=bool(drafts),
+                short=short,
+                knows_of_less=_knows_of_less(),
                 verdict=verdict,
                 checked=checked,
                 may_check=bool(picklist.order.source) and _asks_shops(),
@@ -375,6 +375,32 @@ def _asks_shops() -> bool:
 
 def _seen(lines: Sequence[PicklistLine]) -> str:
     return " ".join(f"{line.id}:{line.picked}" for line in lines)
+
+
+def _label_is_right(picklist_id: int, carrier: str, code: str) -> str:
+    """Say that a scanned label belongs here, and how the picklist is closed."""
+    told = _("%(carrier)s %(code)s: the label of this picklist.", carrier=carrier, code=code)
+    if _is_short(picklist_id) or not any(line.picked for line in _lines(picklist_id)):
+        goes_on = _("Not everything is picked yet: scan the rest, or close below with what there is.")
+    else:
+        goes_on = _("Press Enter to close.")
+    return f"{told} {goes_on}"
+
+
+def _is_short(picklist_id: int) -> bool:
+    """Tell if less is picked of an open picklist than is asked for."""
+    picklist = db.session.get(Picklist, picklist_id)
+    lines = _lines(picklist_id)
+    return (
+        picklist is not None
+        and picklist.state == PicklistState.NEW
+        and 0 < sum(line.picked for line in lines) < sum(line.quantity for line in lines)
+    )
+
+
+def _knows_of_less() -> bool:
+    """Tell if the packer was told how much is missing, and closes all the same."""
+    return "short" in request.form and request.form["short"] == request.form.get("seen")
 
 
 def _overruled(verdict: Verdict) -> bool:

@@ -229,11 +229,7 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
         .order_by(PicklistLine.product_id, PicklistLine.id)
         .execution_options(populate_existing=True)
     ).all()
-    for parcel in parcels:
-        if parcel.label_id is None:
-            _refuse_one_too_many(picklist_id, parcel.tracking_code)
-            refuse_products_code(parcel.tracking_code, [line.product_id for line in lines])
-    _check(lines, parcels)
+    _refuse(picklist_id, lines, parcels)
     closed = (
         update(Picklist)
         .where(Picklist.id == picklist_id, Picklist.state == PicklistState.NEW)
@@ -268,6 +264,17 @@ def close_picklist(picklist_id: int, parcels: Sequence[NewParcel], *, who: str) 
     )
     wake(BACKORDERS)
     return shipments
+
+
+def refuse_parcels(picklist_id: int, parcels: Sequence[NewParcel]) -> None:
+    """Refuse parcels that a picklist can't be closed with as it is now; for reading, as closing it looks again.
+
+    :raises HostError: nothing was picked, or the parcels don't hold exactly what was picked.
+    """
+    lines = current_session().scalars(
+        select(PicklistLine).where(PicklistLine.picklist_id == picklist_id).order_by(PicklistLine.id)
+    )
+    _refuse(picklist_id, lines.all(), parcels)
 
 
 def correct_shipment(shipment_id: int, *, carrier: str, tracking_code: str) -> None:
@@ -433,6 +440,14 @@ def lock_picklist(picklist_id: int) -> Picklist:
         marks = session.scalars(select(OrderMark.text).where(OrderMark.order_id == order_id)).all()
         raise HostError(" ".join([_("This picklist is paused."), *marks]))
     return picklist
+
+
+def _refuse(picklist_id: int, lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
+    for parcel in parcels:
+        if parcel.label_id is None:
+            _refuse_one_too_many(picklist_id, parcel.tracking_code)
+            refuse_products_code(parcel.tracking_code, [line.product_id for line in lines])
+    _check(lines, parcels)
 
 
 def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:

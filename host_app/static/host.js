@@ -63,6 +63,9 @@ function take(text) {
     const next = wrong ? scan : document.querySelector("[data-part] [autofocus]") || scan;
     if (!scan.value) next.focus();
   }
+  // The label of the only parcel, and nothing is missing: scanning it is all that closing takes.
+  const closes = document.querySelector("[data-closes]");
+  if (!wrong && closes && !closes.closest("[data-part]").dataset.touched) closes.form.requestSubmit(closes);
 }
 
 function seenIn(part) {

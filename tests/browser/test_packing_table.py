@@ -299,6 +299,44 @@ def test_a_carrier_that_bol_does_not_know_is_told_at_the_choice_and_mended(
     expect(page.locator("#head")).to_contain_text("Confirmed by bol", timeout=60_000)
 
 
+@pytest.mark.parametrize("way", ["Enter", "button"])
+def test_who_closes_with_less_is_asked_and_a_scan_goes_on_picking(
+    house: House, packer: Window, way: str
+) -> None:
+    order_id, _ = order(house, [{"ean": PAN, "quantity": 2}, {"ean": BOARD, "quantity": 1}])
+    open_picklist(packer, order_id)
+    page, asked = packer.page, packer.page.locator("#short")
+    expect(page.locator(".host-scan")).to_be_focused()
+    page.keyboard.type(PAN)
+    page.keyboard.press("Enter")
+    expect(page.locator(".host-count").first).to_have_text("1 / 2")
+    page.get_by_label("Carrier").select_option("dhl")
+    page.get_by_label("Tracking code").fill("JVPART01")
+    if way == "Enter":
+        page.keyboard.press("Enter")
+    else:
+        page.locator("#close").get_by_role("button", name="Close with 1 of 3 pieces").click()
+    expect(asked).to_contain_text("Not closed yet: 2 of 3 pieces are not picked.")
+    packer.look("less-than-asked")
+    # Enter alone closes nothing, and what is scanned is counted: then it is asked no more.
+    expect(page.locator(".host-scan")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.type(PAN)
+    page.keyboard.press("Enter")
+    expect(page.locator(".host-count").first).to_have_text("2 / 2")
+    expect(asked).to_have_text("")
+    expect(page.get_by_label("Tracking code")).to_have_value("JVPART01")
+    page.get_by_label("Tracking code").focus()
+    page.keyboard.press("Enter")
+    expect(asked).to_contain_text("1 of 3 pieces is not picked.")
+    # By keyboard alone.
+    page.keyboard.press("Tab")
+    expect(asked.get_by_role("button", name="Close with 2 of 3 pieces")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
+    expect(page.get_by_label("Tracking code")).to_have_value("JVPART01")
+
+
 def test_a_packing_slip_and_a_picklist_fit_the_paper(house: House, packer: Window) -> None:
     order_id, _items = order(house, [{"ean": BOARD, "quantity": 2}])
     open_picklist(packer, order_id)
@@ -384,7 +422,10 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     whole(pdf.body())
     assert label["trackAndTrace"].encode() in pdf.body()
 
-    page.get_by_role("button", name="Close picklist").click()
+    # One scan closes it: the label is that of the only parcel, and all is picked.
+    expect(page.locator(".host-scan")).to_be_focused()
+    page.keyboard.type(label["trackAndTrace"])
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Closed by packer")).to_be_visible()
     packer.look("closed")
     confirmed(packer, order_id)

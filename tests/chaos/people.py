@@ -196,6 +196,9 @@ class Shop:
             }
             values |= self._split(page)
         closed = self.person.submit(page, "/close(#|$)", **values)
+        if "Not closed yet" in closed.text:
+            values["short"] = closed.form("/close(#|$)").fields["seen"]
+            closed = self.person.submit(closed, "/close(#|$)", **values)
         if what["impatient"] and "Closed by" not in closed.text:
             closed = self.person.submit(page, "/close(#|$)", **values)
         overruling = [form for form in closed.forms if "overruled" in form.fields]

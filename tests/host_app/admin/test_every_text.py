@@ -312,6 +312,8 @@ def test_the_packing_table(full: Flask, shop: Shop) -> None:
     check(packer.post(f"{page}/close", page, parcels="1", add_parcel="1").text)
     seen = packer.get(page).text.split('name="seen" value="')[1].split('"')[0]
     parcel = {"parcels": "1", "seen": seen, "carrier-0": "own", "tracking-0": "3S"}
+    check(packer.post(f"{page}/close", page, **parcel).text)
+    parcel["short"] = seen
     objected = packer.post(f"{page}/close", page, **parcel)
     check(objected.text)
     shop.fails = True

@@ -124,8 +124,51 @@ def test_closing_with_less_says_that_the_rest_comes_later(packer: Person, do: Do
     page = packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="-1")
     assert "1 of 5 pieces is not picked. It stays" in page.text
 
-    close(packer)
+    told = close(packer)
+    assert "Not closed yet: 1 of 5 pieces is not picked." in told.text and "1 × A1" in told.text
+    assert state(do) == "new"
+    close(packer, short="1:1 2:3")
     assert shipments(do) == [("postnl", "3S1", [1, 3])]
+
+
+def test_who_closes_with_less_is_told_and_nothing_typed_is_lost(packer: Person, probe: Probe, do: Do) -> None:
+    """By Enter in a field or by the button: both send the same form, and the shop is not asked before."""
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    page = close(packer, carrier__0="dhl", tracking__0="JV7").text
+
+    assert probe.asked == [] and state(do) == "new"
+    assert 'value="JV7"' in page and '<option value="dhl" selected>' in page
+    # A scan counts what was found after all; Enter presses nothing.
+    assert re.search(r"<input [^>]*host-scan[^>]* autofocus", page) and page.count("autofocus") == 1
+    button = re.search(r'<button [^>]*form="closing" name="short" value="([^"]*)"', page)
+    assert button
+    packer.post(f"{PAGE}/scan", PAGE, code="B2")
+    again = close(packer, short=button[1]).text
+    assert "Not closed yet: 3 of 5 pieces are not picked." in again and state(do) == "new"
+    close(packer, short="1:1 2:1")
+    assert shipments(do) == [("postnl", "3S1", [1, 1])]
+
+
+def test_what_is_wrong_with_the_parcel_is_said_before_less_is_confirmed(packer: Person) -> None:
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    for fields, told in (
+        ({"carrier-0": ""}, "Choose a carrier."),
+        ({"tracking-0": "4006381333931"}, "is the code of product B2"),
+    ):
+        page = close(packer, **fields).text
+        assert told in page and "Not closed yet" not in page
+
+
+def test_who_was_told_of_less_is_not_asked_again_after_an_objection(
+    packer: Person, probe: Probe, do: Do
+) -> None:
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    probe.answer = ClosingAnswer(("Cancelled.",), may_overrule=True)
+    page = close(packer, short="1:1 2:0").text
+    assert page.count('name="short" value="1:1 2:0"') == 2
+
+    close(packer, short="1:1 2:0", overruled="Cancelled.")
+    assert shipments(do) == [("postnl", "3S1", [1])]
 
 
 def test_closing_without_a_carrier_keeps_what_was_typed(packer: Person, do: Do) -> None:

@@ -432,14 +432,39 @@ def test_scanning_a_bought_label_checks_it_and_leads_to_closing(packer: Person, 
     page = packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text
 
     assert "PostNL 3SLABEL1: the label of this picklist." in page and picked(do) == [2, 1]
-    assert re.search(r'<button class="btn btn-primary btn-lg" autofocus>Close picklist', page)
+    assert "Press Enter to close." in page
+    # Scripts press it.
+    assert re.search(r'<button class="btn btn-primary btn-lg" autofocus data-closes>Close picklist', page)
 
 
-def test_a_label_does_not_lead_to_closing_before_all_is_picked(packer: Person, do: Do) -> None:
+def test_a_label_does_not_close_before_all_is_picked(packer: Person, do: Do) -> None:
     attach(do)
-    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    for _piece in range(2):
+        page = packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text
+        assert not re.search(r"<button [^>]*autofocus", page) and "data-closes" not in page
+        assert "Not everything is picked yet" in page
+        packer.post(f"{PAGE}/scan", PAGE, code="A1")
 
-    assert not re.search(r"<button [^>]*autofocus", packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text)
+
+def test_a_label_does_not_close_what_travels_in_two_parcels_or_must_be_looked_at(
+    packer: Person, do: Do
+) -> None:
+    def keep() -> None:
+        with transaction():
+            for number, pieces in ((1, {1: 2}), (2, {2: 1})):
+                labels.attach(NewLabel(1, f"L{number}", "PostNL", f"3SLABEL{number}", b"%PDF-1.4", pieces))
+
+    do(keep)
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text
+    assert "the label of this picklist" in page and "data-closes" not in page
+
+
+def test_a_label_does_not_close_an_order_with_a_mark(packer: Person, do: Do) -> None:
+    attach(do)
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    mark(do, "The customer asks to cancel.", stops=False)
+    assert "data-closes" not in packer.post(f"{PAGE}/scan", PAGE, code="3SLABEL1").text
 
 
 def test_who_brings_a_parcel_on_a_bought_label_is_named(chief: Person, do: Do) -> None:
@@ -456,7 +481,7 @@ def test_the_packing_slip_holds_what_is_in_the_parcels(packer: Person) -> None:
     before = packer.get(f"{PAGE}/slip").text
     assert "R-1" in before and "J. Jansen" in before and "Line 1" in before and "Line 2" in before
     packer.post(f"{PAGE}/scan", PAGE, code="B2")
-    close(packer)
+    close(packer, short="1:0 2:1")
     after = packer.get(f"{PAGE}/slip").text
 
     assert "Line 2" in after and "Line 1" not in after and "3S1" in after
