@@ -339,7 +339,12 @@ def withdraw_shipment(shipment_id: int, *, who: str) -> None:
             reason=why,
             who=who,
         )
-    order.state, order.completed_at = OrderState.PROCESSING, None
+    if order.state == OrderState.PAUSED:
+        # Somebody wants nothing of it to leave: its goods wait until it is resumed.
+        order.state_before_pause = OrderState.PROCESSING
+    else:
+        order.state = OrderState.PROCESSING
+    order.completed_at = None
     session.flush()
     emit(
         ShipmentChanged(shipment.id, shipment.carrier, shipment.tracking_code, withdrawn=True),

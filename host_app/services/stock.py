@@ -43,8 +43,7 @@ def change_stock(
     )
     row = session.execute(statement).one_or_none()
     if row is None:
-        key = {"product_id": product_id, "warehouse_id": warehouse_id}
-        insert_if_absent(session, Stock, {**key, "physical": 0, "reserved": 0, "allocated": 0}, list(key))
+        _add_row(product_id, warehouse_id)
         row = session.execute(statement).one()
     if not physical and not reserved:
         return None
@@ -71,6 +70,12 @@ def change_stock(
     return history_id
 
 
+def _add_row(product_id: int, warehouse_id: int) -> None:
+    key = {"product_id": product_id, "warehouse_id": warehouse_id}
+    none = {"physical": 0, "reserved": 0, "allocated": 0}
+    insert_if_absent(current_session(), Stock, {**key, **none}, list(key))
+
+
 def adjust_stock(
     product_id: int,
     warehouse_id: int,
@@ -87,19 +92,21 @@ def adjust_stock(
     session = current_session()
     if (change is None) == (set_to is None):
         raise HostError(_("Give either a change or a counted amount."))
-    now = session.scalar(
-        select(Stock.physical)
-        .where(Stock.product_id == product_id, Stock.warehouse_id == warehouse_id)
-        .with_for_update()
-    )
-    difference = change if change is not None else (set_to or 0) - (now or 0)
-    if (now or 0) + difference < 0:
-        raise HostError(
-            _("There are %(there)s pieces; %(less)s can't be taken away.", there=now or 0, less=-difference)
-        )
     known = session.scalar(select(Product.stock_known).where(Product.id == product_id))
     if known is None:
         raise HostError(_("This product does not exist."))
+    # There first, so that it can be locked: two who count at once must not both begin with nothing.
+    _add_row(product_id, warehouse_id)
+    now = session.scalars(
+        select(Stock.physical)
+        .where(Stock.product_id == product_id, Stock.warehouse_id == warehouse_id)
+        .with_for_update()
+    ).one()
+    difference = change if change is not None else (set_to or 0) - now
+    if now + difference < 0:
+        raise HostError(
+            _("There are %(there)s pieces; %(less)s can't be taken away.", there=now, less=-difference)
+        )
     if not known:
         session.execute(update(Product).where(Product.id == product_id).values(stock_known=True))
         if not difference:

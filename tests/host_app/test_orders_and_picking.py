@@ -279,6 +279,26 @@ def test_a_paused_picklist_can_not_be_closed_until_it_is_resumed(warehouse: int)
     assert pick_and_close(picklist.id)
 
 
+def test_goods_of_a_withdrawn_parcel_of_a_paused_order_wait_until_it_is_resumed(warehouse: int) -> None:
+    order = accept("1", (add_product("A", 10), 3))
+    (picklist,) = picklists_of(order.order_id)
+    (line,) = _lines(picklist.id)
+    with transaction():
+        picking.pick(line.id, 1)
+        (shipment_id,) = picking.close_picklist(picklist.id, [NewParcel("postnl", "3S1")], who="ann")
+    fill_backorders(host_port(), Unlimited())
+    with transaction():
+        orders.pause_order(order.order_id)
+    with transaction():
+        picking.withdraw_shipment(shipment_id, who="ann")
+    fill_backorders(host_port(), Unlimited())
+    assert [one.state for one in picklists_of(order.order_id)] == ["closed", "paused"]
+    with transaction():
+        orders.resume_order(order.order_id)
+    fill_backorders(host_port(), Unlimited())
+    assert [one.state for one in picklists_of(order.order_id)] == ["closed", "new", "new"]
+
+
 def test_a_product_without_known_stock_is_known_once_it_was_counted(warehouse: int) -> None:
     product = add_product("A", None)
     with reading():

@@ -12,7 +12,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from host_app import events, jobs
-from host_app.db import db, transaction
+from host_app.db import db, reading, transaction
+from host_app.models import Stock
 from host_app.plugin_api import HostError, Wake
 from host_app.services import picking, stock
 from host_app.services.picking import NewParcel
@@ -21,6 +22,7 @@ from plugin.models import ApiCall, BolOrder, CancellationEffect, EffectState, St
 from plugin.sync import cancelling, links, statuses, taking_over
 from plugin.sync.call_log import PACKING
 from plugin.sync.due import ORDERS, SHIPMENTS
+from tests.host_app.factories import add_product, add_warehouse
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 from tests.plugin.sync.test_cancelling import CANCELLATION, accept
 
@@ -143,6 +145,18 @@ def test_a_packer_waits_for_nobody_who_works_on_the_store_or_on_the_order(postgr
         assert len(shop.all(ApiCall, ApiCall.job == PACKING)) == len(picklists)
         assert shop.bol_order(cancelled).read_due_at is None
     assert [bool(answer and answer.objections) for answer in answers] == [False, True]
+
+
+def test_pieces_that_two_count_at_once_in_a_new_place_are_there_once(postgres_shop: Shop) -> None:
+    place, product = add_warehouse("Attic"), add_product("A", 5)
+
+    def count() -> None:
+        with transaction():
+            stock.adjust_stock(product, place, set_to=10, reason="counted", who="ann")
+
+    at_once(postgres_shop, *[count] * 4)
+    with reading() as session:
+        assert session.scalars(select(Stock.physical).where(Stock.warehouse_id == place)).all() == [10]
 
 
 def test_a_cancellation_that_bol_refuses_and_a_read_of_its_order_do_not_wait_for_each_other(
