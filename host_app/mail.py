@@ -3,27 +3,33 @@ them at most once.
 
 A row is marked before the mail is handed over, and unmarked only where the server has certainly not taken it. Whoever dies
 between the two has sent nothing or everything: the notification stands on its page all the same.
+
+A test e-mail is a notification, too, that is read already: what became of it stands there.
 """
 
 from __future__ import annotations
 
 import logging
 import smtplib
+import socket
 import ssl
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import Select, and_, or_, select, update
 
-from host_app.db import reading, transaction, utcnow
-from host_app.languages import kept_text
+from host_app.db import current_session, reading, transaction, utcnow
+from host_app.languages import kept, kept_text
 from host_app.mail_server import MailServer
 from host_app.models import MailSetting, Notification
-from host_app.plugin_api import HostPort, Lease, Level, Wake
+from host_app.plugin_api import HostError, HostPort, Lease, Level, Wake
 from host_app.plugins import HOST_QUEUE
+from host_app.wakes import wake
 
 #: What comes within a minute goes in one mail.
 GATHER = timedelta(minutes=1)
@@ -34,6 +40,10 @@ NEWS = timedelta(days=1)
 SECONDS = 15
 MOST_SHOWN = 50
 MAIL = Wake("host:mail", HOST_QUEUE, "host_app.mail:send")
+TEST = Wake("host:test-mail", HOST_QUEUE, "host_app.mail:send_test")
+#: Of notifications that tell what became of a test e-mail. Nobody waits longer for one.
+TEST_KIND = "host.test-mail"
+TEST_WAITS = timedelta(minutes=10)
 log = logging.getLogger(__name__)
 
 
@@ -92,6 +102,104 @@ def send(host: HostPort, lease: Lease) -> bool:
     if groups:
         _record(now, failures)
     return False
+
+
+def ask_for_test(who: str) -> None:
+    """Have a test e-mail sent to the addresses that are chosen. In a transaction.
+
+    :raises HostError: there are none, or no mail server.
+    """
+    session, now = current_session(), utcnow()
+    setting = session.get(MailSetting, 1)
+    if server() is None or setting is None or not setting.addresses:
+        raise HostError(_("Fill in an address and save it first."))
+    if session.scalar(_waiting_tests(now).limit(1)) is None:
+        session.add(
+            Notification(
+                key=f"{TEST_KIND}:{uuid.uuid4().hex}",
+                kind=TEST_KIND,
+                level=Level.INFO,
+                title=kept_text("Test e-mail"),
+                body=kept_text("It is being sent to %(addresses)s.", addresses=setting.addresses),
+                url=None,
+                at=now,
+                read_at=now,
+                read_by=who,
+                mail_to=setting.addresses,
+            )
+        )
+        session.flush()
+    wake(TEST)
+
+
+def newest_test() -> Notification | None:
+    """Return what is told of the newest test e-mail; None where nobody asked for one lately. In a transaction."""
+    lately = Notification.at >= utcnow() - NEWS
+    return current_session().scalars(
+        select(Notification).where(Notification.kind == TEST_KIND, lately).order_by(Notification.id.desc()).limit(1)
+    ).first()  # fmt: skip
+
+
+def test_due(now: datetime) -> bool:
+    """Tell if a test e-mail is to be sent."""
+    if server() is None:
+        return False
+    with reading() as session:
+        return session.scalar(_waiting_tests(now).limit(1)) is not None
+
+
+def send_test(host: HostPort, lease: Lease) -> bool:
+    """Job: send the test e-mail that somebody waits for, once, and tell what the server said."""
+    mail_server, now = server(), utcnow()
+    if mail_server is None:
+        return False
+    lease.ensure(SECONDS * 2)
+    with transaction() as session:
+        row = session.scalar(_waiting_tests(now).limit(1).with_for_update())
+        if row is None:
+            return False
+        number, addresses, row.mailed_at = row.id, (row.mail_to or "").split(), now
+        text = Notification(
+            title=kept_text("Test e-mail from the warehouse"),
+            body=kept_text("Notifications by e-mail arrive at this address."),
+            level=Level.INFO,
+            url="/admin/notifications/",
+        )
+        message = compose(mail_server, addresses, [text])
+    level = Level.DANGER
+    try:
+        refused = hand_over(mail_server, message, addresses)
+    except NotSent as failure:
+        told = kept_text("It was not sent: %(why)s", why=failure)
+    except NobodyKnows as failure:
+        told = kept_text("It may have been sent or not: %(why)s", why=failure)
+    else:
+        taken = ", ".join(address for address in addresses if address not in refused)
+        told = kept_text(
+            "The mail server has taken it for %(addresses)s. Not there within some minutes? Look among unwanted mail (spam).",
+            addresses=taken,
+        )
+        level = Level.WARNING if refused else Level.SUCCESS
+        if refused:
+            told += " " + kept_text("It refused %(addresses)s.", addresses=", ".join(refused))
+    with transaction() as session:
+        session.execute(update(Notification).where(Notification.id == number).values(level=level, body=told))
+        if level != Level.DANGER:
+            # What could not be sent before need not wait for its next try.
+            session.execute(
+                update(MailSetting)
+                .where(MailSetting.id == 1, MailSetting.error != "")
+                .values(error="", attempts=0, next_at=None)
+            )
+    return False
+
+
+def _waiting_tests(now: datetime) -> Select[tuple[Notification]]:
+    return select(Notification).where(
+        Notification.at >= now - TEST_WAITS,
+        Notification.kind == TEST_KIND,
+        Notification.mailed_at.is_(None),
+    )
 
 
 def _rests(setting: MailSetting | None, now: datetime) -> bool:
@@ -178,8 +286,8 @@ def _subject(rows: Sequence[Notification]) -> str:
     return kept_text("Urgent: %(subject)s", subject=subject) if urgent else subject
 
 
-def hand_over(mail_server: MailServer, message: EmailMessage, addresses: Sequence[str]) -> None:
-    """Give a mail to the server.
+def hand_over(mail_server: MailServer, message: EmailMessage, addresses: Sequence[str]) -> Sequence[str]:
+    """Give a mail to the server; return the addresses that it refused, while it took others.
 
     :raises NotSent: it has not taken it.
     :raises NobodyKnows: it may have.
@@ -205,6 +313,7 @@ def hand_over(mail_server: MailServer, message: EmailMessage, addresses: Sequenc
         connection.close()
     if refused:
         log.warning("the mail server refused %s of %s addresses", len(refused), len(addresses))
+    return list(refused)
 
 
 def _new(setting: MailSetting | None, until: datetime, now: datetime) -> Select[tuple[int]]:
@@ -238,9 +347,28 @@ def _connect(mail_server: MailServer) -> smtplib.SMTP:
 
 
 def _reason(error: Exception) -> str:
-    """Say what happened without the server's words, which may hold addresses."""
+    """Say what happened, and what to do, without the server's words, which may hold addresses."""
     code = getattr(error, "smtp_code", None)
-    return f"{type(error).__name__}{f' {code}' if code else ''}"
+    return f"{_in_words(error)} ({type(error).__name__}{f' {code}' if code else ''})"
+
+
+def _in_words(error: Exception) -> str:
+    with kept():
+        if isinstance(error, smtplib.SMTPAuthenticationError):
+            return _("the mail server does not accept the user and password of HOST_SMTP_URL.")
+        if isinstance(error, smtplib.SMTPSenderRefused):
+            return _("the mail server does not let HOST_MAIL_FROM send.")
+        if isinstance(error, smtplib.SMTPRecipientsRefused):
+            return _("the mail server accepts none of the addresses.")
+        if isinstance(error, smtplib.SMTPNotSupportedError | ssl.SSLError):
+            return _("there is no trusted TLS connection with the mail server: is HOST_SMTP_URL right?")
+        if isinstance(error, socket.gaierror):
+            return _("there is no mail server of that name: is HOST_SMTP_URL right?")
+        if isinstance(error, smtplib.SMTPServerDisconnected):
+            return _("the connection with the mail server broke off.")
+        if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
+            return _("the mail server can't be reached: is HOST_SMTP_URL right, and does the server run?")
+        return _("the mail server does not take the mail.")
 
 
 def _record(now: datetime, failures: Sequence[NotSent | NobodyKnows]) -> None:

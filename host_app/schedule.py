@@ -39,6 +39,8 @@ def tick(now: datetime) -> list[Wake]:
         wakes.append(pruning.PRUNE)
     if mail.due(now):
         wakes.append(mail.MAIL)
+    if mail.test_due(now):
+        wakes.append(mail.TEST)
     for _name, due in plugins().call_each("due", host=host_port(), now=now):
         wakes += due or []
     # Who works on something now looks once more before it ends; waking it each second would only fill the queue.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from flask import flash, redirect, request, url_for
 from flask_admin import expose
@@ -10,16 +11,18 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
+from host_app import mail
 from host_app.admin.base import HostView, changing, paged, who
 from host_app.admin.security import ADMINISTRATORS, EVERYONE
 from host_app.db import db, utcnow
-from host_app.mail import server as mail_server
 from host_app.models import MailSetting, Notification
 from host_app.plugin_api import Level
 from host_app.services import notifications
 
 #: As much as tells a slip of the pen from an address; whether it exists only the mail server knows.
 ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+", re.ASCII)
+#: A test e-mail of which nothing was told by then.
+LOST = timedelta(minutes=2)
 
 
 class NotificationsView(HostView):
@@ -40,8 +43,11 @@ class NotificationsView(HostView):
                 "host/notifications.html",
                 page=paged(statement),
                 unread=self.badge(),
-                mails=mail_server() is not None,
+                mails=mail.server() is not None,
                 mail_setting=db.session.get(MailSetting, 1),
+                mail_open="mail" in request.args,
+                test=(test := mail.newest_test()),
+                test_lost=test is not None and test.level == Level.INFO and test.at < utcnow() - LOST,
             )
         )
 
@@ -61,7 +67,7 @@ class NotificationsView(HostView):
         return redirect(url_for("notifications.index"))
 
     @expose("/mail", methods=["POST"])
-    def mail(self) -> Response:
+    def save_mail(self) -> Response:
         """Choose what is told by e-mail, and to whom."""
         addresses = request.form.get("addresses", "").replace(",", " ").split()
         levels = [level for level in Level if level.value in request.form.getlist("levels")]
@@ -79,6 +85,15 @@ class NotificationsView(HostView):
                     setting.since = utcnow()
                 setting.addresses = " ".join(addresses)
                 setting.levels = " ".join(level.value for level in levels)
-        return redirect(url_for("notifications.index"))
+        return redirect(url_for("notifications.index", mail=1, _anchor="mail"))
 
-    mail.roles = ADMINISTRATORS  # type: ignore[attr-defined]
+    save_mail.roles = ADMINISTRATORS  # type: ignore[attr-defined]
+
+    @expose("/mail/test", methods=["POST"])
+    def test_mail(self) -> Response:
+        """Have a test e-mail sent."""
+        with changing():
+            mail.ask_for_test(who())
+        return redirect(url_for("notifications.index", mail=1, _anchor="mail"))
+
+    test_mail.roles = ADMINISTRATORS  # type: ignore[attr-defined]

@@ -298,3 +298,71 @@ def test_where_the_server_is_slow_what_is_for_others_goes_next_time(
         assert work(now + timedelta(minutes=6), monkeypatch)
         assert not work(now + timedelta(minutes=12), monkeypatch)
     assert "Title second" in box.mails[1] and len(box.mails) == 2
+
+
+def test_a_test_mail_is_sent_at_once_and_told_in_words(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    with house().app_context():
+        choose()
+        assert ask_and_send() == ("success", "The mail server has taken it for chief@example.com.")
+        assert recipients(box) == ["chief@example.com"] and "Test e-mail" in box.mails[0]
+        # It is neither news that is mailed once more, nor sent twice.
+        assert not work(utcnow() + timedelta(minutes=10), monkeypatch)
+        assert [wake.name for wake in schedule.tick(utcnow())].count(mail.TEST.name) == 0
+        box.answer = "550 no"
+        level, told = ask_and_send()
+        assert level == "danger" and "the mail server does not take the mail. (SMTPDataError 550)" in told
+        box.hang_up, box.answer = True, "250 taken"
+        level, told = ask_and_send()
+        assert level == "danger" and told.startswith("It may have been sent or not: the connection")
+    assert len(box.mails) == 2
+
+
+def test_after_a_test_mail_that_arrives_what_failed_before_is_sent_at_once(
+    house: Callable[..., Flask], postbox: tuple[Postbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, _ = postbox
+    box.answer = "451 later"
+    with house().app_context():
+        choose()
+        tell("a")
+        now = utcnow()
+        assert work(now, monkeypatch) and not work(now, monkeypatch)
+        box.answer = "250 taken"
+        ask_and_send()
+        assert setting().error == ""
+        assert work(now + timedelta(seconds=5), monkeypatch)
+    assert ["Title a" in sent for sent in box.mails] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("security", "port", "told"),
+    [
+        ("tls", None, "no trusted TLS connection"),
+        ("starttls", None, "no trusted TLS connection"),
+        ("none", 0, "can't be reached"),
+    ],
+)
+def test_why_a_test_mail_was_not_sent_is_told(
+    make_app: AppFactory, postbox: tuple[Postbox, int], security: str, port: int | None, told: str
+) -> None:
+    closed = free_ports(1)[0] if port is not None else postbox[1]
+    server = MailServer("127.0.0.1", closed, security, "wms@example.com")
+    with make_app(mail_server=server).app_context():
+        choose()
+        level, text = ask_and_send()
+        assert level == "danger" and text.startswith("It was not sent: ") and told in text
+
+
+def ask_and_send() -> tuple[str, str]:
+    """Ask for a test e-mail, do as scheduler and worker do, and return what is told of it."""
+    with transaction():
+        mail.ask_for_test("chief")
+    for wake in [wake for wake in schedule.tick(utcnow()) if wake.name == mail.TEST.name]:
+        jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    with reading():
+        found = mail.newest_test()
+        assert found is not None and found.read_at is not None
+        return found.level, found.body.partition(" Not there")[0]

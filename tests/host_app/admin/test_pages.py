@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select, update
 
 from host_app import create_app
 from host_app.admin import filters
 from host_app.db import db, reading, transaction, utcnow
 from host_app.mail_server import MailServer
-from host_app.models import EventDelivery, MailSetting, Order, Product, Stock
+from host_app.models import EventDelivery, MailSetting, Notification, Order, Product, Stock
 from host_app.plugin_api import FreeStock, Level, Notice, StoreSummary
 from host_app.services import notifications, orders, stock
 from tests.conftest import AppFactory, settings_for
@@ -428,9 +428,9 @@ def test_long_names_do_not_break_an_order(chief: Person, do: Do, stocked: None) 
 def test_what_is_told_by_mail_is_chosen_where_there_is_a_mail_server(
     make_app: AppFactory, site: Flask, chief: Person, packer: Person, do: Do
 ) -> None:
-    told = "Nothing is told by e-mail until this installation has a mail server"
+    told = "By e-mail: nothing, until this installation has a mail server."
     page = chief.get("/admin/notifications/").text
-    assert "By e-mail" not in page and told in page
+    assert "Send a test e-mail" not in page and told in page and "HOST_MAIL_FROM" in page
     assert told not in packer.get("/admin/notifications/").text
     settings = dataclasses.replace(
         site.extensions["host_config"],
@@ -438,8 +438,9 @@ def test_what_is_told_by_mail_is_chosen_where_there_is_a_mail_server(
     )
     site.extensions["host_config"] = settings
     page = chief.get("/admin/notifications/").text
-    assert "By e-mail" in page and told not in page
-    assert page.index('href="#mail"') < page.index('id="mail"')
+    assert "By e-mail: nobody is told yet" in page and told not in page
+    assert page.index('id="mail"') < page.index("Nothing to report.")
+    assert '<button class="btn btn-outline-primary" disabled' in page
     assert "By e-mail" not in packer.get("/admin/notifications/").text
 
     page = "/admin/notifications/mail"
@@ -450,6 +451,30 @@ def test_what_is_told_by_mail_is_chosen_where_there_is_a_mail_server(
     chosen = chief.post(page, addresses="a@example.com, b@example.com", levels=["danger", "warning", "loud"])
     assert "Saved." in chosen.text and 'value="a@example.com b@example.com"' in chosen.text
     assert do(lambda: db.session.get(MailSetting, 1).levels) == "warning danger"
+    assert "By e-mail: Urgent, Attention, to a@example.com, b@example.com" in chosen.text
+
+
+def test_a_test_mail_is_asked_for_once_and_what_becomes_of_it_is_followed(
+    site: Flask, chief: Person, do: Do
+) -> None:
+    server = MailServer("127.0.0.1", 25, "none", "wms@example.com")
+    site.extensions["host_config"] = dataclasses.replace(site.extensions["host_config"], mail_server=server)
+    page, test = "/admin/notifications/", "/admin/notifications/mail/test"
+    assert "Fill in an address and save it first." in chief.post(test, page=page).text
+    chief.post("/admin/notifications/mail", page=page, addresses="a@example.com", levels="danger")
+    for _ in range(2):
+        shown = chief.post(test, page=page).text
+        assert "It is being sent to a@example.com." in shown and "data-refresh" in shown
+        assert "Mark all as read" not in shown, "nobody is asked to read it"
+    assert do(lambda: db.session.scalar(select(func.count()).select_from(Notification))) == 1
+
+    def age() -> None:
+        with transaction() as session:
+            session.execute(update(Notification).values(at=utcnow() - timedelta(minutes=3)))
+
+    do(age)
+    shown = chief.get(page + "?mail=1").text
+    assert "Nothing is known of the test e-mail." in shown and "data-refresh" not in shown
 
 
 @pytest.mark.parametrize(
