@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import func, select
 
-from host_app.plugin_api import FreeStock, HostPort
+from host_app.plugin_api import HostPort
 from plugin.models import BolOrder, BolOrderItem, EanLink, Offer, OfferState, ProductRule, Store
 from plugin.models.orders import NOT_IN_HOST
 from plugin.settings import MAX_AMOUNT, StoreSettings
@@ -37,6 +38,18 @@ class Offered(Protocol):
     def excluded(self) -> bool: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What makes the amount of one offer, in pieces: free stock, less orders to come in, plus what bol subtracts itself, less
+    what is kept back. ``amount`` is that, from 0 to the most that is shown."""
+
+    free: int
+    pending: int
+    open_at_bol: int
+    kept: int
+    amount: int
+
+
 def amount_to_send(
     settings: StoreSettings, free: int, pending: int, open_at_bol: int = 0, safety_stock: int | None = None
 ) -> int:
@@ -64,6 +77,14 @@ def amounts(
     None: nothing may be sent, as bol ships it, the offer is gone or kept out, has no product, or its stock is not
     known. In a transaction, for reading at least.
     """
+    made = makings(host, store_id, settings, offers)
+    return {offer.id: made[offer.id].amount if offer.id in made else None for offer in offers}
+
+
+def makings(
+    host: HostPort, store_id: int, settings: StoreSettings, offers: Sequence[Offered]
+) -> dict[int, Making]:
+    """Return how each amount that may be sent is made, by the offers' row ids. As :func:`amounts`."""
     session = host.session
     ours = [offer for offer in offers if may_be_sent(offer)]
     ids = sorted({offer.product_id for offer in ours if offer.product_id is not None})
@@ -73,17 +94,16 @@ def amounts(
     open_now: Mapping[str, int] = {} if settings.managed_by_retailer else open_of_offers(host, store_id, ours)
     safety = _safety_stocks(session, store_id, ids)
     stock = host.free_stock(ids, settings.stock_warehouses or None)
-    found: dict[int, int | None] = dict.fromkeys((offer.id for offer in offers), None)
+    found: dict[int, Making] = {}
     for offer in ours:
         product_id = offer.product_id or 0
-        if _is_known(free := stock.get(product_id)):
-            found[offer.id] = amount_to_send(
-                settings,
-                free.free if free else 0,
-                pending.get(product_id, 0),
-                open_now.get(offer.offer_id, 0),
-                safety.get(product_id),
-            )
+        here = stock.get(product_id)
+        if here is None or not here.known:
+            continue
+        coming, opened = pending.get(product_id, 0), open_now.get(offer.offer_id, 0)
+        kept = safety.get(product_id, settings.safety_stock)
+        amount = amount_to_send(settings, here.free, coming, opened, kept)
+        found[offer.id] = Making(here.free, coming, opened, kept, amount)
     return found
 
 
@@ -179,10 +199,6 @@ def _safety_stocks(session: Any, store_id: int, product_ids: Sequence[int]) -> d
         )
         found |= dict(rows.all())
     return found
-
-
-def _is_known(stock: FreeStock | None) -> bool:
-    return stock is not None and stock.known
 
 
 def _chunks(values: Iterable[Any]) -> Iterable[list[Any]]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import Level
 from plugin.models import Discrepancy, Offer, OfferLink, OfferState, Run
@@ -121,15 +122,32 @@ def seen_otherwise(session: Any, offers: Sequence[Offer]) -> dict[int, int]:
     return seen
 
 
-def differs() -> ColumnElement[bool]:
-    """Return the condition of offers of which bol was told, or shows, another amount than was last worked out."""
+def differs(store_id: int) -> ColumnElement[bool]:
+    """Return the condition of offers of which bol was told another amount than was last worked out, or shows one, as far as
+    the newest stock check has seen."""
     told = or_(Offer.confirmed_amount.is_(None), Offer.confirmed_amount != Offer.wanted_amount)
     return and_(
         _OURS,
         Offer.product_id.is_not(None),
         Offer.excluded.is_(False),
-        Offer.wanted_amount.is_not(None),
-        told,
+        or_(and_(Offer.wanted_amount.is_not(None), told), Offer.id.in_(_left_otherwise(store_id))),
+    )
+
+
+def _left_otherwise(store_id: int) -> Select[int]:
+    """Select what :func:`seen_otherwise` tells of: few of many offers."""
+    newest = select(func.max(Run.id)).where(Run.kind == KIND, Run.store_id == store_id)
+    seen = aliased(Offer)
+    return (
+        select(seen.id)
+        .join(Discrepancy, Discrepancy.offer_id == seen.offer_id)
+        .where(
+            seen.store_id == store_id,
+            Discrepancy.run_id == newest.scalar_subquery(),
+            Discrepancy.action == Action.REPORTED,
+            Discrepancy.bol_amount.is_not(None),
+            or_(seen.sent_at.is_(None), Discrepancy.found_at > seen.sent_at),
+        )
     )
 
 
@@ -171,8 +189,8 @@ _STATES: Mapping[str, ColumnElement[bool]] = {
 FILTERS = (*OFFER_STATES, DIFFERS, *MATCHES)
 
 
-def narrowed(statement: Any, word: str) -> Any:
-    """Return a statement for those offers only that one of ``FILTERS`` names."""
+def narrowed(statement: Any, word: str, store_id: int) -> Any:
+    """Return a statement for those of a store's offers only that one of ``FILTERS`` names."""
     if word == DIFFERS:
-        return statement.where(differs())
+        return statement.where(differs(store_id))
     return statement.where(MATCHES[word] if word in MATCHES else _STATES[word])

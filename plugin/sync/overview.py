@@ -178,6 +178,13 @@ class Overview:
         return None if run is None else runs.share_done(run, self._walked(run))
 
     @property
+    def compared_since(self) -> datetime | None:
+        """Return when a stock check read the offers, where that was after they were read to import products."""
+        compared = next((flow.at for flow in self.flows if flow.flow == CHECK), None)
+        read = self.last_import.finished_at if self.last_import is not None else None
+        return compared if compared is not None and read is not None and compared > read else None
+
+    @property
     def import_left(self) -> timedelta | None:
         """Return how long the walk will take at its pace; None where that can't be told."""
         run = self.importing
@@ -281,7 +288,7 @@ def _overview(host: HostPort, session: Any, store: Store) -> Overview:
             LastRun("stock", store.stock_sent_at),
             LastRun("shipments", _last_confirmed(session, store.id)),
             LastRun("sweep", sweeps[1], sweeps[0]),
-            LastRun("stock check", checks[1], checks[0]),
+            LastRun(CHECK, checks[1], checks[0]),
         ),
     )
 

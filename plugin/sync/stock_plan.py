@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,8 @@ from sqlalchemy import and_, exists, func, or_, select
 from host_app.plugin_api import HostPort
 from plugin.models import Discrepancy, Offer, OfferState, Run, RunState
 from plugin.settings import StoreSettings
+from plugin.sync.amounts import Making, makings
+from plugin.sync.comparing import Subject
 from plugin.sync.findings import KIND, Skipped
 from plugin.sync.mapping import FBR
 from plugin.sync.products import KIND as PRODUCTS
@@ -109,6 +111,18 @@ def newest_plan(host: HostPort, store_id: int, settings: StoreSettings) -> Plan 
         settings_changed=run.counts.get("rules") != rules_of(settings),
         overtaken=overtaken,
     )
+
+
+def made_of(
+    host: HostPort, store_id: int, settings: StoreSettings, rows: Iterable[Discrepancy]
+) -> dict[int, Making]:
+    """Return what makes the new amount of these rows, by their ids. Not of one whose amount is another by now. In a transaction."""
+    rows = [row for row in rows if row.our_amount is not None and row.product_id is not None]
+    subjects = [Subject(row.id, row.offer_id, row.ean, FBR, row.product_id, excluded=False) for row in rows]
+    found = makings(host, store_id, settings, subjects)
+    return {
+        row.id: found[row.id] for row in rows if row.id in found and found[row.id].amount == row.our_amount
+    }
 
 
 def _is_overtaken(session: Any, run: Run, now: datetime) -> bool:

@@ -16,7 +16,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.consequences import consequences
 from plugin.sync.preview import forecast, is_ahead
 from plugin.sync.stock_check import rules_of
-from plugin.sync.stock_plan import newest_plan
+from plugin.sync.stock_plan import made_of, newest_plan
 from plugin.sync.stores import why_not_active
 from plugin.sync.subscriptions import why_not
 from plugin.texts import gettext as _
@@ -167,6 +167,7 @@ class ConnectPages(ConnectionPages):
             ]
             rows = plan.rows[:SAMPLE] if plan else ()
             products = self.host.products({row.product_id for row in rows if row.product_id is not None})
+            made = made_of(self.host, store_id, found.settings, rows)
         return self.page(
             "summary",
             it=found,
@@ -175,6 +176,7 @@ class ConnectPages(ConnectionPages):
             missing=missing,
             plan=plan,
             products=products,
+            made=made,
             progress=progress(running, self.host.now()),
             sample=SAMPLE,
             warehouses=titles,

@@ -59,7 +59,7 @@ class OfferPages(BolView):
         statement = select(Offer, offer_state())
         statement = statement.where(called(store_id, text) if text else Offer.store_id == store_id)
         if state:
-            statement = narrowed(statement, state)
+            statement = narrowed(statement, state, store_id)
         if not state and not text:
             statement = statement.where(listed(Offer))
         statement = statement.order_by(Offer.id)

@@ -9,7 +9,7 @@ from plugin.models import RunState
 from plugin.sync import runs
 from plugin.sync.findings import KIND
 from plugin.sync.shipment_plan import shipment_plan
-from plugin.sync.stock_plan import newest_plan
+from plugin.sync.stock_plan import made_of, newest_plan
 from plugin.texts import gettext as _
 from plugin.views.actions import Actions
 from plugin.views.base import ADMINISTRATORS, Answer, BolView, does, shows, telling, who
@@ -28,6 +28,7 @@ class PlanPages(BolView):
         with self.host.reading():
             ids = {row.product_id for row in plan.rows if row.product_id is not None} if plan else set()
             products = self.host.products(ids)
+            made = made_of(self.host, store_id, found.settings, plan.rows) if plan else {}
         return self.page(
             "plan",
             it=found,
@@ -35,6 +36,7 @@ class PlanPages(BolView):
             settings=found.settings,
             plan=plan,
             products=products,
+            made=made,
             progress=progress(running, self.host.now()),
             step=3,
         )

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from host_app.db import transaction
 from host_app.services.stock import adjust_stock
-from plugin.models import Discrepancy, Run, RunState
+from plugin.models import Discrepancy, Offer, Run, RunState
 from plugin.settings import StoreSettings
 from plugin.sync.findings import KIND
 from plugin.views import checks
@@ -111,11 +111,16 @@ def test_pages_of_an_offer_tell_what_a_dry_run_has_seen_at_bol(
     assert seen in page
     assert "Left at bol 99, read" in page
     assert "bol has 99" in chief.get(f"/admin/products/{offer.product_id}").text
+    narrowed = text(chief, f"{sending}/offers?state=differs")
+    assert KETTLE in narrowed and TOASTER not in narrowed
+    overview = text(chief, f"{sending}/")
+    assert "to compare their stock. Before that" in overview
     press(chief, f"{sending}/checks/start")
     work(site)
     with site.shop() as shop:
         shop.work()
     assert "see the stock check" not in text(chief, f"{sending}/offers/{offer.id}")
+    assert "No offer fits." in text(chief, f"{sending}/offers?state=differs")
 
 
 def test_differences_are_chosen_by_their_cause(site: Site, sending: int, chief: Person) -> None:
@@ -240,11 +245,34 @@ def test_turning_stock_updates_on_shows_first_what_changes(site: Site, store: in
     plan = text(chief, f"{store}/stock-plan")
     assert "Offers that change 2" in plan
     assert "of which go to 0 0" in plan
-    assert f"{KETTLE} KETTLE-1 Kettle 20 18" in plan
-    assert f"{TOASTER} {TOASTER} Toaster 10 8" in plan
+    assert f"{KETTLE} KETTLE-1 Kettle 20 18 20 free here − 2 kept back" in plan
+    assert f"{TOASTER} {TOASTER} Toaster 10 8 10 free here − 2 kept back" in plan
     assert "Left alone: shipped by bol 1" in plan
     with site.shop() as shop:
         assert shop.writes() == []
+
+
+def test_the_plan_says_what_makes_each_amount(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 3))
+        shop.import_orders()
+        assert shop.host_order(order_id)
+        (toaster,) = shop.all(Offer, Offer.ean == TOASTER)
+        shop.runtime.set_safety_stock(store, toaster.id, 1)
+        (kettle,) = shop.all(Offer, Offer.ean == KETTLE)
+    fields = {"safety_stock": "2", "max_stock": "9", "managed_by_retailer": "off"}
+    press(chief, f"{store}/settings", send_stock="on", **fields)
+    work(site)
+    plan = text(chief, f"{store}/stock-plan")
+    made = "17 free here + 3 that bol subtracts itself − 2 kept back; at most 9 are shown"
+    assert f"{KETTLE} KETTLE-1 Kettle 20 9" in plan and made in plan
+    assert "10 free here − 1 kept back" in plan
+    assert made in text(chief, f"{store}/summary")
+    with site.shop() as shop, transaction():
+        assert kettle.product_id is not None
+        adjust_stock(kettle.product_id, shop.warehouse, set_to=3, reason="counted", who="ann")
+    # What is another amount by now is not told of the one that was planned.
+    assert made not in text(chief, f"{store}/stock-plan")
 
 
 def test_the_plan_is_carried_out(site: Site, store: int, chief: Person) -> None:

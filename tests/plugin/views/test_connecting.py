@@ -74,7 +74,7 @@ def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) ->
     )
     # A store on the sandbox is for practice: nobody waits minutes for an order there.
     assert "every 10 seconds" in summary
-    assert "Nothing is written to bol" in summary
+    assert "none of it changes your offers and orders at bol" in summary
     assert "“" not in summary.split("What stays off")[1].split("Activate store")[0]
     assert number_after(summary, "Products that are made") == 2
     assert number_after(summary, "Offers found at your products") == 0
