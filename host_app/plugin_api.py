@@ -966,6 +966,15 @@ class HookSpecs:
         """
         return {}
 
+    @hookspec
+    def retell(self, texts: Sequence[str]) -> Mapping[str, str]:
+        """Say in ``language()`` what the host keeps of this plugin in the installation's language: marks, reasons, notes.
+
+        Returns what is known by the text that was kept. Asked as pages are made, for people with another language
+        than the installation's: answer from memory.
+        """
+        return {}
+
     # events
 
     @hookspec

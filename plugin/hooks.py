@@ -35,6 +35,7 @@ from plugin.demo import DEMO_SELLER
 from plugin.jobs.schedule import due_wakes
 from plugin.jobs.wakes import QUEUES, wake_for
 from plugin.models import PREFIX, Base
+from plugin.retelling import retold
 from plugin.runtime import Runtime
 from plugin.sync import (
     cancel_decisions,
@@ -174,6 +175,11 @@ def product_panels(host: HostPort, product_id: int) -> list[Panel]:
 @hookimpl
 def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
     return panels.order_notes(host, order_ids)
+
+
+@hookimpl
+def retell(texts: Sequence[str]) -> Mapping[str, str]:
+    return {text: retold(text) for text in texts}
 
 
 @hookimpl

@@ -15,6 +15,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from host_app.admin.filters import retold
 from host_app.admin.security import begin_reading
 from host_app.db import db, transaction
 from host_app.plugin_api import HostError, OrderNote, Panel
@@ -99,7 +100,7 @@ def changing(done: str = "") -> Iterator[Session]:
         with transaction() as session:
             yield session
     except HostError as error:
-        flash(str(error), "danger")
+        flash(retold(str(error)), "danger")
     else:
         if done:
             flash(done, "success")

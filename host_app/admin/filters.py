@@ -25,6 +25,7 @@ from host_app.db import utcnow
 from host_app.languages import kept_in_other_language
 from host_app.models import Shipment
 from host_app.models.people import Role
+from host_app.plugins import plugins
 
 #: A deadline at this time of the warehouse's clock is about the day.
 END_OF_DAY = "23:59"
@@ -53,6 +54,7 @@ def init_app(app: Flask) -> None:
         late=lambda value: value is not None and value < utcnow(),
         carrier=brought_by,
         address_lines=address_lines,
+        retold=retold,
         safe_url=safe_url,
         opens=opens,
     )
@@ -145,6 +147,15 @@ def _country(code: str) -> str:
     """Return the name of a country; shops tell its code, and what is none stays as it is."""
     locale = get_locale()
     return str(locale.territories.get(code.upper(), code)) if locale and len(code) == 2 else code
+
+
+def retold(text: str) -> str:
+    """Write what a plugin had us keep in the language of whoever looks, where the plugin can say it."""
+    if text and kept_in_other_language():
+        for _name, told in plugins().call_each("retell", texts=[text]):
+            if (said := (told or {}).get(text, text)) != text:
+                return str(said)
+    return text
 
 
 def safe_url(url: str | None) -> str:

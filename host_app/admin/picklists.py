@@ -27,6 +27,7 @@ from host_app.admin.closing import (
     remembered_carrier,
     without_code,
 )
+from host_app.admin.filters import retold
 from host_app.admin.security import EVERYONE, begin_reading
 from host_app.admin.shipping import (
     Offers,
@@ -129,7 +130,7 @@ class PicklistsView(HostView):
             try:
                 offers = ask_for_offers(picklist_id, chosen_pieces(request.args, _unlabelled(picklist)))
             except HostError as error:
-                flash(str(error), "danger")
+                flash(retold(str(error)), "danger")
                 return self._page(picklist_id)
             begin_reading()
             return self._page(picklist_id, offers=offers)
@@ -261,14 +262,14 @@ class PicklistsView(HostView):
                     "%s closed picklist %s in spite of: %s", who(), picklist_id, objection
                 )
         except picking.AlreadyClosed as error:
-            flash(str(error), "danger")
+            flash(retold(str(error)), "danger")
             return _back(picklist_id)
         except picking.ProductsCode as error:
-            flash(str(error), "danger")
+            flash(retold(str(error)), "danger")
             begin_reading()
             return self._page(picklist_id, drafts=without_code(drafts, error.code))
         except HostError as error:
-            flash(str(error), "danger")
+            flash(retold(str(error)), "danger")
             begin_reading()
             return self._page(picklist_id, drafts=() if isinstance(error, LabelsChanged) else drafts)
         for warning in verdict.warnings:

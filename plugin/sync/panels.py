@@ -22,6 +22,7 @@ from host_app.plugin_api import (
     PanelRow,
 )
 from plugin.models import BolOrder, EffectState, LabelEffect, Offer, ShipmentEffect, Store, TransportEffect
+from plugin.retelling import retold
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
@@ -284,7 +285,7 @@ def _panel(
         pieces = ", ".join(
             f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(bought.pieces.items())
         )
-        told = f"{word}. {bought.error}" if bought.error else str(word)
+        told = f"{word}. {retold(bought.error)}" if bought.error else str(word)
         rows.append(PanelRow(_("Label for %(pieces)s", pieces=pieces), told, tone))
         if bought.hand_over_by is not None and bought.state == EffectState.CONFIRMED:
             by = _(
@@ -379,7 +380,7 @@ def _standing(effect: ShipmentEffect | TransportEffect, paused: bool, may_decide
         word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
     elif effect.state == EffectState.CONFIRMED and effect.settled_at is not None:
         word = _("confirmed by bol on %(moment)s", moment=minute(effect.settled_at))
-    return (f"{word}. {effect.error}" if effect.error else str(word)), tone
+    return (f"{word}. {retold(effect.error)}" if effect.error else str(word)), tone
 
 
 def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
@@ -533,7 +534,7 @@ def _offer_panel(offer: Offer, store: Store, word: str, wanted: int | None, seen
     sends = settings.send_stock and is_active(store)
     state, tone = standing(offer, word, wanted, settings, sends=sends, seen=seen)
     has = seen.get(offer.id, offer.confirmed_amount)
-    told = f"{state}. {offer.error}" if offer.error and word == FAILED else str(state)
+    told = f"{state}. {retold(offer.error)}" if offer.error and word == FAILED else str(state)
     none = _("not known yet")
     rows = [PanelRow(_("Store"), store.name), PanelRow(_("EAN"), offer.ean), PanelRow(_("Stock"), told, tone)]
     if not sends:

@@ -16,6 +16,7 @@ from plugin.models import (
     ShipmentEffect,
     TransportEffect,
 )
+from plugin.retelling import retold
 from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import REASONS, cancelled_here, in_the_way, requested
 from plugin.sync.deadlines import last_soon, threatened
@@ -84,6 +85,7 @@ class OrderPage(BolView):
             labels=effects[2],
             cancellations=effects[3],
             events=events,
+            untold=any(retold(event.text) == event.text for event in events),
             now=self.host.now(),
             tab="orders",
         )

@@ -21,6 +21,7 @@ from flask_babel import (  # type: ignore[import-untyped]
 
 from host_app.plugin_api import Level, language
 from plugin.models import BolOrderState, EffectState, OfferLink, Run, RunState, SettingChange, StoreState
+from plugin.retelling import retold
 from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
 from plugin.sync import due, eans, offer_states, overview, panels
 from plugin.sync.call_log import PACKING
@@ -264,6 +265,11 @@ def other_language(kept: str) -> str:
     return "" if kept == language() else str(Locale.parse(kept).get_language_name(language()))
 
 
+def problem(text: str) -> str:
+    """Write a problem that was kept; bol's number of a call stands in the list of calls, for whoever asks bol about it."""
+    return retold(without_reference(text))
+
+
 def subject(told: str) -> str:
     """Write what a call was about: "order A000X, order item 1"."""
     parts = (part.strip().rpartition(" ") for part in told.split(","))
@@ -391,8 +397,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_slot": slot,
     "bol_lasting": lasting,
     "bol_took": took,
-    # bol's number of a call stands in the list of calls, for whoever asks bol about it.
-    "bol_told": without_reference,
+    "bol_told": problem,
+    "bol_retold": retold,
     "bol_environment": environment,
     "bol_money": money,
     "bol_subject": subject,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 
 import pytest
@@ -12,9 +13,11 @@ from host_app.db import db, transaction
 from host_app.models import Notification, Order, OrderMark, User
 from host_app.models.people import Role
 from host_app.plugin_api import HostError, OrderState, speaking
+from host_app.services import picking
 from plugin.connector import BadRequest, Violation
 from plugin.models import BolOrderEvent, CancellationEffect
 from plugin.sync.failures import without_reference
+from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 from tests.conftest import AppFactory
 from tests.host_app.admin.conftest import HASH, Person, logged_in
@@ -153,15 +156,46 @@ def test_a_refusal_is_in_the_language_of_who_is_refused(site: Site) -> None:
         shop.runtime.activate(99)
 
 
-def test_the_history_of_an_order_says_why_it_is_in_another_language(
+def test_the_history_of_an_order_is_said_in_the_language_of_who_looks(
     site: Site, chief: Person, installed: str
 ) -> None:
     with site.shop() as shop:
         order_id = shop.order((KETTLE, 1))
         shop.import_orders()
-        path = f"/admin/bol/{shop.store_id}/orders/{shop.bol_order(order_id).id}"
+        row = shop.bol_order(order_id)
+        path = f"/admin/bol/{shop.store_id}/orders/{row.id}"
+    page = chief.get(path).text
+    assert {"en": "Overgenomen als bestelling", "nl": "Taken over as order"}[installed] in page
+    assert {"en": "Taken over as order", "nl": "Overgenomen als bestelling"}[installed] not in page
+    assert "HOST_LANGUAGE" not in page
+    # What nobody can say anew stays as it is, with the reason.
+    with site.shop() as shop, transaction():
+        note(shop.host, row.id, "Written by an older release")
     told = {"en": "in het Engels", "nl": "in Dutch"}[installed]
-    assert told in chief.get(path).text and "HOST_LANGUAGE" in chief.get(path).text
+    page = chief.get(path).text
+    assert told in page and "HOST_LANGUAGE" in page
     with site.shop(), transaction() as session:
         session.execute(update(User).values(language=installed))
     assert "HOST_LANGUAGE" not in chief.get(path).text
+
+
+def test_marks_and_refusals_are_said_in_the_language_of_who_looks(
+    site: Site, chief: Person, installed: str
+) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 2))
+        shop.import_orders()
+        picklist = shop.picklist_id(order_id)
+        here = shop.host_order(order_id).id
+        with transaction():
+            picking.pick_all(picklist)
+        shop.sandbox.cancel(order_id)
+        shop.import_orders()
+        (mark,) = [row.text for row in shop.all(OrderMark)]
+    said = {"en": "Geannuleerd bij bol. Niet verzenden", "nl": "Cancelled at bol. Do not ship it"}[installed]
+    path = f"/admin/picklists/{picklist}"
+    for page in (path, f"{path}/watched", "/admin/picklists/", "/admin/orders/", f"/admin/orders/{here}"):
+        shown = html.unescape(chief.get(page).text)
+        assert said in shown and mark not in shown, page
+    refused = html.unescape(chief.post(f"{path}/scan", path, code=KETTLE).text)
+    assert said in refused and mark not in refused

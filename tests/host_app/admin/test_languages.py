@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -46,6 +46,12 @@ class Listener:
     @hookimpl
     def attention(self, host: HostPort) -> None:
         self.heard.append(language())
+
+    @hookimpl
+    def retell(self, texts: Sequence[str]) -> dict[str, str]:
+        if "Kapot" in texts:
+            raise RuntimeError("broken")
+        return {"Niet <sturen>": f"Do not <send> in {language()}"}
 
 
 @pytest.fixture
@@ -198,6 +204,26 @@ def test_who_reads_another_language_is_told_why_what_is_kept_is_not_in_it(
         page = words(person, path, **{"Accept-Language": "en"})
         assert "written once, for everybody: here in Dutch." in page
         assert who in page
+
+
+def test_what_a_plugin_had_us_keep_is_said_by_it_in_the_language_of_whoever_looks(dutch_house: Flask) -> None:
+    texts = ("Niet <sturen>", "Zelf getypt", "Kapot")
+    with dutch_house.app_context():
+        product = factories.add_product("A", 9, warehouse_id=factories.add_warehouse())
+        for number, text in enumerate(texts, start=1):
+            factories.accept(f"R-{number}", (product, 1))
+            with transaction():
+                orders.mark_order(number, "x", text)
+        db.session.remove()
+    chief = logged_in(dutch_house, "chief")
+    for path in ("/admin/orders/1", "/admin/picklists/1", "/admin/picklists/", "/admin/orders/"):
+        assert "Do not &lt;send&gt; in en" in words(chief, path, **{"Accept-Language": "en"}), path
+        assert "Niet &lt;sturen&gt;" in words(chief, path, **DUTCH), path
+    why = "Such marks are written once, for everybody: here in Dutch."
+    for number, text in enumerate(texts, start=1):
+        page = words(chief, f"/admin/picklists/{number}", **{"Accept-Language": "en"})
+        assert (text in page, why in page) == ((False, False) if number == 1 else (True, True))
+        assert why not in words(chief, f"/admin/picklists/{number}", **DUTCH)
 
 
 def test_mails_and_notifications_are_in_the_language_of_the_installation(dutch_house: Flask) -> None:

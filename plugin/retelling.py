@@ -1,0 +1,132 @@
+"""Texts that were kept, said anew in the language of whoever looks: by the messages of our catalogue that they were made of.
+
+Rows keep sentences in the installation's language. Each was made of a message with values; which one it was, and the
+values, can be read from it. It is for the eye only: nothing is decided by what is found. What was made of no message of
+ours, such as bol's own words, stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from babel.messages.mofile import read_mo
+
+from host_app.plugin_api import language
+from plugin.texts import FOLDER, found, found_for
+
+PLACE = re.compile(r"%\((\w+)\)[sd]")
+#: Where one sentence ends and the next one may begin.
+BETWEEN = re.compile(r"(?<=[.!?:]) (?=\S)")
+#: Fewer letters than that may be part of anything.
+LEAST = 7
+LONGEST = 2000
+#: Reasons are told by sentences, and a text of more is not ours.
+MOST_SENTENCES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message as it is in one language, with the ids by which it is looked up in another."""
+
+    pattern: re.Pattern[str]
+    letters: int
+    ids: tuple[str, ...]
+    one: bool
+
+    def again(self, values: dict[str, str]) -> str:
+        """Say it in the language that is spoken."""
+        if len(self.ids) == 1:
+            text = found(self.ids[0])
+        else:
+            number = 1 if self.one and "num" not in values else _number(values.get("num", ""))
+            text = found_for(number, *self.ids)
+        told = {name: value if name == "num" else retold(value) for name, value in values.items()}
+        try:
+            return text % told if values else text
+        except (KeyError, ValueError):
+            # Its other form has values that this one does not tell.
+            return ""
+
+
+def retold(text: str) -> str:
+    """Return a text that was kept, in the language that is spoken; what is not known is left as it is."""
+    return _retold(text, language()) if 0 < len(text) <= LONGEST else text
+
+
+@lru_cache(maxsize=4096)
+def _retold(text: str, _spoken: str) -> str:
+    if "\n" in text:
+        return "\n".join(map(retold, text.split("\n")))
+    if whole := _one_message(text):
+        return whole
+    sentences = BETWEEN.split(text)
+    if len(sentences) > MOST_SENTENCES:
+        return text
+    told: list[str] = []
+    while sentences:
+        # As many of them as were one message.
+        for count in range(len(sentences), 0, -1):
+            if len(sentences) == 1 and not told:
+                return text
+            if said := _one_message(" ".join(sentences[:count])):
+                break
+        else:
+            count, said = 1, sentences[0]
+        told.append(said)
+        del sentences[:count]
+    return " ".join(told)
+
+
+def _one_message(text: str) -> str:
+    """Return what was one message in the language that is spoken; "" where it was none."""
+    for message in _messages(FOLDER):
+        match = message.pattern.fullmatch(text)
+        if match is not None and (told := message.again(match.groupdict())):
+            return told
+    return ""
+
+
+@cache
+def _messages(folder: Path) -> Sequence[_Message]:
+    """Return all messages in all languages; those that say most first."""
+    messages: dict[tuple[str, tuple[str, ...]], _Message] = {}
+    for path in folder.glob("*/LC_MESSAGES/bol.mo"):
+        with path.open("rb") as file:
+            catalogue = read_mo(file)
+        for entry in catalogue:
+            ids = _forms(entry.id)
+            for forms in (ids, _forms(entry.string)):
+                for number, form in enumerate(forms):
+                    if form and (message := _read(form, ids, one=number == 0)):
+                        messages.setdefault((message.pattern.pattern, message.ids), message)
+    return sorted(messages.values(), key=lambda message: -message.letters)
+
+
+def _forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return a message's forms by number; most have one."""
+    return (text,) if isinstance(text, str) else tuple(text or ())
+
+
+def _read(form: str, ids: tuple[str, ...], *, one: bool) -> _Message | None:
+    formatted = bool(PLACE.search(form))
+    pattern, at = "", 0
+    seen: set[str] = set()
+    for place in PLACE.finditer(form):
+        pattern += re.escape(form[at : place.start()].replace("%%", "%"))
+        name, said = place[1], r"[\d.,]+" if place[1] == "num" else ".+"
+        pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{said})"
+        seen.add(name)
+        at = place.end()
+    rest = form[at:]
+    pattern += re.escape(rest.replace("%%", "%") if formatted else rest)
+    letters = sum(map(str.isalpha, PLACE.sub("", form)))
+    return _Message(re.compile(pattern), letters, ids, one) if letters >= LEAST else None
+
+
+def _number(text: str) -> int:
+    digits = re.sub(r"\D", "", text)
+    return int(digits) if digits else 2
