@@ -13,13 +13,14 @@ from host_app.plugin_api import FreeStock, HostPort, Level, Notice, StockChange
 from plugin.models import EanLink, Offer, OfferLink, OfferState, Store
 from plugin.settings import StoreSettings
 from plugin.sync.context import Context, store_url
-from plugin.sync.dirty import near_zero
+from plugin.sync.dirty import lock_offers, near_zero
 from plugin.sync.eans import other_forms
 from plugin.sync.mapping import FBR
 from plugin.sync.matching import Match, find_matches
 from plugin.texts import gettext as _
 
-CHUNK = 100
+#: Changes that are looked up together; no host tells many more at once.
+CHUNK = 200
 BY_HAND = (OfferLink.HAND, OfferLink.UNLINKED)
 
 
@@ -38,24 +39,47 @@ def mark(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
     person linked follows that product only.
     """
     in_order = sorted(changes, key=lambda change: change.history_id)
+    parts = [_Followed(host, in_order[start : start + CHUNK]) for start in range(0, len(in_order), CHUNK)]
+    if len(parts) > 1:
+        # All of them by rising id: those of the second part may come before those of the first.
+        lock_offers(
+            host.session, {row for part in parts for row in host.session.scalars(part.offers(Offer.id))}
+        )
     stores: set[int] = set()
-    for start in range(0, len(in_order), CHUNK):
-        stores |= _mark_chunk(host, in_order[start : start + CHUNK])
+    for part in parts:
+        stores |= _mark_part(host, part)
     return stores
 
 
-def _mark_chunk(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
+class _Followed:
+    """What is looked for after changes of stock: the numbers of their products, and which change each of them follows."""
+
+    def __init__(self, host: HostPort, changes: Sequence[StockChange]) -> None:
+        products = host.products(change.product_id for change in changes)
+        self.own = {change.product_id: change for change in changes}
+        self.exact: dict[str, StockChange] = {}
+        for change in changes:
+            product = products.get(change.product_id)
+            if product is not None:
+                self.exact |= dict.fromkeys((product.code, *product.barcodes), change)
+        self.others = {form: change for ean, change in self.exact.items() for form in other_forms(ean)}
+
+    def offers(self, *columns: Any) -> Any:
+        """Select these columns of the offers that may follow."""
+        return select(*columns).where(
+            or_(
+                Offer.ean.in_([*self.exact, *self.others]),
+                and_(Offer.product_id.in_(list(self.own)), Offer.link == OfferLink.HAND),
+            ),
+            Offer.method == FBR,
+            Offer.state == OfferState.LISTED,
+        )
+
+
+def _mark_part(host: HostPort, changes: _Followed) -> set[int]:
     session = host.session
-    products = host.products(change.product_id for change in changes)
-    own = {change.product_id: change for change in changes}
-    exact: dict[str, StockChange] = {}
-    for change in changes:
-        product = products.get(change.product_id)
-        if product is not None:
-            exact |= dict.fromkeys((product.code, *product.barcodes), change)
-    others = {form: change for ean, change in exact.items() for form in other_forms(ean)}
     rows = session.execute(
-        select(
+        changes.offers(
             Offer.id,
             Offer.store_id,
             Offer.ean,
@@ -68,14 +92,6 @@ def _mark_chunk(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
             Offer.done_version,
             Offer.confirmed_amount,
         )
-        .where(
-            or_(
-                Offer.ean.in_([*exact, *others]),
-                and_(Offer.product_id.in_(list(own)), Offer.link == OfferLink.HAND),
-            ),
-            Offer.method == FBR,
-            Offer.state == OfferState.LISTED,
-        )
         # Rows are locked in one order everywhere, so that pump and dispatcher can't lock each other out.
         .order_by(Offer.id)
         .with_for_update()
@@ -84,9 +100,9 @@ def _mark_chunk(host: HostPort, changes: Sequence[StockChange]) -> set[int]:
     updates: list[dict[str, Any]] = []
     for row in rows:
         if row.link in BY_HAND:
-            followed = own.get(row.product_id) if row.link == OfferLink.HAND else None
+            followed = changes.own.get(row.product_id) if row.link == OfferLink.HAND else None
         else:
-            followed = exact.get(row.ean) or _same_number(row, others)
+            followed = changes.exact.get(row.ean) or _same_number(row, changes.others)
         if followed is None or _is_older(row, followed) or _is_its_making(row, followed):
             continue
         updates.append(

@@ -14,13 +14,14 @@ from sqlalchemy.exc import DBAPIError
 from host_app import events, jobs
 from host_app.db import db, reading, transaction
 from host_app.models import Stock
-from host_app.plugin_api import HostError, Wake
+from host_app.plugin_api import HostError, StockChange, Wake
 from host_app.services import picking, stock
 from host_app.services.picking import NewParcel
 from plugin.jobs.wakes import wake_for
-from plugin.models import ApiCall, BolOrder, CancellationEffect, EffectState, Store
+from plugin.models import ApiCall, BolOrder, CancellationEffect, EffectState, Offer, Store
 from plugin.sync import cancelling, links, statuses, taking_over
 from plugin.sync.call_log import PACKING
+from plugin.sync.dirty import lock_offers
 from plugin.sync.due import ORDERS, SHIPMENTS
 from tests.host_app.factories import add_product, add_warehouse
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -230,3 +231,62 @@ def test_parcels_that_bol_confirms_and_changes_of_their_stock_do_not_wait_for_ea
     monkeypatch.setattr(links, "mark", mark_then)
     work_at_once(shop, wake_for(SHIPMENTS, shop.store_id), events.dispatch_wake("bol"))
     assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED] * 2
+
+
+def test_many_changes_of_stock_and_the_pump_do_not_wait_for_each_other(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = postgres_shop
+    shop.connect()
+    shop.work()
+    first, second = sorted((shop.offer(ean) for ean in (KETTLE, TOASTER)), key=lambda offer: offer.id)
+    # More than are looked up together, and those that are locked first come last.
+    monkeypatch.setattr(links, "CHUNK", 1)
+    changes = [
+        StockChange(offer.product_id, history_id, 3)
+        for history_id, offer in enumerate((second, first), 10**6)
+    ]
+    raised: list[DBAPIError] = []
+
+    def wait_for(waiting: int) -> None:
+        locks = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        for _ in range(200):
+            with reading() as session:
+                if session.scalar(locks) == waiting:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("nobody waits for the row that is locked")
+
+    def in_thread(deed: Callable[[Any], object]) -> threading.Thread:
+        def run() -> None:
+            with shop.app.app_context():
+                try:
+                    with transaction() as session:
+                        deed(session)
+                except DBAPIError as error:
+                    raised.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    with transaction() as session:
+        session.execute(select(Offer.id).where(Offer.id == first.id).with_for_update()).all()
+        # Whoever asked for the row first has it next.
+        threads = []
+        for waiting, deed in enumerate(
+            (
+                lambda session: lock_offers(session, [first.id, second.id]),
+                lambda _session: links.mark(shop.host, changes),
+            ),
+            start=1,
+        ):
+            threads.append(in_thread(deed))
+            with shop.app.app_context():
+                wait_for(waiting)
+    for thread in threads:
+        thread.join(30)
+    assert raised == []
+    assert [row.dirty_version > row.done_version for row in (shop.offer(KETTLE), shop.offer(TOASTER))] == [
+        True
+    ] * 2
