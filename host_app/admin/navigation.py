@@ -11,7 +11,7 @@ from flask_admin.menu import BaseMenu, MenuView
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from host_app.admin.base import ask_on_page
+from host_app.admin.base import HostView, ask_on_page
 from host_app.admin.security import may, safe_path
 from host_app.plugin_api import Attention
 
@@ -21,12 +21,13 @@ SETTINGS = "settings"
 
 @dataclass(slots=True)
 class MenuItem:
-    """One entry of the menu; ``children`` for a group."""
+    """One entry of the menu; ``children`` for a group. ``counts``: a 0 is shown, too, so that nothing moves when it is none."""
 
     name: str
     url: str = ""
     active: bool = False
     badge: int = 0
+    counts: bool = False
     children: list[MenuItem] = field(default_factory=list)
 
 
@@ -42,9 +43,8 @@ def menu(admin: Admin, active: Any) -> list[MenuItem]:
     """
     items = [item for entry in admin.menu() if (item := _item(entry, active)) and item.url != "/admin/"]
     waiting = [
-        MenuItem(told.title, told.url, request.path == told.url, told.number)
+        MenuItem(told.title, told.url, request.path == told.url, told.number, counts=True)
         for told in attention()
-        if told.number
     ]
     if any(item.active for item in waiting):
         # The page is one of a plugin's view, whose own entry would be marked beside it.
@@ -77,7 +77,10 @@ def _item(entry: BaseMenu, active: Any) -> MenuItem | None:
     view = entry._view if isinstance(entry, MenuView) else None
     if not (entry.is_visible() and entry.is_accessible()) or (view is not None and not may(view)):
         return None
-    return MenuItem(str(entry.name), entry.get_url() or "", entry.is_active(active), _badge(view))
+    counts = getattr(type(view), "badge", HostView.badge) is not HostView.badge
+    return MenuItem(
+        str(entry.name), entry.get_url() or "", entry.is_active(active), _badge(view), counts=counts
+    )
 
 
 def _badge(view: Any) -> int:

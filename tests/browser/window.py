@@ -20,8 +20,8 @@ ARGUMENTS = (
     "--no-first-run",
     "--disable-quic",
 )
-#: The menu bar of narrower windows is folded (Bootstrap, "lg").
-FOLDED_BELOW = 992
+#: The menu bar of narrower windows is folded (Bootstrap, "xl").
+FOLDED_BELOW = 1200
 DESK, TABLET, PHONE = (1280, 900), (1024, 768), (390, 844)
 HOME = "127.0.0.1"
 TELL_VIOLATIONS = """

@@ -42,14 +42,12 @@ def test_nothing_to_do_is_not_told(packer: Person, probe: Probe, nothing: Any) -
     assert "Waiting" not in packer.get("/admin/").text
 
 
-def test_that_nothing_waits_is_told_on_the_home_page_and_asks_for_no_place_in_the_menu(
-    packer: Person, probe: Probe
-) -> None:
+def test_that_nothing_waits_is_told_at_the_place_where_it_would_be_told(packer: Person, probe: Probe) -> None:
     probe.waiting = Attention("Waiting for you", 0, "/admin/probe_open/")
 
-    assert numbers(packer.get("/admin/orders/").text) == []
     menu, page = packer.get("/admin/").text.split("<main")
-    assert numbers(menu) == []
+    assert set(numbers(menu)) == {"Waiting for you 0"}
+    assert "host-none" in menu and "badge-danger" not in menu.split("Waiting for you")[1].split("</a>")[0]
     assert numbers(page) == ["0 Waiting for you"]
     assert '<strong class="text-success">0</strong>Waiting for you' in page
 
