@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import insert, select, update
 
 from plugin import connector
 from plugin.models import Offer, OfferState
@@ -61,11 +60,7 @@ def record_offers(ctx: Context, offers: Sequence[connector.Offer], asked_at: dat
     if unchanged:
         session.execute(update(Offer).where(Offer.id.in_(unchanged)).values(seen_at=now))
     if added:
-        insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        # An order, the check and an import may hear of it at the same moment; in one order, so that none waits in a circle.
-        added.sort(key=lambda values: str(values["offer_id"]))
-        statement = insert(Offer).on_conflict_do_nothing(index_elements=["store_id", "offer_id"])
-        session.execute(statement, added)
+        session.execute(insert(Offer), added)
         link_remembered(ctx, {str(values["ean"]) for values in added})
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from host_app import events, jobs, leases
+from host_app import events, jobs
 from host_app.db import db, reading, transaction
 from host_app.models import Stock
 from host_app.plugin_api import HostError, StockChange, Wake
@@ -19,12 +19,12 @@ from host_app.services import picking, stock
 from host_app.services.picking import NewParcel
 from plugin.jobs.wakes import wake_for
 from plugin.models import ApiCall, BolOrder, CancellationEffect, EffectState, Offer, Store
-from plugin.sync import cancelling, links, offers, statuses, taking_over
+from plugin.sync import cancelling, links, statuses, taking_over
 from plugin.sync.call_log import PACKING
 from plugin.sync.dirty import lock_offers
 from plugin.sync.due import ORDERS, SHIPMENTS
 from tests.host_app.factories import add_product, add_warehouse
-from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
 from tests.plugin.sync.test_cancelling import CANCELLATION, accept
 
 ROUNDS = 6
@@ -290,39 +290,3 @@ def test_many_changes_of_stock_and_the_pump_do_not_wait_for_each_other(
     assert [row.dirty_version > row.done_version for row in (shop.offer(KETTLE), shop.offer(TOASTER))] == [
         True
     ] * 2
-
-
-def test_an_offer_that_an_order_and_a_check_hear_of_at_once_is_kept_once(
-    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop = postgres_shop
-    shop.connect()
-    shop.work()
-    shop.sandbox.generate_offers("seller", 1)
-    (new,) = (
-        one for one in shop.sandbox.state("seller")["offers"] if one["ean"] not in (KETTLE, TOASTER, LAMP)
-    )
-    both = threading.Barrier(2, timeout=10)
-    confirmed = offers._confirmed
-
-    def when_both_have_looked(*args: Any) -> Any:
-        both.wait()
-        return confirmed(*args)
-
-    monkeypatch.setattr(offers, "_confirmed", when_both_have_looked)
-
-    def keep(subject: str) -> None:
-        lease = leases.acquire(subject)
-        assert lease is not None
-        with shop.runtime.context(shop.store_id, lease) as ctx:
-            assert ctx is not None
-            shown = ctx.client.offers.get(new["offerId"])
-            with transaction():
-                offers.record_offers(ctx, [shown])
-            kept.append(shown.ean)
-
-    kept: list[str] = []
-    db.session.remove()
-    at_once(shop, lambda: keep("order"), lambda: keep("check"))
-    assert kept == [new["ean"]] * 2
-    assert shop.offer(new["ean"]).confirmed_amount == new["stock"]["amount"]
