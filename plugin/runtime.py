@@ -233,7 +233,7 @@ class Runtime(Connecting):
     def link_offer(self, store_id: int, row_id: int, code: str) -> None:
         """:raises HostError: no product has this code or barcode, or bol ships the offer."""
         with self.host.transaction():
-            offer_decisions.link(self.host, offer_decisions.locked(self.host, store_id, row_id), code)
+            offer_decisions.link(self.host, store_id, row_id, code)
             self.host.wake(wake_for(STOCK, store_id), wake_for(ORDERS, store_id))
 
     def unlink_offer(self, store_id: int, row_id: int) -> None:

@@ -35,11 +35,29 @@ def locked(host: HostPort, store_id: int, row_id: int) -> Offer:
     return row
 
 
-def link(host: HostPort, row: Offer, code: str) -> None:
+def link(host: HostPort, store_id: int, row_id: int, code: str) -> None:
     """Link an offer to the product with a code or barcode, and let orders that wait for it go on. In a transaction.
 
-    :raises HostError: bol ships it, or no product has this code or barcode.
+    :raises HostError: there is no such offer, bol ships it, or no product has this code or barcode.
     """
+    offer_id = host.session.scalar(
+        select(Offer.offer_id).where(Offer.id == row_id, Offer.store_id == store_id)
+    )
+    waiting = (
+        select(BolOrder.id)
+        .where(
+            BolOrder.store_id == store_id,
+            BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT,
+            BolOrder.id.in_(select(BolOrderItem.order_id).where(BolOrderItem.offer_id == offer_id)),
+        )
+        .order_by(BolOrder.id)
+        .with_for_update(key_share=True)
+    )
+    # Orders before offers, as whoever takes an order over locks them.
+    host.session.execute(
+        update(BolOrder).where(BolOrder.id.in_(waiting)).values(read_due_at=host.now(), attempts=0)
+    )
+    row = locked(host, store_id, row_id)
     if row.method != FBR:
         raise HostError(_("bol ships this offer from its own warehouse: it has no product here."))
     wanted = code.strip()
@@ -54,16 +72,6 @@ def link(host: HostPort, row: Offer, code: str) -> None:
         )
     forget(host, row.store_id, row.ean)
     choose(host, row, product_id)
-    waiting = select(BolOrderItem.order_id).where(BolOrderItem.offer_id == row.offer_id)
-    host.session.execute(
-        update(BolOrder)
-        .where(
-            BolOrder.store_id == row.store_id,
-            BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT,
-            BolOrder.id.in_(waiting),
-        )
-        .values(read_due_at=host.now(), attempts=0)
-    )
 
 
 def unlink(host: HostPort, row: Offer) -> None:

@@ -320,6 +320,11 @@ class _Pump:
         with ctx.host.transaction() as session:
             if pushes:
                 self._note_sent(session)
+            elif held:
+                # The guard notes at the store that it stopped them: locked before the offers, as everywhere.
+                session.execute(
+                    select(Store.id).where(Store.id == ctx.store_id).with_for_update(key_share=True)
+                )
             lock_offers(session, wanted)
             _update(
                 session,

@@ -100,14 +100,47 @@ def _expire(ctx: Context, rows: Sequence[ProcessStatusRow]) -> None:
 
 
 def _record(ctx: Context, rows: Sequence[ProcessStatusRow], statuses: Mapping[str, ProcessStatus]) -> None:
-    """Record bol's answers, a few in each transaction."""
+    """Record bol's answers, a few in each transaction; what somebody is changing, each in one of its own afterwards."""
     for batch in _together(rows):
-        ctx.lease.ensure(CALL_SECONDS)
-        confirmed: list[ShipmentEffect] = []
-        with ctx.host.transaction():
-            for row in batch:
+        held = _note_all(ctx, batch, statuses, waiting=len(batch) == 1)
+        for row in held:
+            _note_all(ctx, [row], statuses, waiting=True)
+
+
+def _note_all(
+    ctx: Context, rows: Sequence[ProcessStatusRow], statuses: Mapping[str, ProcessStatus], *, waiting: bool
+) -> Sequence[ProcessStatusRow]:
+    """Record these answers in one transaction; return those that were left out, as somebody holds their effects.
+
+    :param waiting: nothing is left out. Only who records one answer may wait: parcels of several orders are locked in
+        no order that others keep to, as people correct them in any.
+    """
+    ctx.lease.ensure(CALL_SECONDS)
+    confirmed: list[ShipmentEffect] = []
+    with ctx.host.transaction():
+        held = set() if waiting else _held(ctx, rows)
+        for row in rows:
+            if row.process_status_id not in held:
                 confirmed += _note(ctx, row, statuses.get(row.process_status_id))
-            mark_confirmed(ctx, confirmed)
+        mark_confirmed(ctx, confirmed)
+    return [row for row in rows if row.process_status_id in held]
+
+
+def _held(ctx: Context, rows: Sequence[ProcessStatusRow]) -> set[str]:
+    """Lock the parcels, and corrections of parcels, that wait for these statuses; return those of which somebody holds one."""
+    session, ids = ctx.host.session, [row.process_status_id for row in rows]
+    held: set[str] = set()
+    for model in (ShipmentEffect, TransportEffect):
+        wait = select(model.id, model.process_status_id).where(
+            model.store_id == ctx.store_id,
+            model.process_status_id.in_(ids),
+            model.state == EffectState.SENT,
+        )
+        waiting = dict(session.execute(wait).all())
+        for effect_id, _status in session.execute(wait.with_for_update(skip_locked=True)):
+            waiting.pop(effect_id, None)
+        held.update(waiting.values())
+    return held
 
 
 def _together(rows: Sequence[ProcessStatusRow]) -> Iterator[Sequence[ProcessStatusRow]]:

@@ -30,18 +30,21 @@ from tests.plugin.sync.test_cancelling import CANCELLATION, accept
 ROUNDS = 6
 
 
-def work_at_once(shop: Shop, *wakes: Wake) -> None:
-    """Do these jobs in threads; one that fails is raised here."""
+def work_at_once(shop: Shop, *deeds: Wake | Callable[[], object]) -> None:
+    """Do these jobs, and what people do, in threads; what fails is raised here."""
     db.session.remove()
     raised: list[DBAPIError] = []
 
-    def run(wake: Wake) -> None:
+    def run(deed: Wake | Callable[[], object]) -> None:
         try:
-            jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+            if isinstance(deed, Wake):
+                jobs.run_wake(deed.name, deed.queue, deed.job, list(deed.args))
+            else:
+                deed()
         except DBAPIError as error:
             raised.append(error)
 
-    at_once(shop, *[lambda wake=wake: run(wake) for wake in wakes])
+    at_once(shop, *[lambda deed=deed: run(deed) for deed in deeds])
     if raised:
         raise raised[0]
 

@@ -1,0 +1,154 @@
+"""Two at the same moment on PostgreSQL: nobody holds what the other needs while waiting for what the other holds."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from host_app import events, jobs
+from host_app.db import transaction
+from host_app.services import picking, stock
+from plugin.jobs.wakes import wake_for
+from plugin.models import BolOrder, EffectState, OfferLink, TransportEffect
+from plugin.settings import StoreSettings
+from plugin.sync import corrections, dirty, offer_decisions, pump, statuses, taking_over
+from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
+from tests.host_app.factories import add_product
+from tests.plugin.conftest import KETTLE, TOASTER, Shop
+from tests.plugin.sync.test_races import work_at_once
+
+
+@pytest.mark.parametrize("corrected_first", [False, True])
+def test_parcels_that_bol_confirms_and_that_people_correct_in_another_order_do_not_wait_for_each_other(
+    postgres_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    corrected_first: bool,
+) -> None:
+    shop = postgres_shop
+    shop.connect(send_shipments=True)
+    shop.work()
+    orders = [shop.order((KETTLE, 1)) for _ in range(2)]
+    shop.import_orders()
+    shop.sandbox.settings(processStatusDelayMs=5000)
+    for order_id in orders:
+        shop.close(order_id)
+    shop.work()
+    shop.clock.ahead += shop.hours(0.01)
+    shop.sandbox.advance(36)
+    parcels = [effect.host_shipment_id for effect in shop.effects()]
+    for parcel in reversed(parcels):
+        with transaction():
+            picking.correct_shipment(parcel, carrier="dpd", tracking_code=f"D{parcel}")
+    confirm, change = statuses.after_confirmation, corrections.change
+    confirmed, changed = threading.Event(), threading.Event()
+
+    def confirm_slowly(*args: Any) -> None:
+        confirm(*args)
+        if not confirmed.is_set():
+            confirmed.set()
+            changed.wait(1)
+
+    def change_slowly(*args: Any) -> Any:
+        if not corrected_first:
+            confirmed.wait(1)
+        done = change(*args)
+        if not changed.is_set():
+            changed.set()
+            confirmed.wait(1)
+        return done
+
+    monkeypatch.setattr(statuses, "after_confirmation", confirm_slowly)
+    monkeypatch.setattr(corrections, "change", change_slowly)
+    if corrected_first:
+        ask = statuses._ask
+        monkeypatch.setattr(statuses, "_ask", lambda *args: (changed.wait(5), ask(*args))[1])
+    work_at_once(shop, wake_for(SHIPMENTS, shop.store_id), events.dispatch_wake("bol"))
+    assert confirmed.is_set() and changed.is_set()
+    assert "one by one" not in caplog.text
+    assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED] * 2
+    monkeypatch.undo()
+    shop.work()
+    assert len(shop.all(TransportEffect)) == 2
+
+
+def test_the_guard_and_who_saves_settings_do_not_wait_for_each_other(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = postgres_shop
+    shop.connect(send_stock=True, guard_least=1, guard_share=0)
+    shop.work()
+    products = [shop.offer(ean).product_id for ean in (KETTLE, TOASTER)]
+    with transaction():
+        for product in products:
+            stock.adjust_stock(product, shop.warehouse, set_to=0, reason="counted", who="ann")
+    wake = events.dispatch_wake("bol")
+    jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    holding, saving = threading.Event(), threading.Event()
+    hold, mark = pump.hold, dirty.mark_all
+
+    def hold_slowly(*args: Any) -> None:
+        holding.set()
+        saving.wait(1)
+        hold(*args)
+
+    def mark_slowly(*args: Any) -> None:
+        saving.set()
+        holding.wait(1)
+        mark(*args)
+
+    monkeypatch.setattr(pump, "hold", hold_slowly)
+    monkeypatch.setattr(dirty, "mark_all", mark_slowly)
+    settings = StoreSettings(send_stock=True, guard_least=1, guard_share=0, safety_stock=1)
+    work_at_once(
+        shop,
+        wake_for(STOCK, shop.store_id),
+        lambda: shop.runtime.save_settings(shop.store_id, settings),
+    )
+    assert holding.is_set() and saving.is_set()
+
+
+def test_who_links_an_offer_and_a_read_of_an_order_do_not_wait_for_each_other(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = postgres_shop
+    shop.connect(import_products=False)
+    add_product("K", 6, KETTLE)
+    order_id = shop.order((KETTLE, 1), (TOASTER, 1))
+    shop.work()
+    shop.runtime.read_again(shop.store_id, shop.bol_order(order_id).id)
+    reading_order, linking = slow_reading(monkeypatch)
+    choose = offer_decisions.choose
+
+    def choose_slowly(*args: Any) -> None:
+        linking.set()
+        reading_order.wait(3)
+        choose(*args)
+
+    monkeypatch.setattr(offer_decisions, "choose", choose_slowly)
+    offer_id = shop.offer(KETTLE).id
+    work_at_once(
+        shop,
+        wake_for(ORDERS, shop.store_id),
+        lambda: shop.runtime.link_offer(shop.store_id, offer_id, "K"),
+    )
+    assert reading_order.is_set() and linking.is_set()
+    assert shop.offer(KETTLE).link == OfferLink.HAND
+
+
+def slow_reading(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Let who takes an order over wait for somebody else once it holds the order; return both moments."""
+    reading_order, other = threading.Event(), threading.Event()
+    lock = taking_over.lock_row
+
+    def read(*args: Any) -> BolOrder:
+        row = lock(*args)
+        if not reading_order.is_set():
+            reading_order.set()
+            other.wait(1)
+        return row
+
+    monkeypatch.setattr(taking_over, "lock_row", read)
+    return reading_order, other
