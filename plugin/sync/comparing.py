@@ -23,7 +23,7 @@ from plugin.sync.findings import (
     action_on,
     cause_of,
     differs,
-    is_settled,
+    is_untouched,
     skipped,
 )
 from plugin.sync.links import link_offers
@@ -74,10 +74,38 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How an offer stands with the pump."""
+
+    dirty_version: int
+    done_version: int
+    in_doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """An offer of which bol has something else than was confirmed."""
+
+    row_id: int
+    compared: Standing
+    shown: connector.Offer
+
+    @property
+    def at_bol(self) -> dict[str, Any]:
+        """Return what bol has, as columns of the offer's row."""
+        return {
+            "id": self.row_id,
+            "confirmed_amount": self.shown.amount,
+            "confirmed_managed": self.shown.managed_by_retailer,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What was made of some offers.
 
-    unlike: offers of which bol has something else than was confirmed, by row id, with the version compared.
+    unlike: offers of which bol has something else than was confirmed, by row id, as they were compared. One that waits for
+    the pump is among them: it would take it for up to date.
     to_record: offers that are new here, or of which bol shows other facts than we have.
     products: those found for offers without one, by EAN. shown: the ids of all offers that bol showed. sending: updates
     are sent at all.
@@ -85,7 +113,7 @@ class Look:
 
     found: Sequence[Found]
     counts: dict[str, int]
-    unlike: dict[int, tuple[int, connector.Offer]]
+    unlike: dict[int, Unlike]
     to_record: Sequence[connector.Offer]
     products: dict[str, int]
     shown: Sequence[str]
@@ -139,9 +167,9 @@ def look_at(ctx: Context, asked: Asked, shown: Sequence[connector.Offer], *, cha
         ],
         counts=counts,
         unlike={
-            item.row.id: (item.row.dirty_version, item.shown)
+            item.row.id: Unlike(item.row.id, _standing(item.row), item.shown)
             for item in facts
-            if item.row is not None and is_settled(item.row, asked) and _unlike(item.row, item.shown)
+            if item.row is not None and is_untouched(item.row, asked) and _unlike(item.row, item.shown)
         },
         to_record=[item.shown for item in facts if item.is_new or _has_changed(item.row, item.shown)],
         products=products,
@@ -202,44 +230,49 @@ def keep(ctx: Context, run: Run, look: Look, gone: Sequence[Offer], *, changing:
     :param gone: offers that bol does not know any more.
     """
     session = ctx.host.session
-    versions = _lock(session, ctx.store_id, look.shown)
+    standings = _lock(session, ctx.store_id, look.shown)
+    versions = {row_id: standing.dirty_version for row_id, standing in standings.items()}
     session.execute(update(Offer).where(Offer.id.in_(list(versions))).values(seen_at=ctx.now()))
     # Where something changed since it was compared, the pump looks at it anyway.
     found = [item for item in look.found if item.row_id is None or versions.get(item.row_id) == item.version]
+    unlike = [item for item in look.unlike.values() if standings.get(item.row_id) == item.compared]
     if changing:
-        _change(ctx, look, found, versions)
+        _change(ctx, look, found, unlike)
     else:
         _show(ctx, look)
         if not look.sending:
-            _learn(session, look, versions)
+            _learn(session, unlike)
     found += _settle_gone(session, gone, changing=changing)
     return _report(session, run, ctx.now(), found)
 
 
-def _lock(session: Any, store_id: int, offer_ids: Sequence[str]) -> dict[int, int]:
-    """Lock these offers and return their versions, by row id."""
+def _lock(session: Any, store_id: int, offer_ids: Sequence[str]) -> dict[int, Standing]:
+    """Lock these offers and return how they stand, by row id."""
     rows = session.execute(
-        select(Offer.id, Offer.dirty_version)
+        select(Offer.id, Offer.dirty_version, Offer.done_version, Offer.in_doubt)
         .where(Offer.store_id == store_id, Offer.offer_id.in_(offer_ids))
         .order_by(Offer.id)
         .with_for_update()
     ).all()
-    return dict(rows)
+    return {row.id: _standing(row) for row in rows}
 
 
-def _change(ctx: Context, look: Look, found: Sequence[Found], versions: Mapping[int, int]) -> None:
+def _standing(row: Row[Any]) -> Standing:
+    return Standing(row.dirty_version, row.done_version, row.in_doubt)
+
+
+def _change(ctx: Context, look: Look, found: Sequence[Found], unlike: Sequence[Unlike]) -> None:
     """Take over what bol shows, and mark what differs for the pump. In a transaction."""
     session = ctx.host.session
-    # Where bol has something else than we thought, the pump must not take it for up to date.
+    # Where bol has something else than we thought, the pump must not take it for up to date; also not one that is
+    # looking at it just now, as it waits for that.
     known = {
-        row_id: {
-            "id": row_id,
-            "dirty_version": version,
-            "confirmed_amount": shown.amount,
-            "confirmed_managed": shown.managed_by_retailer,
+        item.row_id: item.at_bol
+        | {
+            "dirty_version": item.compared.dirty_version
+            + (item.compared.dirty_version > item.compared.done_version)
         }
-        for row_id, (version, shown) in look.unlike.items()
-        if versions.get(row_id) == version
+        for item in unlike
     }
     for item in found:
         if item.action == Action.MARKED and item.row_id is not None:
@@ -266,22 +299,13 @@ def _show(ctx: Context, look: Look) -> None:
         )
 
 
-def _learn(session: Any, look: Look, versions: Mapping[int, int]) -> None:
+def _learn(session: Any, unlike: Sequence[Unlike]) -> None:
     """Where nothing is sent yet, what bol shows is what sending begins with. In a transaction.
 
     Without this an offer that somebody changed at bol would pass for up to date when sending is turned on, though the
     plan had said that it changes.
     """
-    learnt = [
-        {
-            "id": row_id,
-            "confirmed_amount": shown.amount,
-            "confirmed_managed": shown.managed_by_retailer,
-            "dirty_version": version + 1,
-        }
-        for row_id, (version, shown) in look.unlike.items()
-        if versions.get(row_id) == version
-    ]
+    learnt = [item.at_bol | {"dirty_version": item.compared.dirty_version + 1} for item in unlike]
     if learnt:
         session.execute(update(Offer), learnt)
 

@@ -152,11 +152,10 @@ def _with_bol(session: Any, store: Store, now: datetime) -> Iterator[str]:
         yield NAMES
     if store.next_upkeep_at is None or store.next_upkeep_at <= now:
         yield UPKEEP
-    nightly = active and settings.send_stock and settings.check_time is not None
+    # Where no night is chosen it comes once, as stock is sent from now on.
+    its_time = settings.check_time is not None if store.next_check_at is None else store.next_check_at <= now
     # A check that is under way goes on in a paused store, too: it only reads then.
-    if found.check_due or (
-        nightly and not found.checking and (store.next_check_at is None or store.next_check_at <= now)
-    ):
+    if found.check_due or (active and settings.send_stock and its_time and not found.checking):
         yield CHECK
 
 

@@ -123,10 +123,9 @@ def differs(facts: Facts, settings: StoreSettings) -> bool:
     return shown.amount != facts.wanted or shown.managed_by_retailer != settings.managed_by_retailer
 
 
-def is_settled(row: Row[Any], asked: Asked) -> bool:
-    """Tell if nothing was, or is, on its way to bol, so that what bol shows is what it has."""
-    waits = asked.sending and _is_due(row)
-    return not (_moved(row, asked) or row.in_doubt or row.held_at is not None or waits)
+def is_untouched(row: Row[Any], asked: Asked) -> bool:
+    """Tell if no update was on its way to bol, so that what bol shows is what it has."""
+    return not (_moved(row, asked) or row.in_doubt or row.held_at is not None)
 
 
 def cause_of(facts: Facts, asked: Asked) -> Cause:

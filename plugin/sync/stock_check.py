@@ -126,15 +126,17 @@ def _sending(ctx: Context) -> bool:
 
 
 def _begin_if_due(ctx: Context) -> Run | None:
+    """Begin a check where its time has come: each night, and once where stock is sent from now on."""
     at, now = ctx.settings.check_time, ctx.now()
-    if at is None or not _sending(ctx):
+    if not _sending(ctx):
         return None
+    night = None if at is None else next_check(now, at)
     with ctx.host.transaction() as session:
         store = session.scalars(select(Store).where(Store.id == ctx.store_id).with_for_update()).one()
-        due_at, store.next_check_at = store.next_check_at, store.next_check_at or next_check(now, at)
+        due_at, store.next_check_at = store.next_check_at, store.next_check_at or night
         if due_at is None or due_at > now:
             return None
-        store.next_check_at = next_check(now, at)
+        store.next_check_at = night
         if _listed(session, ctx.store_id) > LARGEST:
             ctx.notify(
                 "check-too-large",

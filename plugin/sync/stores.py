@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from host_app.plugin_api import HostError, HostPort
-from plugin.models import BolOrder, BolOrderState, SettingChange, Store, StoreState
+from plugin.models import BolOrder, BolOrderState, Run, RunState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync import dirty, order_decisions, preview, products, runs, shipments, sign_in
+from plugin.sync.findings import KIND
 from plugin.sync.sign_in import SignedIn
 from plugin.texts import gettext as _
 
@@ -183,6 +184,9 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
     if before.check_time != settings.check_time or before.send_stock != settings.send_stock:
         # The next night is found anew; one that passed meanwhile is not made up for.
         store.next_check_at = None
+    if settings.send_stock and not before.send_stock and not _seen_lately(host, store):
+        # What is thought to stand at bol is not sent, and may have been changed there since it was seen.
+        store.next_check_at = host.now()
     host.session.flush()
     # Orders before offers, as whoever takes an order over locks them.
     if before.orders_from != settings.orders_from:
@@ -196,6 +200,15 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
         for carrier, code in settings.carriers.items():
             if code and not before.carriers.get(carrier):
                 host.settle_notices(f"bol:{store_id}:carrier:{carrier}")
+
+
+def _seen_lately(host: HostPort, store: Store) -> bool:
+    """Tell if all offers were read a moment ago: as the store was connected, or for the plan. In a transaction."""
+    since = host.now() - JUST_CONNECTED
+    compared = select(Run.id).where(
+        Run.store_id == store.id, Run.kind == KIND, Run.state == RunState.DONE, Run.started_at > since
+    )
+    return store.created_at > since or host.session.scalar(compared.limit(1)) is not None
 
 
 def set_carrier(host: HostPort, store_id: int, carrier: str, code: str, who: str = "") -> None:

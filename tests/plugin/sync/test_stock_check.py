@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from host_app import jobs
 from host_app.db import transaction
-from host_app.plugin_api import HostError, NewProduct
+from host_app.plugin_api import HostError, NewProduct, Wake
 from host_app.services.catalog import create_product
 from host_app.services.stock import adjust_stock
+from plugin.jobs.wakes import wake_for
 from plugin.models import Discrepancy, Offer, Run, RunState, Store
 from plugin.sync import comparing, runs, stock_check
+from plugin.sync.due import CHECK, STOCK
 from plugin.sync.findings import KIND
 from plugin.sync.stock_check import next_check
 from tests.host_app.factories import add_product
@@ -719,3 +722,85 @@ def test_stock_that_was_changed_at_bol_between_signing_in_and_activating_is_foun
     shop.runtime.activate(shop.store_id)
     shop.pass_time(60, steps=3)
     assert shop.amount_at_bol(KETTLE) == 20
+
+
+def test_that_stock_is_compared_when_a_store_comes_back_does_not_hang_on_the_nightly_check(
+    shop: Shop,
+) -> None:
+    shop.connect(send_stock=True, check_time=None)
+    shop.work()
+    shop.runtime.pause(shop.store_id)
+    shop.pass_time(3 * 3600, steps=3)
+    set_at_bol(shop, KETTLE, 60)
+    shop.runtime.activate(shop.store_id)
+    shop.pass_time(60, steps=3)
+    assert shop.amount_at_bol(KETTLE) == shop.free(KETTLE)
+    set_at_bol(shop, KETTLE, 60)
+    shop.pass_time(2 * 86400, steps=4)
+    # Once only: nobody has chosen a night.
+    assert (shop.amount_at_bol(KETTLE), len(shop.all(Run, Run.kind == KIND))) == (60, 1)
+
+
+@pytest.mark.parametrize("check_time", [None, time(3, 30)])
+def test_stock_that_was_changed_at_bol_before_stock_is_sent_for_the_first_time_is_found(
+    shop: Shop, check_time: time | None
+) -> None:
+    shop.connect(check_time=check_time)
+    shop.work()
+    # Not over a night, which would be made up for.
+    shop.pass_time(3600, steps=3)
+    set_at_bol(shop, KETTLE, 60)
+    shop.settings(send_stock=True, check_time=check_time)
+    shop.pass_time(60, steps=3)
+    assert shop.amount_at_bol(KETTLE) == shop.free(KETTLE)
+
+
+def test_what_the_plan_has_just_compared_is_not_compared_again(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    shop.pass_time(3600, steps=3)
+    check(shop, dry=True)
+    shop.settings(send_stock=True)
+    shop.pass_time(60, steps=3)
+    assert [run.dry for run in shop.all(Run, Run.kind == KIND)] == [True]
+
+
+def test_what_differs_is_found_too_where_the_pump_waits_while_it_is_compared(sending: Shop) -> None:
+    """No stock is sent before new orders are known, which may take longer than reading the offers."""
+    sending.runtime.pause(sending.store_id)
+    sending.pass_time(3600, steps=3)
+    set_at_bol(sending, KETTLE, 60)
+    sending.sandbox.faults([{"method": "GET", "path": "/retailer/orders", "when": "before", "status": 503}])
+    sending.runtime.activate(sending.store_id)
+    sending.pass_time(60, steps=3)
+    (run,) = sending.all(Run, Run.kind == KIND)
+    assert (run.state, sending.amount_at_bol(KETTLE)) == (RunState.DONE, 60)
+    sending.sandbox.faults([])
+    sending.pass_time(3600, steps=4)
+    assert sending.amount_at_bol(KETTLE) == sending.free(KETTLE)
+
+
+def test_what_the_pump_has_sent_since_bol_was_compared_is_not_taken_back(
+    sending: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_at_bol(sending, KETTLE, 60)
+    adjust(sending, KETTLE, 3)
+    look_at = comparing.look_at
+
+    def do(wake: Wake) -> None:
+        jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+
+    def look_then_push(*given: Any, **named: Any) -> Any:
+        look = look_at(*given, **named)
+        do(wake_for(STOCK, sending.store_id))
+        return look
+
+    change_offer(sending, KETTLE, dirty_version=Offer.dirty_version + 1)
+    monkeypatch.setattr(stock_check, "look_at", look_then_push)
+    run_id = sending.runtime.check_stock(sending.store_id, False, "ann")
+    do(wake_for(CHECK, sending.store_id))
+    sending.work()
+    assert run_of(sending, run_id).state == RunState.DONE
+    assert sending.amount_at_bol(KETTLE) == sending.offer(KETTLE).confirmed_amount == 23
+    # By somebody at bol, and by us, once.
+    assert len(sending.writes("/retailer/offers/")) == 2
