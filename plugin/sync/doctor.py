@@ -129,7 +129,7 @@ def _events(health: PlatformHealth, now: datetime) -> Finding:
         "events",
         False,
         _("The oldest event that plugins were not told waits for %(age)s.", age=_told(age)),
-        advice=_("Check that a worker runs. See also the page of deliveries."),
+        advice=_("Check that a worker runs. See also the page “Changes to pass on”."),
     )
 
 

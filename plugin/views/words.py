@@ -161,7 +161,7 @@ SETTINGS: Mapping[str, str] = {
 }
 #: Kinds of notifications, as the settings call them.
 MAIL_KINDS: Mapping[str, str] = {
-    "connection": _l("Connection: bol does not accept the sign-in, or will stop to"),
+    "connection": _l("Connection: bol does not accept the sign-in any more, or the permission ends soon"),
     "order": _l("Orders: one waits for a product, or can't be taken over"),
     "cancellation": _l("Cancellations: bol or a customer cancels, and a person must look"),
     "deadline": _l("Deadlines: bol will cancel an order because it is not shipped"),

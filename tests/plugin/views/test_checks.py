@@ -109,7 +109,7 @@ def test_pages_of_an_offer_tell_what_a_dry_run_has_seen_at_bol(
     assert seen in text(chief, f"{sending}/offers")
     page = text(chief, f"{sending}/offers/{offer.id}")
     assert seen in page
-    assert "Left at bol 99, read" in page
+    assert "Still for sale at bol 99, read" in page
     assert "bol has 99" in chief.get(f"/admin/products/{offer.product_id}").text
     narrowed = text(chief, f"{sending}/offers?state=differs")
     assert KETTLE in narrowed and TOASTER not in narrowed
