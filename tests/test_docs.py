@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import requests
+from babel.messages.pofile import read_po
 
 from bol_sandbox.controls import SETTINGS
 from bol_sandbox.model import Settings
@@ -205,6 +206,33 @@ def read_from_the_environment() -> set[str]:
         found |= set(re.findall(r'environ(?:\.get\(|\[|, )"([A-Z_]+)"', text))
         found |= {constants[name] for name in re.findall(r"environ\.get\(([A-Z_]+)[,)]", text)}
     return found
+
+
+def test_what_the_manual_names_stands_on_the_pages() -> None:
+    """Buttons and fields in bold as they are written there, what people read in italics with dots for what differs."""
+    catalogues = (
+        "plugin/translations/nl/LC_MESSAGES/bol.po",
+        "host_app/translations/nl/LC_MESSAGES/messages.po",
+    )
+    # The name of the connector, and a button on a page of bol.
+    texts = {"Bol.com Retailer", "Allow"}
+    for path in catalogues:
+        with (ROOT / path).open("rb") as file:
+            for message in read_po(file):
+                texts |= {message.id} if isinstance(message.id, str) else set(message.id)
+    shown = [re.sub(r"%\((num|count)\)s", "1", text) for text in texts]
+    shown = [
+        re.sub(r"%\(\w+\)s", "...", text).replace("<strong>", "").replace("</strong>", "") for text in shown
+    ]
+    manual = (ROOT / "docs" / "manual.md").read_text(encoding="utf-8")
+    bold = {part.strip() for named in re.findall(r"\*\*(.+?)\*\*", manual) for part in named.split("›")}
+    read = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", manual))
+    assert len(bold) > 50 and len(read) > 15
+    unknown = {
+        named for named in bold if not any(text == named or text.startswith(f"{named}:") for text in shown)
+    }
+    unknown |= {said for said in read if not any(said.strip(".: ") in text for text in shown)}
+    assert unknown == set()
 
 
 def test_each_environment_variable_is_in_the_readme() -> None:
