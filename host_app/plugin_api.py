@@ -579,6 +579,7 @@ class OrderNote:
         offer, and beside a label that was left over.
     :param waiting_carriers: the carriers whose parcels the shop can't be told of yet; the packer sees it at the choice.
     :param waiting_hint: why they wait, and who ends that; shown while one of them is chosen.
+    :param waiting_url: where who looks can end it; "" where they can't.
     """
 
     badges: tuple[OrderBadge, ...] = ()
@@ -592,6 +593,7 @@ class OrderNote:
     picklist_badges: Mapping[int, tuple[OrderBadge, ...]] = field(default_factory=dict)
     parcel_badges: Mapping[int, tuple[OrderBadge, ...]] = field(default_factory=dict)
     withdrawing: Mapping[int, str] = field(default_factory=dict)
+    waiting_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

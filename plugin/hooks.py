@@ -174,7 +174,7 @@ def product_panels(host: HostPort, product_id: int) -> list[Panel]:
 
 @hookimpl
 def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
-    return panels.order_notes(host, order_ids)
+    return panels.order_notes(host, order_ids, may_decide=may_decide())
 
 
 @hookimpl

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_decimal
 from babel.support import LazyProxy
 
@@ -43,6 +43,11 @@ def lazy(message: str) -> str:
 def minute(moment: datetime) -> str:
     """Write a moment to the minute, in Amsterdam's time, without doubt about which number is the month."""
     return format_datetime(moment, "d MMM yyyy HH:mm", tzinfo=AMSTERDAM, locale=language())
+
+
+def time(moment: datetime) -> str:
+    """Write what a clock in Amsterdam shows then."""
+    return format_time(moment, "HH:mm", tzinfo=AMSTERDAM, locale=language())
 
 
 def day(value: date) -> str:

@@ -53,6 +53,7 @@ from plugin.sync.matching import find_products
 from plugin.sync.order_waits import is_dead
 from plugin.sync.overview import AN_ERROR
 from plugin.sync.pump import TELL_AFTER
+from plugin.sync.refused import hopeless
 from plugin.sync.sign_in import WARNINGS, days_left
 
 PROBLEM, GUARD, CANCELS, UNDECIDED, LABEL, REQUEST = (
@@ -73,6 +74,8 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
     "stock error",
 )
 CONSENT, TO_BE_FETCHED = "consent", "label to fetch"
+#: A corrected parcel whose carrier has no code: bol was not asked.
+UNCODED = "correction without code"
 #: bol cancelled what is still open here; or what was cancelled here, and bol still counts on.
 STILL_HERE, STILL_AT_BOL = "cancelled at bol", "cancelled here"
 #: bol has it as shipped, and its parcel was withdrawn here.
@@ -138,12 +141,14 @@ class Subject:
     """The goods that a task is about, the order at bol where its title names none, and where goods are to be put back.
 
     :param whole: bol cancelled all of it, so that nothing but putting back is left to do.
+    :param here_url: the order here, with the picklist on which its goods wait to be packed anew.
     """
 
     goods: Sequence[Goods]
     order: str = ""
     picklist_url: str = ""
     whole: bool = False
+    here_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,21 +185,38 @@ def count(host: HostPort, store_id: int | None = None) -> int:
     return sum(task.decisions for task in tasks(host, store_id))
 
 
-def carriers_of(host: HostPort, found: Iterable[Task]) -> dict[int, Choice]:
-    """Return the carrier that each task about an unknown one is about, by the task's row. In a transaction."""
-    rows = [task.row_id for task in found if task.kind == CARRIER]
-    if not rows:
-        return {}
-    titles = {choice.key: choice for choice in host.carriers()}
-    parcels = host.session.execute(
-        select(ShipmentEffect.id, ShipmentEffect.host_shipment_id).where(ShipmentEffect.id.in_(rows))
-    ).all()
+def carriers_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Choice]:
+    """Return the carrier that each task about an unknown one is about. In a transaction."""
+    about = [task for task in found if task.kind in (CARRIER, UNCODED)]
+    titles = {choice.key: choice for choice in host.carriers()} if about else {}
     carriers = {}
-    for row_id, parcel_id in parcels:
-        parcel = host.parcel(parcel_id)
-        if parcel is not None:
-            carriers[row_id] = titles.get(parcel.carrier, Choice(parcel.carrier, parcel.carrier))
+    for kind, model in ((CARRIER, ShipmentEffect), (UNCODED, TransportEffect)):
+        mine = {task.row_id: task for task in about if task.kind == kind}
+        rows = host.session.execute(select(model.id, model.host_shipment_id).where(model.id.in_(mine)))
+        for row_id, parcel_id in rows.all() if mine else ():
+            parcel = host.parcel(parcel_id)
+            if parcel is not None:
+                carriers[mine[row_id]] = titles.get(parcel.carrier, Choice(parcel.carrier, parcel.carrier))
     return carriers
+
+
+def hopeless_of(host: HostPort, found: Iterable[Task]) -> frozenset[Task]:
+    """Return the tasks about refused shipments of which bol would refuse every one again. In a transaction."""
+    refused = [task for task in found if task.kind == REFUSED]
+    if not refused:
+        return frozenset()
+    rows = host.session.scalars(
+        select(ShipmentEffect)
+        .where(
+            ShipmentEffect.store_id.in_({task.store_id for task in refused}),
+            ShipmentEffect.state == EffectState.REFUSED,
+        )
+        .order_by(ShipmentEffect.id)
+        .limit(MOST_ROWS)
+    ).all()
+    again = hopeless(host.session, rows)
+    useful = {(row.store_id, without_reference(row.error)) for row in rows if row.id not in again}
+    return frozenset(task for task in refused if (task.store_id, task.about) not in useful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +267,7 @@ def _of_cancellations(host: HostPort, found: Sequence[Task]) -> dict[Task, Subje
         row = orders[task.order_id]
         view = views.get(row.host_order_id) if row.host_order_id is not None else None
         pieces: Iterable[tuple[BolOrderItem, int]] = ()
-        put_back, whole = "", False
+        put_back, whole, here = "", False, ""
         if task.kind == REQUEST:
             pieces = [(item, item.open) for item in requested(row)]
         elif view is not None and task.kind == STILL_HERE:
@@ -253,11 +275,11 @@ def _of_cancellations(host: HostPort, found: Sequence[Task]) -> dict[Task, Subje
             put_back = host.picked_url(view.order_id)
             whole = is_dead(row) and not any(line.shipped for line in view.lines)
         elif view is not None and task.kind == WITHDRAWN:
-            pieces = withdrawn_here(host, row, view)
+            pieces, here = withdrawn_here(host, row, view), host.order_url(view.order_id)
         elif view is not None:
             pieces = [(item, item.open) for item in cancelled_here(row, view)]
         goods = [Goods(item.title, item.ean, number) for item, number in pieces]
-        subjects[task] = Subject(goods, picklist_url=put_back, whole=whole)
+        subjects[task] = Subject(goods, picklist_url=put_back, whole=whole, here_url=here)
     return subjects
 
 
@@ -489,14 +511,22 @@ def _grouped(look: Look, kind: str, rows: Iterable[Any]) -> Iterator[Task]:
 
 
 def _corrections(look: Look) -> Iterator[Task]:
-    """Corrected tracking codes that bol did not take."""
-    yield from _by_error(
-        look,
-        CORRECTION,
-        TransportEffect,
-        [TransportEffect.state == EffectState.REFUSED],
-        TransportEffect.created_at,
-    )
+    """Corrected tracking codes that bol did not take, and those that it was not asked to take: their carrier has no code."""
+    rows = look.session.execute(
+        select(
+            TransportEffect.store_id,
+            TransportEffect.id,
+            TransportEffect.error,
+            TransportEffect.created_at,
+            TransportEffect.host_shipment_id,
+            TransportEffect.transporter_code,
+        )
+        .where(look.mine(TransportEffect), TransportEffect.state == EffectState.REFUSED)
+        .order_by(TransportEffect.id)
+        .limit(MOST_ROWS)
+    ).all()
+    yield from _grouped(look, UNCODED, [row for row in rows if not row[5]])
+    yield from _grouped(look, CORRECTION, [row for row in rows if row[5]])
 
 
 def _products(look: Look) -> Iterator[Task]:

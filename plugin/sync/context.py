@@ -161,6 +161,11 @@ def decisions_url(store_id: int) -> str:
     return f"{store_url(store_id)}shipments?state=needs+you"
 
 
+def carriers_url(store_id: int) -> str:
+    """Return the address of the settings that give carriers their codes."""
+    return f"{store_url(store_id)}settings#carriers"
+
+
 def order_url(store_id: int, order_row_id: int) -> str:
     """Return the address of the page of an order of bol."""
     return f"{store_url(store_id)}orders/{order_row_id}"

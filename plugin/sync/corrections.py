@@ -24,7 +24,7 @@ from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import effects
 from plugin.sync.cancel_decisions import note_undone
-from plugin.sync.context import CALL_SECONDS, Context, current_settings, store_url
+from plugin.sync.context import ATTENTION_URL, CALL_SECONDS, Context, current_settings, store_url
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.shipments import WITHDRAWN, due_at, no_code
@@ -80,7 +80,10 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
             note(
                 host,
                 row.order_id,
-                _("Shipment %(shipment)s was withdrawn before it was confirmed", shipment=row.reference),
+                _(
+                    "Shipment %(shipment)s was withdrawn before it was confirmed",
+                    shipment=row.host_shipment_id,
+                ),
             )
             host.settle_notices(f"bol:{row.store_id}:shipment-refused:{row.host_shipment_id}")
         else:
@@ -127,7 +130,7 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
             f"not corrected: {event.shipment_id} {event.carrier}",
             _(
                 "Shipment %(shipment)s has no tracking code any more, without which bol can't be told of a correction",
-                shipment=row.reference,
+                shipment=row.host_shipment_id,
             ),
         )
         return
@@ -154,7 +157,7 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
     note(
         host,
         row.order_id,
-        _("Carrier or tracking code of shipment %(shipment)s was corrected", shipment=row.reference),
+        _("Carrier or tracking code of shipment %(shipment)s was corrected", shipment=row.host_shipment_id),
     )
 
 
@@ -330,6 +333,28 @@ def _choose_code(ctx: Context, effect: TransportEffect) -> None:
         _refuse(ctx, effect, no_code(ctx.host, carrier))
 
 
+def release_waiting(host: HostPort, store_id: int) -> None:
+    """Send the corrections whose carrier had no code of bol, of which bol was never asked: the settings changed.
+
+    In a transaction.
+    """
+    settings = StoreSettings.load(host.session.get(Store, store_id).settings)
+    waiting = host.session.scalars(
+        select(TransportEffect)
+        .where(
+            TransportEffect.store_id == store_id,
+            TransportEffect.state == EffectState.REFUSED,
+            TransportEffect.transporter_code == "",
+        )
+        .order_by(TransportEffect.id)
+        .with_for_update()
+    ).all()
+    for effect in waiting:
+        parcel = host.parcel(effect.host_shipment_id)
+        if parcel is not None and settings.transporter_code(parcel.carrier, effect.tracking_code):
+            try_again(host, store_id, effect.id)
+
+
 def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) -> None:
     """Record how bol ended it. In a transaction."""
     if outcome == "SUCCESS" and _may_be_overtaken(effect):
@@ -337,7 +362,7 @@ def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) ->
         effect.process_status_id, effect.unknown_since = None, None
     elif outcome == "SUCCESS":
         effect.state, effect.settled_at, effect.error = EffectState.CONFIRMED, ctx.now(), ""
-        told = _("bol has the new tracking code of shipment %(shipment)s", shipment=effect.reference)
+        told = _("bol has the new tracking code of shipment %(shipment)s", shipment=effect.host_shipment_id)
         note(ctx.host, effect.order_id, told)
         _settle_refused(ctx.host, ctx.store_id, effect.host_shipment_id)
     elif outcome == "FAILURE" or effect.attempts >= MOST_TRIES:
@@ -488,6 +513,17 @@ def _refuse(ctx: Context, effect: TransportEffect, reason: str) -> None:
 
 def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:
     order = ctx.host.session.get(BolOrder, effect.order_id)
+    if not effect.transporter_code:
+        # By us: bol was not asked.
+        ctx.notify(
+            f"correction-refused:{effect.host_shipment_id}:{ctx.now().isoformat()}",
+            "shipment",
+            Level.WARNING,
+            _("the corrected carrier of order %(order)s has no code of bol", order=order.order_id),
+            _("%(reason)s bol is told of the correction as soon as it is filled in.", reason=reason),
+            ATTENTION_URL,
+        )
+        return
     ctx.notify(
         # Somebody has had it sent again since the last time.
         f"correction-refused:{effect.host_shipment_id}:{ctx.now().isoformat()}",

@@ -20,20 +20,31 @@ from host_app.plugin_api import (
     Panel,
     PanelLink,
     PanelRow,
+    Parcel,
 )
-from plugin.models import BolOrder, EffectState, LabelEffect, Offer, ShipmentEffect, Store, TransportEffect
+from plugin.models import (
+    BolOrder,
+    CancellationEffect,
+    EffectState,
+    LabelEffect,
+    Offer,
+    ShipmentEffect,
+    Store,
+    TransportEffect,
+)
 from plugin.retelling import retold
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
-from plugin.sync.context import ATTENTION_URL, is_active, order_url, store_url
+from plugin.sync.context import ATTENTION_URL, carriers_url, is_active, order_url, store_url
+from plugin.sync.effects import DECIDE_AFTER
 from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing
 from plugin.sync.order_waits import is_dead
 from plugin.sync.shipped import withdrawn_after
-from plugin.texts import day, minute, number
+from plugin.texts import day, minute, number, time
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
 
@@ -58,6 +69,10 @@ CARRIER_BADGE = _l("Waits for its carrier's code")
 #: What packers are told as they choose such a carrier.
 CARRIER_HINT = _l(
     "bol does not know this carrier yet: the parcel waits until an administrator fills in the carrier's code."
+)
+#: And administrators.
+CARRIER_OWN_HINT = _l(
+    "bol does not know this carrier yet: the parcel waits until you fill in the carrier's code."
 )
 PATTERNS_HINT = _l("One whose tracking code fits a pattern of the settings does not wait.")
 LABELS_HINT = _l(
@@ -86,6 +101,11 @@ WITHDRAWN_BADGE = _l("Withdrawn here, shipped at bol")
 WITHDRAWING = _l(
     "bol has this parcel as shipped, and can't take that back: it refuses the goods in another parcel. If you send them in "
     "another parcel, correct carrier and tracking code above instead."
+)
+#: What a packer does about goods whose parcel was withdrawn, and that bol has as shipped.
+PACK_ANEW = _l(
+    "bol can't take a confirmed shipment back, and its customer waits for it: pack it anew by the order's picklist, and send it. "
+    "Then tell an administrator, as bol refuses the new parcel."
 )
 #: Of a product with more offers than that, the first ones are shown.
 MOST_OFFERS = 20
@@ -195,19 +215,8 @@ def _to_do(
         goods = ", ".join(
             f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(again.items())
         )
-        steps.append(
-            " ".join(
-                (
-                    _("bol has %(goods)s as shipped, but the parcel was withdrawn here.", goods=goods),
-                    _(
-                        "bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service."
-                    ),
-                    _(
-                        "If the goods are sent in a new parcel, bol refuses that one: press “Handled elsewhere” at it then."
-                    ),
-                )
-            )
-        )
+        told = _("bol has %(goods)s as shipped, but the parcel was withdrawn here.", goods=goods)
+        steps.append(f"{told} {_pack_anew(may_decide)}")
     rows = tuple(PanelRow(_("Next step"), step, Level.DANGER) for step in steps)
     return [Panel(_("bol.com: what to do now"), rows, tuple(links))] if rows else []
 
@@ -231,6 +240,19 @@ def _put_back_part(may_decide: bool) -> str:
     return _(
         "bol cancelled a part of it: put those pieces back (−1 on the picklist), then ask an administrator to take "
         "them off the order here."
+    )
+
+
+def _pack_anew(may_decide: bool) -> str:
+    if not may_decide:
+        return str(PACK_ANEW)
+    return " ".join(
+        (
+            _("bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service."),
+            _(
+                "If the goods are sent in a new parcel, bol refuses that one: press “Handled elsewhere” at it then."
+            ),
+        )
     )
 
 
@@ -297,11 +319,14 @@ def _panel(
     for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
         rows += _parcel_rows(host, shipment_id, mine, names, paused, may_decide)
-    links = (
-        [PanelLink(_("Fill in the carrier's code"), ATTENTION_URL)]
-        if may_decide and any(map(waits_for_code, effects))
-        else []
-    )
+    settings = StoreSettings.load(store.settings) if store else StoreSettings()
+    links = []
+    waits = [*map(waits_for_code, effects), *map(waits_for_code, _corrections(host, effects))]
+    if may_decide and any(waits):
+        links.append(PanelLink(_("Fill in the carrier's code"), ATTENTION_URL))
+    elif may_decide and any(_will_wait(host, settings, effect) for effect in effects):
+        # Nobody has tried to send it yet: it is no task so far.
+        links.append(PanelLink(_("Fill in the carrier's code"), carriers_url(row.store_id)))
     links += [
         PanelLink(_("What bol knows of this order"), order_url(row.store_id, row.id)),
         PanelLink(_("Shipments of this store"), f"{store_url(row.store_id)}shipments"),
@@ -333,14 +358,19 @@ def _parcel_rows(
     )
     # What bol was told at first, which may have been corrected here since.
     first = next((effect.tracking_code for effect in effects if effect.sent_at and effect.tracking_code), "")
-    label = _("Parcel %(code)s at bol", code=(first if first and first != newest else written) or shipment_id)
+    code = first if first and first != newest else written
+    label = (
+        _("Shipment %(number)s (%(code)s) at bol", number=shipment_id, code=code)
+        if code
+        else _("Shipment %(number)s at bol", number=shipment_id)
+    )
     told = [_standing(effect, paused, may_decide) for effect in effects]
     after = []
     if correction:
         corrected = correction.tracking_code
         if corrected == first:
             # Of its carrier alone.
-            corrected = f"{correction.transporter_code} {corrected}".strip()
+            corrected = f"{correction.transporter_code or _carrier(host, parcel)} {corrected}".strip()
         after.append(
             PanelRow(
                 _("Its correction to %(code)s", code=corrected),
@@ -365,9 +395,37 @@ def _parcel_rows(
     ] + after
 
 
+def _carrier(host: HostPort, parcel: Parcel | None) -> str:
+    """Return what people here call the carrier of a parcel."""
+    if parcel is None:
+        return ""
+    return {choice.key: choice.title for choice in host.carriers()}.get(parcel.carrier, parcel.carrier)
+
+
 def waits_for_code(effect: ShipmentEffect | TransportEffect) -> bool:
     """Tell if something is missing before bol can be told of a parcel, which is its carrier's code."""
+    if isinstance(effect, TransportEffect) and effect.state == EffectState.REFUSED:
+        # By us: bol was never asked.
+        return not effect.transporter_code
     return effect.state == EffectState.WANTED and effect.due_at is None
+
+
+def _will_wait(host: HostPort, settings: StoreSettings, effect: ShipmentEffect) -> bool:
+    """Tell if a parcel that is not sent yet will wait for its carrier's code. In a transaction."""
+    parcel = host.parcel(effect.host_shipment_id) if effect.state == EffectState.WANTED else None
+    return (
+        parcel is not None
+        and not parcel.label_ref
+        and not settings.transporter_code(parcel.carrier, clean_tracking_code(parcel.tracking_code))
+    )
+
+
+def _corrections(host: HostPort, effects: Sequence[ShipmentEffect]) -> Sequence[TransportEffect]:
+    parcels = {effect.host_shipment_id for effect in effects}
+    found: Sequence[TransportEffect] = host.session.scalars(
+        select(TransportEffect).where(TransportEffect.host_shipment_id.in_(parcels))
+    ).all()
+    return found
 
 
 def _standing(effect: ShipmentEffect | TransportEffect, paused: bool, may_decide: bool) -> tuple[str, Level]:
@@ -378,13 +436,33 @@ def _standing(effect: ShipmentEffect | TransportEffect, paused: bool, may_decide
         word, tone = NOT_SENT, Level.WARNING
     elif effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
         word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
+        return ". ".join(filter(None, (word, goes_on(effect), retold(effect.error)))), tone
     elif effect.state == EffectState.CONFIRMED and effect.settled_at is not None:
         word = _("confirmed by bol on %(moment)s", moment=minute(effect.settled_at))
     return (f"{word}. {retold(effect.error)}" if effect.error else str(word)), tone
 
 
-def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderNote]:
-    """Tell of host orders that came from bol how they travel, and what bol knows of their parcels. In a transaction."""
+def goes_on(effect: ShipmentEffect | TransportEffect | CancellationEffect) -> str:
+    """Tell of what is being checked when bol is looked at next, and when a person will be asked; "" of all else."""
+    if effect.state != EffectState.UNKNOWN or effect.unknown_since is None:
+        return ""
+    person = time(effect.unknown_since + DECIDE_AFTER)
+    if effect.due_at is None:
+        return _("If bol does not show it by %(person)s, a person is asked", person=person)
+    return _(
+        "Next look at %(next)s; if bol does not show it by %(person)s, a person is asked",
+        next=time(effect.due_at),
+        person=person,
+    )
+
+
+def order_notes(
+    host: HostPort, order_ids: Sequence[int], *, may_decide: bool = False
+) -> Mapping[int, OrderNote]:
+    """Tell of host orders that came from bol how they travel, and what bol knows of their parcels. In a transaction.
+
+    :param may_decide: who looks is an administrator.
+    """
     session = host.session
     rows = session.scalars(
         select(BolOrder).where(BolOrder.host_order_id.in_(order_ids)).options(selectinload(BolOrder.items))
@@ -412,6 +490,7 @@ def order_notes(host: HostPort, order_ids: Sequence[int]) -> Mapping[int, OrderN
             withdrawn,
             views.get(row.host_order_id),
             carriers,
+            may_decide,
         )
         for row in rows
     }
@@ -489,6 +568,7 @@ def _note(
     withdrawn: frozenset[int],
     view: OrderView | None,
     carriers: Sequence[str],
+    may_decide: bool,
 ) -> OrderNote:
     via_bol = any(item.distribution_party == VIA_BOL for item in row.items if item.imported)
     badges = (OrderBadge(_("Shipping via bol"), Level.INFO),) if via_bol else ()
@@ -499,7 +579,9 @@ def _note(
     asked = is_active(store) and settings.check_at_closing
     may_close = settings.overrule_at_closing or not asked
     waiting = frozenset(carrier for carrier in carriers if not settings.carriers.get(carrier, "").strip())
-    hints = [str(CARRIER_HINT)] + ([str(PATTERNS_HINT)] if settings.tracking_patterns else [])
+    hints = [str(CARRIER_OWN_HINT if may_decide else CARRIER_HINT)] + (
+        [str(PATTERNS_HINT)] if settings.tracking_patterns else []
+    )
     return OrderNote(
         badges,
         labels,
@@ -508,6 +590,7 @@ def _note(
         labels_hint=str(LABELS_HINT) if title else "",
         waiting_carriers=waiting,
         waiting_hint=" ".join(hints) if waiting else "",
+        waiting_url=carriers_url(store.id) if waiting and may_decide else "",
         **_badges_of(effects, withdrawn, store, view),
     )
 

@@ -37,6 +37,10 @@ SHIPPED_ALREADY = _l(
     "are on their way to the customer, press “Handled elsewhere”."
 )
 
+NOTHING_OPEN = _l(
+    "bol has not so many of these goods open any more, and would refuse them again: press “Handled elsewhere”."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -204,7 +208,7 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
         row.order_id,
         _(
             "bol refused shipment %(shipment)s of item %(item)s: %(reason)s",
-            shipment=row.reference,
+            shipment=row.host_shipment_id,
             item=row.order_item_id,
             reason=message,
         ),
@@ -217,7 +221,8 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
         take_changes(ctx, lock_row(ctx, row.order_id), found.order)
     elif state == EffectState.REFUSED:
         said = _("bol says: %(said)s.", said=message.rstrip(". ")) if message else _("bol gave no reason.")
-        tell_refused(ctx, session, [row.id], said, body=reason if again else "")
+        body = reason if again else f"{said} {NOTHING_OPEN}" if shipped else ""
+        tell_refused(ctx, session, [row.id], said, body=body)
 
 
 def _cancelled_before(session: Any, row: ShipmentEffect) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from host_app.plugin_api import HostError, HostPort
 from plugin.models import BolOrder, BolOrderState, Run, RunState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync import dirty, order_decisions, preview, products, runs, shipments, sign_in
+from plugin.sync import corrections, dirty, order_decisions, preview, products, runs, shipments, sign_in
 from plugin.sync.findings import KIND
 from plugin.sync.sign_in import SignedIn
 from plugin.texts import gettext as _
@@ -197,6 +197,7 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
         dirty.mark_all(host, store_id)
     if (before.carriers, before.tracking_patterns) != (settings.carriers, settings.tracking_patterns):
         shipments.release_waiting(host, store_id)
+        corrections.release_waiting(host, store_id)
         for carrier, code in settings.carriers.items():
             if code and not before.carriers.get(carrier):
                 host.settle_notices(f"bol:{store_id}:carrier:{carrier}")

@@ -23,8 +23,14 @@ class AttentionPages(BolView):
             carriers = attention.carriers_of(self.host, tasks)
             in_the_way = attention.in_the_way_of(self.host, tasks)
             subjects = attention.subjects_of(self.host, tasks)
+            hopeless = attention.hopeless_of(self.host, tasks)
         return self.page(
-            "attention", tasks=tasks, carriers=carriers, in_the_way=in_the_way, subjects=subjects
+            "attention",
+            tasks=tasks,
+            carriers=carriers,
+            in_the_way=in_the_way,
+            subjects=subjects,
+            hopeless=hopeless,
         )
 
     @does("/<int:store_id>/carriers")

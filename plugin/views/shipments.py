@@ -9,6 +9,7 @@ from sqlalchemy.orm import joinedload
 from plugin.models import BolOrderItem, EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import StoreSettings
 from plugin.sync.overview import FOR_A_PERSON
+from plugin.sync.refused import hopeless
 from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows
 from plugin.views.paging import chosen, listed, read_page
@@ -51,6 +52,7 @@ class ShipmentPages(BolView):
                     TransportEffect.host_shipment_id.in_([row.host_shipment_id for (row,) in page.rows]),
                 )
             ).all()
+            again = hopeless(session, [row for (row,) in page.rows])
             items = session.execute(
                 select(BolOrderItem.order_id, BolOrderItem.order_item_id, BolOrderItem.title).where(
                     BolOrderItem.order_id.in_({row.order_id for (row,) in page.rows})
@@ -67,6 +69,7 @@ class ShipmentPages(BolView):
             not_corrected=NOT_CORRECTED,
             corrections={row.host_shipment_id: row for row in corrections},
             decidable=FOR_A_PERSON,
+            hopeless=again,
             order_url=self.host.order_url,
             tab="shipments",
         )

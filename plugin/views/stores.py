@@ -34,6 +34,7 @@ class StorePages(BolView):
             carriers = attention.carriers_of(self.host, tasks)
             in_the_way = attention.in_the_way_of(self.host, tasks)
             subjects = attention.subjects_of(self.host, tasks)
+            hopeless = attention.hopeless_of(self.host, tasks)
             shown = charts.charts(self.host, store_id, period) if found.store.activated_at else ()
             chosen_settings = select(SettingChange.id).where(SettingChange.store_id == store_id).limit(1)
             resume = "bol.summary" if session.scalar(chosen_settings) is not None else "bol.settings"
@@ -47,6 +48,7 @@ class StorePages(BolView):
             carriers=carriers,
             in_the_way=in_the_way,
             subjects=subjects,
+            hopeless=hopeless,
             charts=shown,
             period=period,
             resume=resume,

@@ -23,7 +23,7 @@ from host_app.plugin_api import Level, language
 from plugin.models import BolOrderState, EffectState, OfferLink, Run, RunState, SettingChange, StoreState
 from plugin.retelling import retold
 from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
-from plugin.sync import due, eans, offer_states, overview, panels
+from plugin.sync import due, eans, offer_states, overview, panels, settling
 from plugin.sync.call_log import PACKING
 from plugin.sync.charts import DAY
 from plugin.sync.failures import without_reference
@@ -44,6 +44,9 @@ EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in
 
 label_standing = panels.label_standing
 waits_for_code = panels.waits_for_code
+goes_on = panels.goes_on
+PACK_ANEW = panels.PACK_ANEW
+NOTHING_OPEN = settling.NOTHING_OPEN
 #: What is said of a shipment that waits for that: in short, to those who may fill it in, and to others.
 CODE_WAITS: tuple[str, Level] = (panels.CARRIER_BADGE, Level.WARNING)
 CODE_WANTED, CODE_ASKED = panels.CARRIER_WAITS, panels.CARRIER_ASKED

@@ -25,7 +25,7 @@ TEXTS: tuple[Callable[[], str], ...] = (
     lambda: _("bol has %(count)s of item %(item)s as shipped", count=2, item="17"),
     lambda: _(
         "bol refused shipment %(shipment)s of item %(item)s: %(reason)s",
-        shipment="WMS-1-2",
+        shipment=2,
         item="17",
         reason=_("bol refused it without a reason."),
     ),

@@ -72,7 +72,7 @@ def test_many_shipments_that_wait_for_one_carrier_are_one_task(shop: Shop) -> No
         carriers = attention.carriers_of(shop.host, [task])
 
     assert (task.kind, task.number, task.decisions) == (attention.CARRIER, 3, 1)
-    assert carriers[task.row_id].key == "postnl"
+    assert carriers[task].key == "postnl"
 
     shop.runtime.set_carrier(shop.store_id, "postnl", "TNT", "ann")
     shop.work()

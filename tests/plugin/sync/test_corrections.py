@@ -77,10 +77,10 @@ def test_the_panel_tells_how_a_correction_stands_beside_the_shipment(packed: Sho
     with transaction():
         picking.correct_shipment(shipment_id, carrier="postnl", tracking_code="3S RIGHT")
     # Before the connector has heard of it, too.
-    assert panel(packed)[0].startswith("Parcel 3SWRONG at bol: confirmed by bol on")
+    assert panel(packed)[0].startswith("Shipment 1 (3SWRONG) at bol: confirmed by bol on")
     assert panel(packed)[1:] == ["Its correction to 3SRIGHT: waiting to be sent to bol"]
     packed.pass_time(60, steps=6)
-    assert panel(packed)[0].startswith("Parcel 3SWRONG at bol: confirmed by bol on")
+    assert panel(packed)[0].startswith("Shipment 1 (3SWRONG) at bol: confirmed by bol on")
     assert panel(packed)[1].startswith("Its correction to 3SRIGHT: waiting to be sent to bol")
     packed.sandbox.faults([])
     packed.pass_time(3600, steps=6)
@@ -424,9 +424,18 @@ def test_a_correction_to_a_carrier_without_a_code_is_asked_for_and_not_sent_as_a
     (told,) = packed.all(Notification)
     assert "GLS has no transporter code" in told.body
     with reading():
-        assert [task.kind for task in attention.tasks(packed.host)] == [attention.CORRECTION]
+        (task,) = attention.tasks(packed.host)
+        assert attention.carriers_of(packed.host, [task])[task].key == "gls"
+    assert task.kind == attention.UNCODED
+    # bol was not asked, and nothing says that it refused.
+    assert packed.writes(TRANSPORTS) == [] and "refused" not in " ".join(panel(packed))
+    assert "Its correction to G1: waits: bol does not know its carrier yet" in panel(packed)[1]
+    assert "has no code of bol" in told.title
+    # Another carrier's code changes nothing; its own one sends it.
+    packed.runtime.set_carrier(packed.store_id, "own", "COURIER", "ann")
+    packed.pass_time(20, steps=4)
+    assert transport(packed) == ("TNT", "A") and len(packed.all(Notification)) == 1
     packed.runtime.set_carrier(packed.store_id, "gls", "GLS", "ann")
-    packed.runtime.try_correction_again(packed.store_id, packed.all(TransportEffect)[0].id)
     packed.pass_time(20, steps=4)
     assert transport(packed) == ("GLS", "G1")
     assert [one.read_at is not None for one in packed.all(Notification)] == [True]

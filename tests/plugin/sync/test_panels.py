@@ -72,7 +72,7 @@ def test_packers_are_told_of_carriers_that_bol_does_not_know(shop: Shop) -> None
     for may_decide, told, leads in ((False, "An administrator fills in", False), (True, "Fill in the", True)):
         with shop.host.reading():
             panels = picklist_panels(shop.host, shop.picklist_id(order_id), may_decide=may_decide)
-        row = next(row for row in panels[-1].rows if row.label == "Parcel BIKE-1 at bol")
+        row = next(row for row in panels[-1].rows if row.label == "Shipment 1 (BIKE-1) at bol")
         assert row.tone == Level.WARNING and told in row.value
         assert any(link.url == "/admin/bol/attention" for link in panels[-1].links) is leads
 
@@ -226,7 +226,7 @@ def test_lists_and_the_picklist_tell_what_bol_has_said_of_a_parcel(shop: Shop) -
     assert badges(shop, order_id) == ["Confirmed by bol"]
     with shop.host.reading():
         (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
-    assert rows(panel)["Parcel 3SABC at bol"].startswith("confirmed by bol on ")
+    assert rows(panel)["Shipment 1 (3SABC) at bol"].startswith("confirmed by bol on ")
     assert "Promised delivery" in rows(panel)
 
 
@@ -240,7 +240,7 @@ def test_a_parcel_that_bol_is_not_told_of_says_why(shop: Shop) -> None:
     assert badges(shop, order_id) == ["Not sent to bol"]
     with shop.host.reading():
         (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
-    assert "“Send shipments and update status” is off" in rows(panel)["Parcel 3SABC at bol"]
+    assert "“Send shipments and update status” is off" in rows(panel)["Shipment 1 (3SABC) at bol"]
 
 
 def test_a_refusal_stands_before_what_went_well(shop: Shop) -> None:

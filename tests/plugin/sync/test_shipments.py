@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -186,7 +187,11 @@ def test_a_lost_answer_is_settled_by_finding_the_shipment(packed: Shop) -> None:
     packed.close(packed.order_id)
     packed.work()
     assert states(packed) == [EffectState.UNKNOWN]
-    assert "being checked at bol since " in shown_on_the_order(packed)
+    shown = shown_on_the_order(packed)
+    assert re.search(
+        r"being checked at bol since .* (\d\d:\d\d)\. Next look at \1; if bol does not show it by \d\d:\d\d, a person is asked",
+        shown,
+    )
     packed.pass_time(30, steps=3)
     assert states(packed) == [EffectState.CONFIRMED]
     assert shipped(packed) == 2

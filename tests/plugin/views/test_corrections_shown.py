@@ -9,6 +9,7 @@ import pytest
 from host_app.db import transaction
 from host_app.services import picking
 from plugin.models import EffectState, TransportEffect
+from plugin.settings import DEFAULT_CARRIERS
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE, TOASTER
 from tests.plugin.views.conftest import Site
@@ -55,7 +56,7 @@ def test_a_correction_is_shown_until_bol_has_it(
         shop.pass_time(60, steps=6)
     assert "bol has the new code" in text(packer, f"{store}/shipments")
     page = text(packer, f"{store}/orders/{corrected}")
-    assert "Correction of parcel" in page
+    assert "Correction of shipment 1" in page
     assert "bol has the new code" in page
 
 
@@ -102,3 +103,31 @@ def test_a_refused_correction_that_was_told_to_bol_otherwise_is_closed(
     assert effect(site).state == EffectState.CLOSED
     assert "bol did not take" not in text(chief, "attention")
     assert "Nothing was changed" in press(chief, path)
+
+
+def test_a_correction_whose_carrier_has_no_code_is_no_refusal_and_leads_to_the_code(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": ""})
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id, "postnl", "3SA")
+        shop.pass_time(20, steps=4)
+        shipment = shop.effects()[0].host_shipment_id
+        with transaction():
+            picking.correct_shipment(shipment, carrier="gls", tracking_code="G1")
+        shop.pass_time(20, steps=4)
+        row, picklist = shop.bol_order(order_id).id, shop.picklist_id(order_id)
+    for path in (f"{store}/shipments?state=not+corrected", f"{store}/orders/{row}"):
+        for person, told in ((chief, "Fill in the carrier's code"), (packer, "An administrator fills in")):
+            page = text(person, path)
+            assert told in page and "did not take" not in page, path
+            assert "Send the correction again" not in page
+    assert "1 corrected shipment waits for bol's code of the carrier GLS" in text(chief, "attention")
+    tasks = chief.get("/admin/bol/attention").text
+    assert 'name="carrier" value="gls"' in tasks
+    # The packer's page of the picklist leads the administrator there, too.
+    page = chief.get(f"/admin/picklists/{picklist}").text
+    assert 'href="/admin/bol/attention">Fill in the carrier&#39;s code</a>' in page
+    assert "Fill in the carrier&#39;s code</a>" not in packer.get(f"/admin/picklists/{picklist}").text

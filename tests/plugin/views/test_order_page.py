@@ -230,3 +230,46 @@ def test_an_item_is_linked_by_hand(site: Site, chief: Person) -> None:
     with site.shop() as shop:
         shop.work()
         assert shop.host_order(order_id)
+
+
+def test_a_packer_packs_anew_what_bol_has_as_shipped_of_a_withdrawn_parcel(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id)
+        shop.pass_time(20, steps=4)
+        shipment_id = shop.effects()[0].host_shipment_id
+        with transaction():
+            picking.withdraw_shipment(shipment_id, who="ann")
+        shop.work()
+        here = f"/admin/orders/{shop.host_order(order_id).id}"
+    anew = "pack it anew by the order's picklist, and send it. Then tell an administrator"
+    for path in ("/admin/bol/attention", here):
+        assert anew in html.unescape(packer.get(path).text), path
+        assert "press “Handled elsewhere” at it then" in html.unescape(chief.get(path).text), path
+    for person in (packer, chief):
+        page = person.get("/admin/bol/attention").text
+        assert f'href="{here}">To the order and its picklist</a>' in page
+        assert "Only an administrator can do this" not in page
+
+
+def test_an_administrator_is_led_to_the_code_of_a_carrier_whose_parcel_is_not_sent_yet(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=False, carriers={"postnl": "TNT"})
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id, "own", "BIKE-1")
+        shop.work()
+        path = f"/admin/picklists/{shop.picklist_id(order_id)}"
+    settings = f"/admin/bol/{store}/settings#carriers"
+    page, packers = chief.get(path).text, packer.get(path).text
+    assert f'href="{settings}">Fill in the carrier&#39;s code</a>' in page
+    # And beside the choice, which waits, too.
+    assert f'until you fill in the carrier&#39;s code. <a href="{settings}">Go there</a>' in page
+    assert settings not in packers and "until an administrator fills in" in packers
+    assert 'id="carriers"' in chief.get(settings.partition("#")[0]).text

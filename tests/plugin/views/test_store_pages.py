@@ -370,9 +370,15 @@ def test_what_is_told_of_a_refused_shipment_leads_to_the_buttons_that_it_names(
         shop.close(order_id)
         shop.pass_time(30)
         (told,) = (row for row in shop.all(Notification) if "refused the shipment" in row.title)
-        assert "is already shipped. Correct it and press “Send again”" in told.body
+        assert "is already shipped. bol has not so many of these goods open any more" in told.body
+        assert "press “Handled elsewhere”" in told.body and "Send again" not in told.body
     buttons = re.findall(r"<button[^>]*>([^<]*)</button>", chief.get(told.url).text)
-    assert {"Send again", "Handled elsewhere"} <= set(buttons)
+    # What bol would refuse again is not offered.
+    assert "Handled elsewhere" in buttons and "Send again" not in buttons
+    for path in ("/admin/bol/attention", f"/admin/bol/{store}/"):
+        page = chief.get(path).text
+        assert ">Handled elsewhere</button>" in page and ">Send again</button>" not in page
+        assert "would refuse them again" in page
 
 
 def test_a_shipment_is_tried_again_and_another_handled_elsewhere(

@@ -1,0 +1,42 @@
+"""Shipments that bol refused: of which of them it would refuse another try, as it has nothing open that they could ship."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import func, select
+
+from plugin.models import BolOrderItem, EffectState, ShipmentEffect
+
+
+def hopeless(session: Any, rows: Iterable[ShipmentEffect]) -> frozenset[int]:
+    """Return the ids of those refused rows that ask for more than bol still has open of their item. In a transaction.
+
+    What is open never grows again: by what bol showed last, and by what it has confirmed to us since.
+    """
+    refused = [row for row in rows if row.state == EffectState.REFUSED]
+    if not refused:
+        return frozenset()
+    orders = {row.order_id for row in refused}
+    items = session.scalars(select(BolOrderItem).where(BolOrderItem.order_id.in_(orders)))
+    confirmed: Counter[tuple[int, str]] = Counter()
+    for order_id, item_id, pieces in session.execute(
+        select(ShipmentEffect.order_id, ShipmentEffect.order_item_id, func.sum(ShipmentEffect.quantity))
+        .where(ShipmentEffect.order_id.in_(orders), ShipmentEffect.state == EffectState.CONFIRMED)
+        .group_by(ShipmentEffect.order_id, ShipmentEffect.order_item_id)
+    ):
+        confirmed[order_id, item_id] = int(pieces)
+    left = {
+        (item.order_id, item.order_item_id): min(
+            item.open,
+            item.imported
+            - (item.cancelled - item.cancelled_before_import)
+            - confirmed[item.order_id, item.order_item_id],
+        )
+        for item in items
+    }
+    return frozenset(
+        row.id for row in refused if row.quantity > left.get((row.order_id, row.order_item_id), row.quantity)
+    )
