@@ -7,7 +7,8 @@ each second.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import redis
 from flask import current_app
@@ -16,6 +17,8 @@ from rq.serializers import JSONSerializer
 
 from host_app import db
 from host_app.plugin_api import Wake
+
+Result = TypeVar("Result")
 
 JOB_SECONDS = 120
 KEY_SECONDS = 10
@@ -65,6 +68,16 @@ class Waker:
             )
             return False
         return True
+
+    def attempt(self, action: Callable[[redis.Redis], Result]) -> Result | None:
+        """Do something in Redis that may as well not be done; None where it could not be reached. Never raises."""
+        if time.monotonic() < self._rest_until:
+            return None
+        try:
+            return action(self.redis)
+        except redis.RedisError:
+            self._rest_until = time.monotonic() + REST_SECONDS
+            return None
 
     def clear(self, name: str) -> None:
         """Let the next wake of this name start a job; called by the job before it looks at what is due."""

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload, undefer
 from werkzeug.wrappers import Response
 
+from host_app import seats
 from host_app.admin.base import HostView, changing, found, notes_on, paged, panels, who
 from host_app.admin.closing import (
     LabelsChanged,
@@ -60,6 +61,8 @@ from host_app.wellformed import LARGEST_ID
 PDF_POLICY = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
+#: So many packers at once are each led to a picklist of their own.
+MOST_SEATS = 50
 #: The list of those that should have left already.
 LATE = "late"
 #: The order in which they are to be picked.
@@ -100,7 +103,7 @@ class PicklistsView(HostView):
 
     @expose("/next")
     def next_one(self) -> Response:
-        """Lead to the most urgent picklist that nobody has begun, in the warehouse of the one that is done."""
+        """Lead to the most urgent picklist that nobody has begun or looks at, in the warehouse of the one that is done."""
         after = request.args.get("after", 0, type=int)
         done = db.session.get(Picklist, after) if 0 < after <= LARGEST_ID else None
         begun = exists().where(PicklistLine.picklist_id == Picklist.id, PicklistLine.picked > 0)
@@ -110,13 +113,20 @@ class PicklistsView(HostView):
             .join(Picklist.order)
             .where(Picklist.state == PicklistState.NEW, ~begun, ~stopped)
             .order_by(*URGENT_FIRST)
-            .limit(1)
+            .limit(MOST_SEATS)
         )
         if done is not None:
             statement = statement.where(Picklist.id != done.id, Picklist.warehouse_id == done.warehouse_id)
-        picklist_id = db.session.scalar(statement)
+        waiting = db.session.scalars(statement).all()
+        picklist_id = seats.first_free(waiting)
         if picklist_id is not None:
             return _back(picklist_id)
+        if waiting:
+            flash(
+                _("Somebody else has this picklist open, like all others that wait: ask before you pick."),
+                "warning",
+            )
+            return _back(waiting[0])
         flash(_("No other picklist waits that can be picked and that nobody has begun."), "info")
         return redirect(url_for("picklists.index"))
 
@@ -126,6 +136,7 @@ class PicklistsView(HostView):
         picklist = found(db.session.get(Picklist, picklist_id))
         if picklist.state != PicklistState.NEW:
             return self._page(picklist_id)
+        seats.take(picklist_id)
         if "labels" in request.args:
             try:
                 offers = ask_for_offers(picklist_id, chosen_pieces(request.args, _unlabelled(picklist)))
@@ -148,6 +159,7 @@ class PicklistsView(HostView):
     @expose("/<int:picklist_id>/watched")
     def watched(self, picklist_id: int) -> str:
         """Show those parts of the page that say if the picklist may still be picked."""
+        seats.take(picklist_id)
         return self._page(picklist_id, template="host/picklist_watched.html")
 
     @expose("/<int:picklist_id>/label", methods=["POST"])

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import redis
+from flask import Flask
 from sqlalchemy import select
 
 from host_app import replay
@@ -17,7 +19,7 @@ from host_app.models import EventDelivery, Picklist, PicklistLine, Shipment
 from host_app.plugin_api import HostError, NewLabel, OrderNote, OrderPutBack, Wake, hookimpl
 from host_app.services import labels, orders, picking
 from tests.host_app import factories
-from tests.host_app.admin.conftest import Person
+from tests.host_app.admin.conftest import Person, logged_in
 from tests.host_app.admin.probe import Probe
 
 PAGE = "/admin/picklists/1"
@@ -143,6 +145,52 @@ def test_the_next_picklist_is_the_most_urgent_that_nobody_has_begun(packer: Pers
     assert packer.get(path, query_string={"after": 5}).location == "/admin/picklists/2"
     for number in ("", "x", "-1", "9" * 30):
         assert packer.get(path, query_string={"after": number}).location == "/admin/picklists/5", number
+
+
+def test_two_packers_are_led_to_different_picklists(
+    site: Flask, packer: Person, do: Do, redis_url: str
+) -> None:
+    path = "/admin/picklists/next"
+    do(lambda: factories.accept("R-2", (1, 1)))
+    # Their login may be the same: what counts is where they sit.
+    other = logged_in(site, "packer")
+    assert packer.get(path).location == PAGE
+    assert other.get(path).location == "/admin/picklists/2"
+    # Again, each is led to their own.
+    assert packer.get(path).location == PAGE and other.get(path).location == "/admin/picklists/2"
+
+    third = logged_in(site, "chief")
+    assert third.get(path).location == PAGE
+    assert "Somebody else has this picklist open" in third.get(PAGE).text
+
+
+def test_who_has_a_picklist_open_keeps_others_from_being_led_there(
+    site: Flask, packer: Person, do: Do, redis_url: str
+) -> None:
+    do(lambda: factories.accept("R-2", (1, 1)))
+    packer.get(f"{PAGE}/watched")
+    assert logged_in(site, "chief").get("/admin/picklists/next").location == "/admin/picklists/2"
+
+
+def test_without_redis_the_next_picklist_is_the_most_urgent(
+    packer: Person, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_arguments: Any, **_named: Any) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(redis.Redis, "execute_command", gone)
+    assert packer.get(PAGE).status_code == 200
+    assert packer.get("/admin/picklists/next").location == PAGE
+
+
+def test_a_stopped_picklist_does_not_look_open(packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    for path in (PAGE, "/admin/picklists/", "/admin/orders/1"):
+        assert 'badge-primary">Open</span>' in packer.get(path).text, path
+    mark(do, "Cancelled.")
+    for path in (PAGE, "/admin/picklists/", "/admin/orders/1"):
+        shown = packer.get(path).text
+        assert ">Stopped</span>" in shown and 'badge-primary">Open' not in shown, path
 
 
 def test_the_next_picklist_is_in_the_same_warehouse(packer: Person, do: Do) -> None:
