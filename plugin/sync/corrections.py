@@ -30,6 +30,8 @@ from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.shipments import WITHDRAWN, due_at, no_code
 from plugin.sync.timeline import note, note_once
 from plugin.texts import gettext as _
+from plugin.texts import lazy as _l
+from plugin.texts import ngettext
 
 MAX_PAGES = 20
 #: How often a correction looks if its shipment is confirmed by now.
@@ -40,6 +42,10 @@ LATE = timedelta(minutes=1)
 MOST_TRIES = 10
 #: A job goes by the settings of when it began, so long at most before it sends.
 SLICE = timedelta(minutes=1)
+NOT_TOLD = _l(
+    "The store was disconnected before bol was told of this correction. Correct it in bol's seller portal, and press “Handled "
+    "elsewhere”; or “Send again” once the store is connected again."
+)
 
 
 def change(host: HostPort, event: ShipmentChanged) -> int | None:
@@ -229,6 +235,41 @@ def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
                 "bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service."
             ),
             url=host.order_url(order.host_order_id) if order.host_order_id else store_url(store.id),
+        )
+    )
+
+
+def leave_to_people(host: HostPort, store: Store) -> None:
+    """The store goes, with corrections of parcels that bol has, or may have: they wait for people. In a transaction.
+
+    After :func:`plugin.sync.shipments.leave_to_people`: of a parcel that waits for a person bol hears the newest code anyway.
+    """
+    unsent = exists().where(
+        ShipmentEffect.host_shipment_id == TransportEffect.host_shipment_id,
+        ShipmentEffect.state.in_((EffectState.WANTED, EffectState.DECISION)),
+    )
+    left = (TransportEffect.store_id == store.id, TransportEffect.state == EffectState.WANTED, ~unsent)
+    ids = host.session.scalars(select(TransportEffect.order_id).where(*left)).all()
+    if not ids:
+        return
+    host.session.execute(
+        update(TransportEffect)
+        .where(*left)
+        .values(state=EffectState.REFUSED, due_at=None, settled_at=host.now(), error=str(NOT_TOLD))
+    )
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:correction-left:{store.secret_version}",
+            kind="bol.shipment",
+            level=Level.WARNING,
+            title=ngettext(
+                "%(store)s is disconnected, and bol was not told of %(num)s corrected tracking code",
+                "%(store)s is disconnected, and bol was not told of %(num)s corrected tracking codes",
+                len(ids),
+                store=store.name,
+            ),
+            body=str(NOT_TOLD),
+            url=f"{store_url(store.id)}shipments?state=not+corrected",
         )
     )
 

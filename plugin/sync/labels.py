@@ -393,32 +393,68 @@ def _tell_refused(ctx: Context, effect: LabelEffect, reason: str) -> None:
 
 
 def leave_to_people(host: HostPort, store: Store) -> None:
-    """The store goes, with labels that bol was not asked for: none is bought when it comes back. In a transaction."""
-    left = (LabelEffect.store_id == store.id, LabelEffect.state == EffectState.WANTED)
-    ids = host.session.scalars(select(LabelEffect.order_id).where(*left)).all()
-    if not ids:
-        return
+    """The store goes. In a transaction.
+
+    Labels that bol was not asked for are not bought when it comes back. Those that bol was asked for, and that are not here, may
+    be bought: people find them in bol's seller portal, or they come when the store does.
+    """
+    session = host.session
+    wanted = (LabelEffect.store_id == store.id, LabelEffect.state == EffectState.WANTED)
+    ids = session.scalars(select(LabelEffect.order_id).where(*wanted)).all()
     reason = _("Not bought: the store was disconnected before bol was asked for this label.")
-    host.session.execute(
+    session.execute(
         update(LabelEffect)
-        .where(*left)
+        .where(*wanted)
         .values(state=EffectState.CLOSED, due_at=None, settled_at=host.now(), error=reason)
     )
-    host.notify(
-        Notice(
-            key=f"bol:{store.id}:label-left:{store.secret_version}",
-            kind="bol.label",
-            level=Level.WARNING,
-            title=ngettext(
+    if ids:
+        _tell_left(
+            host,
+            store,
+            "label-left",
+            ngettext(
                 "%(store)s is disconnected, and %(num)s label was not bought",
                 "%(store)s is disconnected, and %(num)s labels were not bought",
                 len(ids),
                 store=store.name,
             ),
-            body=_(
+            _(
                 "Orders: %(orders)s. Send them with another carrier, or buy labels in bol's seller portal.",
                 orders=names_of(host, ids),
             ),
+        )
+    asked = session.scalars(
+        select(LabelEffect.order_id).where(
+            LabelEffect.store_id == store.id, LabelEffect.state == EffectState.SENT
+        )
+    ).all()
+    if asked:
+        _tell_left(
+            host,
+            store,
+            "label-asked",
+            ngettext(
+                "%(store)s is disconnected, and %(num)s label that bol was asked for has not come",
+                "%(store)s is disconnected, and %(num)s labels that bol was asked for have not come",
+                len(asked),
+                store=store.name,
+            ),
+            _(
+                "Orders: %(orders)s. bol may have charged this: look for the labels in bol's seller portal before you send them "
+                "with another carrier.",
+                orders=names_of(host, asked),
+            ),
+        )
+
+
+def _tell_left(host: HostPort, store: Store, key: str, title: str, body: str) -> None:
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:{key}:{store.secret_version}",
+            kind="bol.label",
+            level=Level.WARNING,
+            title=title,
+            body=body,
             url=store_url(store.id),
         )
     )

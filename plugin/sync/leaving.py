@@ -23,7 +23,7 @@ from plugin.models import (
 )
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
-from plugin.sync import cancel_decisions, labels, shipments
+from plugin.sync import cancel_decisions, corrections, labels, shipments
 
 #: Effects that may still become known to bol, or of which a person must decide.
 OPEN = (EffectState.WANTED, *UNSETTLED)
@@ -116,8 +116,8 @@ def leave_if_ready(host: HostPort, store_id: int) -> bool:
         at_once = store.leaves_at is not None and store.leaves_at <= host.now()
         if not at_once and unfinished(host, store_id).any:
             return False
-        for leave in (shipments.leave_to_people, labels.leave_to_people, cancel_decisions.leave_to_people):
-            leave(host, store)
+        for ledger in (shipments, corrections, labels, cancel_decisions):
+            ledger.leave_to_people(host, store)
         store.state, store.secret, store.leaves_at = StoreState.DISCONNECTED, "", None
         store.secret_version += 1
         store.claim = store.claim_until = store.consent_until = store.refused_at = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, or_, select, update
@@ -21,6 +21,8 @@ from plugin.texts import gettext as _
 
 #: Changes that are looked up together; no host tells many more at once.
 CHUNK = 200
+#: What bol showed of an offer that nothing here followed counts for so long: people change such offers at bol.
+SEEN_LATELY = timedelta(minutes=15)
 BY_HAND = (OfferLink.HAND, OfferLink.UNLINKED)
 
 
@@ -298,6 +300,7 @@ def choose(host: HostPort, row: Offer, product_id: int) -> None:
     stock = host.free_stock([product_id])
     row.product_history_id = _history(stock, product_id)
     row.next_try_at, row.attempts = None, 0
+    trust_no_more(row)
     _mark(row, stock)
     host.session.flush()
 
@@ -333,6 +336,9 @@ def _settle(
     for row, product_id in moving:
         lost = row.product_id if product_id is None else None
         made = row.offer_id in made_from
+        seen = row.confirmed_at is not None and row.confirmed_at > host.now() - SEEN_LATELY
+        if row.product_id is None and not (made or seen):
+            trust_no_more(row)
         row.product_id, row.link = product_id, OfferLink.CREATED if made else OfferLink.AUTO
         row.product_history_id = _history(stock, product_id)
         if not made:
@@ -356,6 +362,11 @@ def _product_for(row: Any, match: Match, changed: _Seen | None) -> int | None:
     ):
         return changed.product_id
     return product_id
+
+
+def trust_no_more(row: Offer) -> None:
+    """Have an offer's amount sent even where bol is thought to have it: nobody here has seen to that for a while."""
+    row.confirmed_managed = None
 
 
 def _mark(row: Offer, stock: Mapping[int, FreeStock]) -> None:

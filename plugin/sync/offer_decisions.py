@@ -17,7 +17,7 @@ from plugin.models import (
 )
 from plugin.settings import MAX_AMOUNT
 from plugin.sync.context import is_active, settings_of
-from plugin.sync.links import choose, forget, release
+from plugin.sync.links import choose, forget, release, trust_no_more
 from plugin.sync.mapping import FBR
 from plugin.texts import gettext as _
 
@@ -86,6 +86,7 @@ def unlink(host: HostPort, row: Offer) -> None:
     # What was about to be sent was the stock of the product.
     row.done_version, row.next_try_at, row.held_at = row.dirty_version, None, None
     row.wanted_amount, row.attempts, row.error = None, 0, ""
+    trust_no_more(row)
     host.session.flush()
 
 
@@ -124,14 +125,15 @@ def push(host: HostPort, row: Offer) -> None:
         )
     _look_again(row)
     row.urgent = True
-    # What bol has confirmed counts no more, so that it is told once again.
-    row.confirmed_managed = None
+    trust_no_more(row)
     host.session.flush()
 
 
 def exclude(host: HostPort, row: Offer, excluded: bool) -> None:
-    """Keep an offer out of stock updates, or let it in again: its amount is then compared. In a transaction."""
+    """Keep an offer out of stock updates, or let it in again: its amount is then sent. In a transaction."""
     row.excluded = excluded
+    if not excluded:
+        trust_no_more(row)
     row.held_at = None
     _look_again(row)
     host.session.flush()

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import select, update
 
 from host_app.db import transaction
-from host_app.models import Notification
-from plugin.models import CancellationEffect, EffectState, LabelEffect, ShipmentEffect, StoreState
+from host_app.models import Notification, Shipment
+from host_app.services import picking
+from plugin.models import (
+    CancellationEffect,
+    EffectState,
+    LabelEffect,
+    ShipmentEffect,
+    StoreState,
+    TransportEffect,
+)
 from plugin.sync.owed import owed
 from tests.plugin.conftest import KETTLE, Shop
 from tests.plugin.sync.test_cancelling import CANCELLATION, accept
@@ -182,6 +191,75 @@ def test_cancellations_that_are_left_behind_are_told_and_their_orders_go_on(shop
     shop.pass_time(600, steps=4)
     assert len(shop.writes(CANCELLATION)) == before
     assert ["An administrator decides" in mark for mark in shop.marks()] == [True]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_label_that_bol_was_asked_for_and_that_is_not_here_is_told_and_comes_when_the_store_comes_back(
+    shop: Shop, known: bool
+) -> None:
+    shop.connect(send_shipments=True)
+    items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}]
+    shop.order_id = shop.sandbox.place_order("seller", items)["orderId"]
+    shop.work()
+    if known:
+        shop.sandbox.faults([{"method": "GET", "path": f"{LABELS}/*", "when": "before", "status": 503}])
+    else:
+        shop.sandbox.settings(processStatusDelayMs=3_600_000)
+    buy(shop)
+    shop.pass_time(10, steps=5)
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.pass_time(120)
+    assert shop.store().state == StoreState.DISCONNECTED
+    (told,) = shop.all(Notification, Notification.key.contains("label-asked"))
+    assert shop.order_id in told.body
+    shop.sandbox.faults([])
+    shop.runtime.sign_in_again(shop.store_id, client_id="seller", client_secret="secret")
+    shop.pass_time(7200, steps=4)
+    assert (sold(shop), label_states(shop)) == (1, [EffectState.CONFIRMED])
+
+
+def test_a_correction_that_is_left_behind_is_told_and_left_to_people(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id, "postnl", "3SWRONG")
+    shop.pass_time(120)
+    shop.sandbox.faults([{"path": "/retailer/transports/*", "when": "before", "status": 503}])
+    with transaction() as session:
+        shipment_id = session.scalars(select(Shipment.id)).one()
+        picking.correct_shipment(shipment_id, carrier="postnl", tracking_code="3SRIGHT")
+    shop.work()
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.pass_time(120)
+    assert shop.store().state == StoreState.DISCONNECTED
+    assert any("1 corrected tracking code" in title for title in shop.notices())
+    (effect,) = shop.all(TransportEffect)
+    assert effect.state == EffectState.REFUSED
+    shop.sandbox.faults([])
+    shop.runtime.sign_in_again(shop.store_id, client_id="seller", client_secret="secret")
+    shop.runtime.activate(shop.store_id)
+    shop.runtime.try_correction_again(shop.store_id, effect.id)
+    shop.pass_time(600, steps=10)
+    assert shop.shipments_at_bol()[0]["transport"]["trackAndTrace"] == "3SRIGHT"
+
+
+def test_a_correction_of_a_parcel_that_bol_was_not_told_of_is_no_task_of_its_own(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.sandbox.faults([{"path": "/retailer/shipments", "when": "before", "status": 429}])
+    shop.close(order_id, "postnl", "3SWRONG")
+    shop.work()
+    with transaction() as session:
+        shipment_id = session.scalars(select(Shipment.id)).one()
+        picking.correct_shipment(shipment_id, carrier="postnl", tracking_code="3SRIGHT")
+    shop.work()
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.pass_time(120)
+    assert not any("corrected" in title for title in shop.notices())
+    assert [effect.state for effect in shop.all(TransportEffect)] == [EffectState.WANTED]
 
 
 def test_a_label_that_is_left_behind_is_told_and_not_bought_when_the_store_comes_back(shop: Shop) -> None:

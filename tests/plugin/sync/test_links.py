@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
@@ -16,7 +17,7 @@ from plugin.models import Offer, OfferLink, Run
 from plugin.sync.products import KIND
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
-from tests.plugin.portal import add_at_bol
+from tests.plugin.portal import add_at_bol, set_at_bol
 from tests.plugin.sync.test_bad_answers import true_answer
 
 MUG = "8710103934509"
@@ -373,3 +374,51 @@ def test_each_item_of_an_order_takes_the_product_that_its_own_offer_was_linked_t
     )
     shop.import_orders()
     assert [line.product_id for line in shop.all(OrderLine)] == [products[True], products[False]]
+
+
+# offers that people have looked after at bol meanwhile
+
+
+def left_to_people(shop: Shop, how: str) -> int:
+    """Let an offer be left to people, who give it another amount at bol; return its row."""
+    row_id = shop.offer(KETTLE).id
+    if how == "excluded":
+        shop.runtime.exclude_offer(shop.store_id, row_id, True)
+    elif how == "unlinked":
+        shop.runtime.unlink_offer(shop.store_id, row_id)
+    shop.work()
+    shop.pass_time(3600)
+    set_at_bol(shop, KETTLE, 60)
+    return row_id
+
+
+def test_an_offer_that_is_let_in_again_is_sent_though_its_amount_was_confirmed_before(shop: Shop) -> None:
+    connected(shop, import_products=True)
+    row_id = left_to_people(shop, "excluded")
+    shop.runtime.exclude_offer(shop.store_id, row_id, False)
+    shop.work()
+    assert shop.amount_at_bol(KETTLE) == shop.free(KETTLE)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_an_offer_that_is_linked_again_is_sent_though_its_amount_was_confirmed_before(
+    shop: Shop, by_hand: bool
+) -> None:
+    connected(shop, import_products=True)
+    row_id = left_to_people(shop, "unlinked")
+    if by_hand:
+        shop.runtime.link_offer(shop.store_id, row_id, KETTLE)
+    else:
+        shop.runtime.match_offer_again(shop.store_id, row_id)
+    shop.work()
+    assert shop.amount_at_bol(KETTLE) == shop.free(KETTLE)
+
+
+def test_an_offer_that_gets_its_product_later_is_sent_though_its_amount_was_the_same_when_it_was_read(
+    shop: Shop,
+) -> None:
+    connected(shop)
+    left_to_people(shop, "read only")
+    add_product("K", 20, KETTLE)
+    shop.work()
+    assert shop.amount_at_bol(KETTLE) == 20
