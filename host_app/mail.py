@@ -4,7 +4,7 @@ them at most once.
 A row is marked before the mail is handed over, and unmarked only where the server has certainly not taken it. Whoever dies
 between the two has sent nothing or everything: the notification stands on its page all the same.
 
-A test e-mail is a notification, too, that is read already: what became of it stands there.
+A test e-mail is a notification, too, that is read already and in no list: what became of it is told beside its button.
 """
 
 from __future__ import annotations

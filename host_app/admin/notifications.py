@@ -37,7 +37,9 @@ class NotificationsView(HostView):
     @expose("/")
     def index(self) -> str:
         """List notifications, unread ones first, then the newest."""
-        statement = select(Notification).order_by(Notification.read_at.is_not(None), Notification.id.desc())
+        # What became of a test e-mail is told beside its button.
+        listed = select(Notification).where(Notification.kind != mail.TEST_KIND)
+        statement = listed.order_by(Notification.read_at.is_not(None), Notification.id.desc())
         return str(
             self.render(
                 "host/notifications.html",

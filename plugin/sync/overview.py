@@ -83,6 +83,8 @@ class Waiting:
     oldest: datetime | None
 
 
+#: Two reads of the offers that are closer together count as one for people.
+APART = timedelta(minutes=2)
 #: Kinds of work that may wait, and the calls each piece of it takes.
 ORDERS_WAIT, STOCK_WAITS, COMPARING = "orders", "stock", "comparing"
 SHIPMENTS_WAIT, CANCELLATIONS_WAIT = "shipments", "cancellations"
@@ -179,10 +181,10 @@ class Overview:
 
     @property
     def compared_since(self) -> datetime | None:
-        """Return when a stock check read the offers, where that was after they were read to import products."""
+        """Return when a stock check read the offers, where that was well after they were read to import products."""
         compared = next((flow.at for flow in self.flows if flow.flow == CHECK), None)
         read = self.last_import.finished_at if self.last_import is not None else None
-        return compared if compared is not None and read is not None and compared > read else None
+        return compared if compared is not None and read is not None and compared - read > APART else None
 
     @property
     def import_left(self) -> timedelta | None:

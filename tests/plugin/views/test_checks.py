@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
@@ -14,6 +15,7 @@ from host_app.services.stock import adjust_stock
 from plugin.models import Discrepancy, Offer, Run, RunState
 from plugin.settings import StoreSettings
 from plugin.sync.findings import KIND
+from plugin.sync.products import KIND as PRODUCTS
 from plugin.views import checks
 from plugin.views.checks import harmless
 from tests.host_app.admin.conftest import Person
@@ -101,6 +103,11 @@ def test_pages_of_an_offer_tell_what_a_dry_run_has_seen_at_bol(
     site: Site, sending: int, chief: Person
 ) -> None:
     """It was read, and not corrected: that the last update was the right one does not make it up to date."""
+    with site.shop() as shop:
+        (walk,) = shop.all(Run, Run.kind == PRODUCTS)
+        earlier = walk.finished_at - timedelta(minutes=17)
+        with transaction() as session:
+            session.execute(update(Run).where(Run.id == walk.id).values(finished_at=earlier))
     press(chief, f"{sending}/checks/start", dry="on")
     work(site)
     with site.shop() as shop:
@@ -114,7 +121,7 @@ def test_pages_of_an_offer_tell_what_a_dry_run_has_seen_at_bol(
     narrowed = text(chief, f"{sending}/offers?state=differs")
     assert KETTLE in narrowed and TOASTER not in narrowed
     overview = text(chief, f"{sending}/")
-    assert "to compare their stock. Before that" in overview
+    assert "read just now, to compare their stock. Before that 17 minutes ago" in overview
     press(chief, f"{sending}/checks/start")
     work(site)
     with site.shop() as shop:
