@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
+
+Made = TypeVar("Made")
 
 LARGEST_COUNT = 2**31 - 1
 #: Amounts of money are kept with ten digits before the comma.
@@ -140,13 +143,34 @@ class Fields:
 
     def parts(self, name: str) -> tuple[Fields, ...]:
         """A list of objects; bol leaves empty lists out. A list that holds something else is a ShapeError."""
-        value = self._data.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list):
-            raise ShapeError(f"{self._where}.{name} is not a list")
         where = f"{self._where}.{name}"
-        return tuple(Fields(entry, f"{where}[{i}]") for i, entry in enumerate(value) if entry is not None)
+        return tuple(Fields(entry, f"{where}[{i}]") for i, entry in enumerate(self._entries(name)))
+
+    def readable(self, name: str, read: Callable[[Fields], Made]) -> tuple[Made, ...]:
+        """What ``read`` makes of each entry of a list: one that it can't read hides no other.
+
+        Where it can read none of them, the list is not what it should be: a ShapeError.
+        """
+        found: list[Made] = []
+        unlike: ShapeError | None = None
+        for i, entry in enumerate(self._entries(name)):
+            try:
+                found.append(read(Fields(entry, f"{self._where}.{name}[{i}]")))
+            except ShapeError as error:
+                unlike = error
+        if unlike is not None and not found:
+            raise unlike
+        return tuple(found)
+
+    def length(self, name: str) -> int:
+        """How many entries a list has."""
+        return len(self._entries(name))
+
+    def _entries(self, name: str) -> list[object]:
+        value = self._data.get(name)
+        if value is not None and not isinstance(value, list):
+            raise ShapeError(f"{self._where}.{name} is not a list")
+        return [entry for entry in value or () if entry is not None]
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; what is no text in it, or no list, is left out."""

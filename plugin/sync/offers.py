@@ -8,12 +8,15 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from host_app.plugin_api import Level
 from plugin import connector
 from plugin.models import Offer, OfferState
 from plugin.sync.context import Context
 from plugin.sync.eans import problem
 from plugin.sync.links import link_remembered
 from plugin.sync.mapping import FBR
+from plugin.texts import gettext as _
+from plugin.texts import ngettext
 
 #: What bol shows of an offer, as columns of its row.
 SHOWN = ("ean", "ean_problem", "method", "price", "reference", "title", "corrected_stock", "state")
@@ -62,6 +65,25 @@ def record_offers(ctx: Context, offers: Sequence[connector.Offer], asked_at: dat
     if added:
         session.execute(insert(Offer), added)
         link_remembered(ctx, {str(values["ean"]) for values in added})
+
+
+def tell_of_nameless(ctx: Context, count: int) -> None:
+    """Tell people of offers that nobody can tell bol about, once a day. In a transaction."""
+    if not count:
+        return
+    ctx.notify(
+        f"offers-nameless:{ctx.now():%Y-%m-%d}",
+        "stock",
+        Level.WARNING,
+        ngettext(
+            "bol lists %(num)s offer without a number that can be used",
+            "bol lists %(num)s offers without a number that can be used",
+            count,
+        ),
+        _(
+            "Its stock can't be sent. Look in bol's seller portal which offer is missing here, and change it there."
+        ),
+    )
 
 
 def _shown(offer: connector.Offer, title: str) -> dict[str, Any]:

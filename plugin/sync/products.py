@@ -24,7 +24,7 @@ from plugin.sync.failures import come_back
 from plugin.sync.links import kept_by_hand, link_offers
 from plugin.sync.mapping import FBR
 from plugin.sync.matching import Match, find_look_alikes, find_matches, find_products
-from plugin.sync.offers import record_offers
+from plugin.sync.offers import record_offers, tell_of_nameless
 from plugin.sync.order_list import is_fresh, know_orders
 from plugin.sync.pending import all_pending, pending_quantities
 from plugin.texts import gettext as _
@@ -301,6 +301,7 @@ def _take_in(ctx: Context, run: Run, page: _Page) -> bool:
     with ctx.host.transaction() as session:
         creating = ctx.active and _may_create(ctx)
         record_offers(ctx, listed.offers, page.asked.at)
+        tell_of_nameless(ctx, listed.nameless)
         matches = find_matches(ctx.host, ctx.settings.lookup, ours)
         link_offers(ctx, matches)
         unknown = {ean for ean, match in matches.items() if match.product is None}

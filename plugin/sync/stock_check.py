@@ -21,6 +21,7 @@ from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of, s
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.findings import KIND, Action, Asked, Cause
 from plugin.sync.mapping import AMSTERDAM
+from plugin.sync.offers import tell_of_nameless
 from plugin.sync.products import lock_products
 from plugin.texts import gettext as _
 from plugin.texts import ngettext, number
@@ -201,7 +202,8 @@ def _walk(ctx: Context, pool: ThreadPoolExecutor, step: Step) -> bool:
         following = _ask(ctx, pool, more) if more and not ctx.lease.slice_over() else None
         if following is not None:
             wait([following], timeout=HEAD_START)
-        step = _note(ctx, step, asked, page.offers, f"{WALK}:{more}" if more else f"{REST}:0")
+        place = f"{WALK}:{more}" if more else f"{REST}:0"
+        step = _note(ctx, step, asked, page.offers, place, nameless=page.nameless)
         if following is None:
             return True
         asked, coming = ahead, following
@@ -282,10 +284,13 @@ def _note(
     offers: Iterable[connector.Offer],
     cursor: str,
     gone: Sequence[Offer] = (),
+    *,
+    nameless: int = 0,
 ) -> Step:
     """Compare, keep what differs, and move on, in one transaction. Returns where the run is then.
 
     :param gone: offers that bol does not know any more.
+    :param nameless: how many offers bol showed without a number.
     :raises Overtaken: the run is not there any more; nothing was kept.
     """
     shown = list({offer.offer_id: offer for offer in offers}.values())
@@ -303,6 +308,7 @@ def _note(
         if run is None:
             raise Overtaken
         kept = keep(ctx, run, look, gone, changing=step.changing)
+        tell_of_nameless(ctx, nameless)
         for name, number in look.counts.items():
             _count(counts, name, number)
         _count(counts, "offers", len(shown))

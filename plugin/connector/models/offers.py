@@ -45,7 +45,9 @@ class Offer:
 @dataclass(frozen=True)
 class OfferPage:
     """`next_cursor` leads to the next page and is None on the last one. The list is ordered by last change: an
-    offer that changes meanwhile may come twice, the later one counts."""
+    offer that changes meanwhile may come twice, the later one counts. `nameless`: so many offers on it have no id, or none
+    that can be used, and are left out."""
 
     offers: tuple[Offer, ...]
     next_cursor: str | None
+    nameless: int = 0

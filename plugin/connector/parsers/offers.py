@@ -9,8 +9,10 @@ from plugin.connector.parsing import Fields
 
 
 def read_offer_page(fields: Fields) -> OfferPage:
-    offers = tuple(read_offer(offer) for offer in fields.parts("offers"))
-    return OfferPage(offers, fields.part_or_empty("page").text("nextCursor"))
+    """Read a page. One offer without an id hides no other; where none has one, the answer is no list of offers."""
+    offers = fields.readable("offers", read_offer)
+    nameless = fields.length("offers") - len(offers)
+    return OfferPage(offers, fields.part_or_empty("page").text("nextCursor"), nameless)
 
 
 def read_offer(fields: Fields) -> Offer:

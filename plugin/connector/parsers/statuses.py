@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from plugin.connector.models.statuses import ProcessStatus
 from plugin.connector.parsing import Fields
 
@@ -24,3 +26,8 @@ def read_status(fields: Fields, known_id: str | None = None) -> ProcessStatus:
 
 def read_statuses(fields: Fields) -> tuple[ProcessStatus, ...]:
     return tuple(read_status(status, known_id="") for status in fields.parts("processStatuses"))
+
+
+def read_bulk(fields: Fields) -> tuple[ProcessStatus, ...]:
+    """Many that have nothing to do with each other: one that can't be read hides no other."""
+    return fields.readable("processStatuses", partial(read_status, known_id=""))

@@ -11,7 +11,7 @@ from functools import partial
 from plugin.connector import routes
 from plugin.connector.deadline import Deadline
 from plugin.connector.models.statuses import ProcessStatus
-from plugin.connector.parsers.statuses import read_status, read_statuses
+from plugin.connector.parsers.statuses import read_bulk, read_status, read_statuses
 from plugin.connector.resources.caller import Caller, page_number
 
 MAX_BULK = 1000
@@ -27,7 +27,8 @@ class Statuses:
         return answer.read(partial(read_status, known_id=status_id))
 
     def bulk(self, ids: Iterable[str], *, deadline: Deadline | None = None) -> dict[str, ProcessStatus]:
-        """POST /shared/process-status: 1 to 1000 at once, by id. An id that is missing in the result has expired.
+        """POST /shared/process-status: 1 to 1000 at once, by id. An id that is missing in the result has expired,
+        or its status could not be read.
 
         It reads, but it is a POST: it is not repeated by itself.
         """
@@ -36,7 +37,7 @@ class Statuses:
             raise ValueError(f"ask for 1 to {MAX_BULK} process statuses")
         body = {"processStatusQueries": [{"processStatusId": status_id} for status_id in wanted]}
         answer = self._caller.call(routes.STATUSES_BULK, body=body, deadline=deadline)
-        return {status.id: status for status in answer.read(read_statuses) if status.id}
+        return {status.id: status for status in answer.read(read_bulk) if status.id}
 
     def by_entity(
         self, entity_id: str, event_type: str, page: int = 1, *, deadline: Deadline | None = None

@@ -16,7 +16,8 @@ from plugin.connector import (
     UnlimitedBudget,
     sandbox_environment,
 )
-from plugin.connector.routes import ORDER
+from plugin.connector.routes import OFFERS, ORDER
+from plugin.models import EffectState, ProcessStatusRow, Run, RunState
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 Body = dict[str, Any]
@@ -32,6 +33,18 @@ def true_answer(shop: Shop, order_id: str) -> Body:
     finally:
         client.close()
     return answer
+
+
+def true_list(shop: Shop) -> list[Body]:
+    """Return bol's list of offers, unspoiled."""
+    bol = sandbox_environment(shop.sandbox.url)
+    tokens = ClientCredentialsTokens(bol, Credentials("seller", "secret"), MemoryTokenStore(), "test")
+    client = BolClient(bol, tokens, UnlimitedBudget())
+    try:
+        offers: list[Body] = json.loads(client.call(OFFERS, query=[("page-size", "100")]).body)["offers"]
+    finally:
+        client.close()
+    return offers
 
 
 def without(*keys: str) -> Callable[[Body], Body]:
@@ -231,3 +244,49 @@ def test_an_order_whose_number_nobody_foresaw_keeps_no_other_from_coming_in_and_
     shop.pass_time(3600, steps=10)
     assert {order.reference for order in shop.host_orders()} == orders
     assert shop.amount_at_bol(KETTLE) == shop.free(KETTLE) == 15
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"processStatusId": "{id}", "eventType": "CREATE_SHIPMENT"},
+        {"processStatusId": "{id}", "status": None},
+        {"status": "PENDING", "processStatusId": None},
+        "no object",
+    ],
+)
+def test_a_process_status_that_can_not_be_read_keeps_no_other_from_being_known(shop: Shop, odd: Any) -> None:
+    shop.connect(send_shipments=True)
+    orders = [shop.order((KETTLE, 1)) for _ in range(2)]
+    shop.work()
+    shop.sandbox.settings(processStatusDelayMs=60_000)
+    for order_id in orders:
+        shop.close(order_id)
+    shop.work()
+    first, second = (row.process_status_id for row in shop.all(ProcessStatusRow))
+    if isinstance(odd, dict):
+        odd = {key: first if value == "{id}" else value for key, value in odd.items()}
+    good = {"processStatusId": second, "eventType": "CREATE_SHIPMENT", "status": "SUCCESS"}
+    body = {"processStatuses": [odd, good]}
+    shop.sandbox.faults([{"method": "POST", "path": "/shared/process-status", "status": 200, "body": body}])
+    shop.pass_time(10, steps=4)
+    assert [effect.state for effect in shop.effects()] == [EffectState.SENT, EffectState.CONFIRMED]
+
+
+def test_an_offer_without_a_number_keeps_no_other_from_being_read(shop: Shop) -> None:
+    offers = true_list(shop)
+    offers.insert(1, {"ean": KETTLE, "stock": {"amount": 3}})
+    body = {"offers": offers, "page": {"pageSize": 100}}
+    shop.sandbox.faults(
+        [{"method": "GET", "path": "/retailer/offers", "when": "before", "status": 200, "body": body}]
+    )
+    shop.connect(send_stock=True)
+    shop.work()
+    assert shop.offer(TOASTER).product_id is not None
+    run_id = shop.runtime.check_stock(shop.store_id, False, "ann")
+    shop.pass_time(60)
+    (run,) = shop.all(Run, Run.id == run_id)
+    assert (run.state, run.counts["offers"]) == (RunState.DONE, len(offers) - 1)
+    assert [title for title in shop.notices() if "without a number" in title] == [
+        "Shop: bol lists 1 offer without a number that can be used"
+    ]
