@@ -21,9 +21,13 @@ from plugin.texts import FOLDER, found, found_for
 PLACE = re.compile(r"%\((\w+)\)[sd]")
 #: Where one sentence ends and the next one may begin.
 BETWEEN = re.compile(r"(?<=[.!?:]) (?=\S)")
-#: Fewer letters than that may be part of anything.
+#: Between goods that are named one after the other: "1 of 2 × Kettle, 1 of 1 × Toaster".
+GOODS = re.compile(r", (?=\d+ \w+ \d+ × )")
+#: Fewer letters than that may be part of anything, unless it tells of goods.
 LEAST = 7
 LONGEST = 2000
+#: Values that are numbers.
+NUMBERS = ("num", "count", "all")
 #: Reasons are told by sentences, and a text of more is not ours.
 MOST_SENTENCES = 12
 
@@ -61,6 +65,8 @@ def retold(text: str) -> str:
 def _retold(text: str, _spoken: str) -> str:
     if "\n" in text:
         return "\n".join(map(retold, text.split("\n")))
+    if " × " in text and all(goods := [_one_message(part) for part in GOODS.split(text)]):
+        return ", ".join(goods)
     if whole := _one_message(text):
         return whole
     sentences = BETWEEN.split(text)
@@ -117,14 +123,14 @@ def _read(form: str, ids: tuple[str, ...], *, one: bool) -> _Message | None:
     seen: set[str] = set()
     for place in PLACE.finditer(form):
         pattern += re.escape(form[at : place.start()].replace("%%", "%"))
-        name, said = place[1], r"[\d.,]+" if place[1] == "num" else ".+"
+        name, said = place[1], r"[\d.,]+" if place[1] in NUMBERS else ".+"
         pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{said})"
         seen.add(name)
         at = place.end()
     rest = form[at:]
     pattern += re.escape(rest.replace("%%", "%") if formatted else rest)
     letters = sum(map(str.isalpha, PLACE.sub("", form)))
-    return _Message(re.compile(pattern), letters, ids, one) if letters >= LEAST else None
+    return _Message(re.compile(pattern), letters, ids, one) if letters >= LEAST or " × " in form else None
 
 
 def _number(text: str) -> int:

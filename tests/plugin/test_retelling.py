@@ -29,6 +29,13 @@ TEXTS: tuple[Callable[[], str], ...] = (
         item="17",
         reason=_("bol refused it without a reason."),
     ),
+    lambda: _(
+        "bol cancelled a part: %(pieces)s. Do not ship it.",
+        pieces=", ".join(
+            _("%(count)s of %(all)s × %(name)s", count=count, all=3, name=name)
+            for count, name in ((1, "Pan, red of steel"), (2, "Lamp"))
+        ),
+    ),
     lambda: _("%(reason)s Correct it and press “Send again”, or “Handled elsewhere” if bol has it already.",
               reason=_("bol gave no reason.")),
     *(
@@ -63,6 +70,7 @@ def test_what_was_kept_in_one_language_is_said_in_the_other(make: Callable[[], s
         "ok",
         "Pakket niet gevonden.",
         "De bestelling is al verzonden. Probeer het niet opnieuw.",
+        "Doos of tas × 3",
         "50% (of %(count)s) %s %%",
         "a. b. c. d. e. f. g. h. i. j. k. l. m. n. o.",
         "x" * 5000,
