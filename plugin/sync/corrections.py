@@ -18,6 +18,7 @@ from plugin.models import (
     SettingChange,
     ShipmentEffect,
     Store,
+    StoreState,
     TransportEffect,
 )
 from plugin.models.effects import UNSETTLED
@@ -51,6 +52,15 @@ NOT_TOLD = _l(
 def change(host: HostPort, event: ShipmentChanged) -> int | None:
     """Take a change of a parcel over into the ledger; return the store it concerns. In a transaction."""
     session = host.session
+    store_id = session.scalar(
+        select(ShipmentEffect.store_id).where(ShipmentEffect.host_shipment_id == event.shipment_id).limit(1)
+    )
+    if store_id is None:
+        return None
+    # Locked as a new row locks it anyway, so that the store can't go between this look and the row.
+    store = session.get(
+        Store, store_id, with_for_update={"read": True, "key_share": True}, populate_existing=True
+    )
     of_parcel = select(ShipmentEffect.order_id).where(ShipmentEffect.host_shipment_id == event.shipment_id)
     # The order before its parcels, as everywhere.
     session.execute(
@@ -62,9 +72,6 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
         .order_by(ShipmentEffect.id)
         .with_for_update()
     ).all()
-    if not rows:
-        return None
-    store = session.get(Store, rows[0].store_id)
     settings = StoreSettings.load(store.settings)
     # What bol refused is not there: once the parcel is withdrawn there is nothing left to decide.
     open_states = (EffectState.WANTED, EffectState.REFUSED) if event.withdrawn else (EffectState.WANTED,)
@@ -102,12 +109,14 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
         else:
             _forget(host, rows[0])
     elif told or asked:
-        _correct(host, settings, (told or asked)[0], event)
+        _correct(host, store, settings, (told or asked)[0], event)
     session.flush()
-    return int(store.id)
+    return int(store_id)
 
 
-def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event: ShipmentChanged) -> None:
+def _correct(
+    host: HostPort, store: Store, settings: StoreSettings, row: ShipmentEffect, event: ShipmentChanged
+) -> None:
     """Want bol to know the new carrier and code, where they differ from what it was told."""
     parcel = host.parcel(event.shipment_id)
     if parcel is not None and parcel.label_ref:
@@ -165,6 +174,28 @@ def _correct(host: HostPort, settings: StoreSettings, row: ShipmentEffect, event
         row.order_id,
         _("Carrier or tracking code of shipment %(shipment)s was corrected", shipment=row.host_shipment_id),
     )
+    if store.state == StoreState.DISCONNECTED and settings.send_shipments:
+        effect.state, effect.due_at, effect.settled_at = EffectState.REFUSED, None, host.now()
+        effect.error = str(NOT_TOLD)
+        order = host.session.get(BolOrder, row.order_id)
+        host.notify(
+            Notice(
+                key=f"bol:{store.id}:correction-refused:{event.shipment_id}:{host.now().isoformat()}",
+                kind="bol.shipment",
+                level=Level.WARNING,
+                title=_(
+                    "%(store)s: bol is not told of the new tracking code of order %(order)s",
+                    store=store.name,
+                    order=order.order_id,
+                ),
+                body=str(NOT_TOLD),
+                url=_not_corrected_url(store.id),
+            )
+        )
+
+
+def _not_corrected_url(store_id: int) -> str:
+    return f"{store_url(store_id)}shipments?state=not+corrected"
 
 
 def _same_carrier(
@@ -269,7 +300,7 @@ def leave_to_people(host: HostPort, store: Store) -> None:
                 store=store.name,
             ),
             body=str(NOT_TOLD),
-            url=f"{store_url(store.id)}shipments?state=not+corrected",
+            url=_not_corrected_url(store.id),
         )
     )
 
@@ -572,5 +603,5 @@ def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:
         Level.WARNING,
         _("bol did not take the new tracking code of order %(order)s", order=order.order_id),
         reason,
-        f"{store_url(ctx.store_id)}shipments?state=not+corrected",
+        _not_corrected_url(ctx.store_id),
     )

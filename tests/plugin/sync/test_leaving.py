@@ -244,6 +244,27 @@ def test_a_correction_that_is_left_behind_is_told_and_left_to_people(shop: Shop)
     assert shop.shipments_at_bol()[0]["transport"]["trackAndTrace"] == "3SRIGHT"
 
 
+def test_a_correction_that_is_made_after_the_store_has_gone_is_told_and_left_to_people(shop: Shop) -> None:
+    shop.connect(send_shipments=True)
+    shop.work()
+    order_id = shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(order_id, "postnl", "3SWRONG")
+    shop.pass_time(120)
+    shop.runtime.disconnect(shop.store_id, at_once=True)
+    shop.pass_time(120)
+    with transaction() as session:
+        shipment_id = session.scalars(select(Shipment.id)).one()
+        picking.correct_shipment(shipment_id, carrier="postnl", tracking_code="3SRIGHT")
+    shop.work()
+    (told,) = shop.all(Notification, Notification.key.contains("correction-refused"))
+    assert order_id in told.title
+    (effect,) = shop.all(TransportEffect)
+    assert effect.state == EffectState.REFUSED
+    shop.runtime.correction_handled(shop.store_id, effect.id)
+    assert shop.all(Notification, Notification.id == told.id)[0].read_at is not None
+
+
 def test_a_correction_of_a_parcel_that_bol_was_not_told_of_is_no_task_of_its_own(shop: Shop) -> None:
     shop.connect(send_shipments=True)
     shop.work()
