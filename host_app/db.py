@@ -13,10 +13,13 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, Executable, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.types import TypeDecorator
 
 BUSY_SECONDS = 15
+#: PostgreSQL's code for it.
+DEADLOCK = "40P01"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -194,6 +197,11 @@ def changed_rows(session: Session, statement: Executable) -> int:
     """Run an INSERT, UPDATE or DELETE; return how many rows it changed."""
     count: int = session.execute(statement).rowcount  # type: ignore[attr-defined]
     return count
+
+
+def was_in_the_way(error: BaseException) -> bool:
+    """Tell if the database has ended a transaction because it and another one waited for each other; nothing of it is kept."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == DEADLOCK
 
 
 def after_commit(callback: Callable[[list[Any]], object], items: Iterable[Any]) -> bool:

@@ -12,7 +12,15 @@ from flask import current_app
 from sqlalchemy import Select, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
-from host_app.db import changed_rows, current_session, is_writing, reading, transaction, utcnow
+from host_app.db import (
+    changed_rows,
+    current_session,
+    is_writing,
+    reading,
+    transaction,
+    utcnow,
+    was_in_the_way,
+)
 from host_app.languages import kept_text
 from host_app.leases import HeldLease
 from host_app.models import EventDelivery
@@ -97,7 +105,9 @@ def dispatch(host: HostPort, lease: HeldLease, plugin: str) -> bool | list[Wake]
         try:
             wakes = _deliver(host, plugin, batch)
         except Exception as error:
-            if not isinstance(error, _Gone):
+            if was_in_the_way(error):
+                current_app.logger.warning("events for plugin %s made way for another job", plugin)
+            elif not isinstance(error, _Gone):
                 current_app.logger.exception(
                     "a batch for plugin %s failed, its events are delivered one by one", plugin
                 )

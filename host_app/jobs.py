@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import or_, select
 
 from host_app import leases
-from host_app.db import db, reading, transaction, utcnow
+from host_app.db import db, reading, transaction, utcnow, was_in_the_way
 from host_app.languages import kept_text
 from host_app.models import Notification
 from host_app.plugin_api import HostError, LeaseLost, Level, Notice, Wake, logging_about
@@ -66,6 +66,12 @@ def _work(wake: Wake) -> list[Wake]:
     except Exception as error:
         # Rows that the job left changed must not be in the way of what is recorded now.
         db.session.remove()
+        if was_in_the_way(error):
+            # A job may die anywhere and is done again: here at once, and nobody need know.
+            current_app.logger.warning("%s made way for another job, and is done again", wake.name)
+            lease.release()
+            waker().send([wake])
+            return []
         lease.rest(FAILED_REST_SECONDS)
         _tell_people(wake.name, error)
         raise

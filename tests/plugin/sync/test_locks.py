@@ -6,14 +6,15 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from host_app import events, jobs
 from host_app.db import transaction
-from host_app.services import picking, stock
+from host_app.services import catalog, picking, stock
 from plugin.jobs.wakes import wake_for
-from plugin.models import BolOrder, EffectState, OfferLink, TransportEffect
+from plugin.models import BolOrder, EffectState, Offer, OfferLink, TransportEffect
 from plugin.settings import StoreSettings
-from plugin.sync import corrections, dirty, offer_decisions, pump, statuses, taking_over
+from plugin.sync import corrections, dirty, links, offer_decisions, pump, statuses, taking_over
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -69,9 +70,47 @@ def test_parcels_that_bol_confirms_and_that_people_correct_in_another_order_do_n
     assert confirmed.is_set() and changed.is_set()
     assert "one by one" not in caplog.text
     assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED] * 2
-    monkeypatch.undo()
     shop.work()
     assert len(shop.all(TransportEffect)) == 2
+
+
+def test_a_job_that_the_database_ends_for_another_is_done_again_and_troubles_nobody(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Products that are changed one after the other are told in that order; the pump locks their offers in its own."""
+    shop = postgres_shop
+    shop.connect(send_stock=True)
+    shop.work()
+    first, second = sorted((KETTLE, TOASTER), key=lambda ean: shop.offer(ean).id)
+    products = {ean: shop.offer(ean).product_id for ean in (first, second)}
+    for ean in (second, first):
+        with transaction() as session:
+            stock.adjust_stock(products[ean], shop.warehouse, change=1, reason="counted", who="ann")
+            session.execute(update(Offer).values(dirty_version=Offer.dirty_version + 1))
+            catalog.change_product(products[ean], code=f"N{ean}", name="New", price=None, barcodes=[ean])
+    locked, marked = threading.Event(), threading.Event()
+    lock, mark = pump.lock_offers, links.mark_product
+
+    def lock_slowly(*args: Any) -> None:
+        marked.wait(3)
+        lock(*args)
+        locked.set()
+
+    def mark_slowly(*args: Any) -> Any:
+        done = mark(*args)
+        if not marked.is_set():
+            marked.set()
+            locked.wait(1)
+        return done
+
+    with monkeypatch.context() as slow:
+        slow.setattr(pump, "lock_offers", lock_slowly)
+        slow.setattr(links, "mark_product", mark_slowly)
+        work_at_once(shop, wake_for(STOCK, shop.store_id), events.dispatch_wake("bol"))
+    assert "made way for another job" in caplog.text
+    assert shop.notices() == []
+    shop.work()
+    assert [shop.amount_at_bol(ean) for ean in (first, second)] == [shop.free(ean) for ean in (first, second)]
 
 
 def test_the_guard_and_who_saves_settings_do_not_wait_for_each_other(
