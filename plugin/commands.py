@@ -13,12 +13,14 @@ from babel.dates import format_timedelta
 from flask.cli import AppGroup, with_appcontext
 
 from host_app.plugin_api import HostError, HostPort, speaking
+from plugin.jobs.wakes import wake_for
 from plugin.key_rotation import Rotation, rotate_keys
 from plugin.models import PREFIX, StoreState
 from plugin.runtime import Runtime
 from plugin.secrets import VARIABLE, SecretUnreadable
-from plugin.sync import attention
+from plugin.sync import attention, orders
 from plugin.sync.doctor import Finding
+from plugin.sync.due import ORDERS
 from plugin.sync.runs import COMMAND_LINE
 from plugin.sync.status import StoreStatus, status
 
@@ -89,6 +91,10 @@ def commands(host: HostPort) -> AppGroup:
         For when it was not loaded, or had a fault, while people worked. Nothing is done twice: what it knows it finds.
         """
         told = host.tell_again(PREFIX.rstrip("_"), since)
+        if since is not None:
+            # Nobody wrote down when codes and barcodes were changed.
+            with host.transaction():
+                host.wake(*(wake_for(ORDERS, store_id) for store_id in orders.retry_all_waiting(host)))
         if not told:
             click.echo("There was nothing to tell again.")
         for kind, count in told.items():

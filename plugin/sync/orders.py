@@ -78,6 +78,16 @@ def retry_waiting(host: HostPort, product_id: int) -> list[int]:
     return sorted({row.store_id for row in waiting})
 
 
+def retry_all_waiting(host: HostPort) -> list[int]:
+    """Let every order look for its products anew: some may have come untold. Return the stores. In a transaction."""
+    session = host.session
+    waiting = BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT
+    stores = session.scalars(select(BolOrder.store_id).where(waiting).distinct()).all()
+    if stores:
+        session.execute(update(BolOrder).where(waiting).values(read_due_at=host.now(), attempts=0))
+    return sorted(stores)
+
+
 def due_orders(store_id: Any, now: Any, *, importing: bool) -> list[Any]:
     """Return the conditions of orders to be read now. Where no orders are imported, those that came in before still are."""
     due = [BolOrder.store_id == store_id, BolOrder.read_due_at <= now]

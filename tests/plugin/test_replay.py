@@ -16,6 +16,7 @@ from host_app.models import EventDelivery
 from host_app.services import orders, picking
 from host_app.services.stock import adjust_stock
 from plugin.models import BolOrderEvent, EffectState, Offer
+from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 
@@ -128,3 +129,18 @@ def test_stock_that_the_connector_knows_is_told_in_parts_and_sent_to_nobody(
     shop.work()
     assert [offer.done_version for offer in shop.all(Offer)] == [offer.done_version for offer in before]
     assert len(shop.writes()) == calls
+
+
+def test_orders_whose_product_came_while_the_connector_was_away_come_in(shop: Shop) -> None:
+    shop.connect(import_products=False)
+    order_id = shop.order((KETTLE, 1))
+    shop.work()
+    assert shop.bol_order(order_id).state == "waiting for product"
+    add_product("K", 5, KETTLE)
+    with transaction() as session:
+        session.execute(delete(EventDelivery))
+    shop.pass_time(3600, steps=4)
+    assert shop.host_orders() == []
+    assert replay(shop.app, "--since", an_hour_ago(shop)).exit_code == 0
+    shop.work()
+    assert [order.reference for order in shop.host_orders()] == [order_id]
