@@ -33,6 +33,7 @@ POST /logout
 GET /admin/
 GET /admin/account/
 POST /admin/account/
+POST /admin/account/password
 GET /admin/notifications/
 POST /admin/notifications/read
 GET /admin/orders/
