@@ -19,7 +19,8 @@ DAY_LENGTH = len("2020-01-12")
 
 
 def read_options(fields: Fields) -> tuple[LabelOption, ...]:
-    return tuple(_option(option) for option in fields.parts("deliveryOptions"))
+    """One option without a number hides no other: the packer chooses among those that can be bought."""
+    return fields.readable("deliveryOptions", _option)
 
 
 def _option(fields: Fields) -> LabelOption:

@@ -283,6 +283,18 @@ def test_a_label_of_any_bytes_is_a_value_or_a_bol_error(body: bytes, codes: tupl
         assert label.track_and_trace != "" and label.transporter_code != ""
 
 
+def test_what_can_not_be_read_of_a_list_hides_nothing_else_of_it() -> None:
+    (option,) = answer({"deliveryOptions": [{"labelType": "PARCEL"}, None, OPTION, "no option"]}).read(
+        read_options
+    )
+    assert option.offer_id == OPTION["shippingLabelOfferId"]
+    page = answer({"offers": [{"ean": "1"}, OFFER, None]}).read(read_offer_page)
+    assert ([offer.offer_id for offer in page.offers], page.nameless) == ([OFFER["offerId"]], 1)
+    for nothing in ([{}], ["no option"], {"an": "object"}):
+        with pytest.raises(MalformedAnswer):
+            answer({"deliveryOptions": nothing}).read(read_options)
+
+
 def test_an_empty_object_is_an_empty_list() -> None:
     assert answer({}).read(read_options) == ()
     assert answer({}).read(read_order_page).orders == ()
