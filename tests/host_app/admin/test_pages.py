@@ -359,6 +359,22 @@ def test_warehouses_are_added_renamed_and_taken_out_of_use(chief: Person) -> Non
     assert "The warehouse is saved." in page and 'value="Old"' in page
 
 
+def test_a_warehouse_that_is_not_empty_is_not_taken_out_of_use(chief: Person, do: Do) -> None:
+    chief.post("/admin/warehouses/", name="Main")
+    chief.post("/admin/warehouses/", name="Second")
+    product = do(lambda: factories.add_product("PAN", 3))
+    page = chief.post("/admin/warehouses/1", name="Main").text
+    assert "Main still has stock, or open orders, of 1 product" in page
+    assert "The warehouse is saved." in chief.post("/admin/warehouses/1", name="Old", active="on").text
+
+    def counted_as_nothing() -> None:
+        with transaction():
+            stock.adjust_stock(product, 1, set_to=0, reason="counted", who="ann")
+
+    do(counted_as_nothing)
+    assert "The warehouse is saved." in chief.post("/admin/warehouses/1", name="Old").text
+
+
 def test_parked_deliveries_are_delivered_again(chief: Person, do: Do) -> None:
     def park(count: int) -> None:
         with transaction() as session:
