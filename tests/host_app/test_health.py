@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import redis
 from flask import Flask
+from rq import Worker
+from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
 from host_app import events
 from host_app.db import db, transaction
@@ -31,6 +34,11 @@ def alive() -> tuple[int | None, int | None]:
     return health.workers, health.schedulers
 
 
+def worker_state(redis_url: str) -> str:
+    (worker,) = Worker.all(connection=redis.Redis.from_url(redis_url), serializer=JSONSerializer)
+    return str(worker.get_state())
+
+
 def test_workers_and_schedulers_are_counted_while_they_run(
     app: Flask, tmp_path: Path, redis_url: str
 ) -> None:
@@ -40,6 +48,8 @@ def test_workers_and_schedulers_are_counted_while_they_run(
     started = [probes.start(environment, what) for what in ("worker", "scheduler")]
     try:
         eventually(lambda: alive() == (1, 1), seconds=60)
+        # RQ counts a worker from its birth, and a moment later listens to who asks it to stop.
+        eventually(lambda: worker_state(redis_url) == WorkerStatus.IDLE, seconds=60)
     finally:
         for process in started:
             process.terminate()
