@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import update
 
 from host_app.plugin_api import HostError, HostPort
@@ -10,6 +12,9 @@ from plugin.sync.dirty import change_offers, in_need
 from plugin.sync.order_decisions import want_import
 from plugin.sync.owed import EFFECTS
 from plugin.texts import gettext as _
+
+#: Waits up to this are not cut short.
+SOON = timedelta(minutes=1)
 
 
 def catch_up(host: HostPort, store_id: int) -> None:
@@ -43,12 +48,13 @@ def catch_up(host: HostPort, store_id: int) -> None:
     for model in EFFECTS.values():
         session.execute(
             update(model)
-            # What was not tried yet waits because a setting says so.
+            # What was not tried yet waits because a setting says so; what is tried within a minute may be waiting for the
+            # end of a call that nobody answered.
             .where(
                 model.store_id == store_id,
                 model.state == EffectState.WANTED,
                 model.attempts > 0,
-                model.due_at > now,
+                model.due_at > now + SOON,
             )
             .values(due_at=now)
         )

@@ -138,7 +138,8 @@ def by_hand(shop: Shop) -> BolClient:
     return BolClient(environment, tokens, UnlimitedBudget())
 
 
-def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Shop) -> None:
+@pytest.mark.parametrize("catching_up", [False, True], ids=["by itself", "caught up meanwhile"])
+def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Shop, catching_up: bool) -> None:
     """Found by chaos: a call hung until we gave it up, and bol carried it out after the next one."""
     packed.close(packed.order_id)
     packed.pass_time(20, steps=4)
@@ -150,6 +151,9 @@ def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Sho
         packed.work()
     packed.pass_time(20, steps=4)
     assert transport(packed) == ("TNT", "NEWEST")
+    if catching_up:
+        packed.runtime.catch_up(packed.store_id)
+        packed.work()
     # Now bol carries the first one out.
     with closing(by_hand(packed)) as client:
         (shown,) = packed.shipments_at_bol()
