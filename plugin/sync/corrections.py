@@ -396,34 +396,44 @@ def correct_due(ctx: Context) -> bool:
 def _choose_code(ctx: Context, effect: TransportEffect) -> None:
     """Give a correction bol's code of its carrier, as the settings are now; where there is none people must choose one."""
     with ctx.host.transaction() as session:
+        session.execute(select(TransportEffect.id).where(TransportEffect.id == effect.id).with_for_update())
         parcel = ctx.host.parcel(effect.host_shipment_id)
         carrier = parcel.carrier if parcel is not None else ""
+        # Read with the row locked: what was saved since this slice began releases only what waited then.
         code = current_settings(ctx).transporter_code(carrier, effect.tracking_code)
         if code:
             session.execute(_as_read(ctx, effect).values(transporter_code=code))
-    if not code:
-        _refuse(ctx, effect, no_code(ctx.host, carrier))
+        else:
+            _give_up(ctx, effect, no_code(ctx.host, carrier))
 
 
 def release_waiting(host: HostPort, store_id: int) -> None:
     """Send the corrections whose carrier had no code of bol, of which bol was never asked: the settings changed.
 
-    In a transaction.
+    Those of a store that has gone get their code, and wait for people all the same. In a transaction.
     """
-    settings = StoreSettings.load(host.session.get(Store, store_id).settings)
-    waiting = host.session.scalars(
-        select(TransportEffect)
-        .where(
-            TransportEffect.store_id == store_id,
-            TransportEffect.state == EffectState.REFUSED,
-            TransportEffect.transporter_code == "",
-        )
+    store = host.session.get(Store, store_id)
+    settings = StoreSettings.load(store.settings)
+    uncoded = (TransportEffect.store_id == store_id, TransportEffect.transporter_code == "")
+    # Locked first: a job that goes by the settings of before may be about to let one wait.
+    host.session.execute(
+        select(TransportEffect.id)
+        .where(*uncoded, TransportEffect.state.in_((EffectState.WANTED, EffectState.REFUSED)))
         .order_by(TransportEffect.id)
         .with_for_update()
     ).all()
+    waiting = host.session.scalars(
+        select(TransportEffect)
+        .where(*uncoded, TransportEffect.state == EffectState.REFUSED)
+        .order_by(TransportEffect.id)
+        .execution_options(populate_existing=True)
+    ).all()
     for effect in waiting:
         parcel = host.parcel(effect.host_shipment_id)
-        if parcel is not None and settings.transporter_code(parcel.carrier, effect.tracking_code):
+        code = settings.transporter_code(parcel.carrier, effect.tracking_code) if parcel is not None else ""
+        if code and store.state == StoreState.DISCONNECTED:
+            effect.transporter_code = code
+        elif code:
             try_again(host, store_id, effect.id)
 
 
@@ -573,14 +583,19 @@ def _tried_too_often(effect: TransportEffect, error: BolError) -> bool:
 
 
 def _refuse(ctx: Context, effect: TransportEffect, reason: str) -> None:
-    with ctx.host.transaction() as session:
-        refused = session.execute(
-            _as_read(ctx, effect).values(
-                state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None
-            )
+    with ctx.host.transaction():
+        _give_up(ctx, effect, reason)
+
+
+def _give_up(ctx: Context, effect: TransportEffect, reason: str) -> None:
+    """Leave a correction to people. In a transaction."""
+    refused = ctx.host.session.execute(
+        _as_read(ctx, effect).values(
+            state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None
         )
-        if refused.rowcount:
-            _tell_refused(ctx, effect, reason)
+    )
+    if refused.rowcount:
+        _tell_refused(ctx, effect, reason)
 
 
 def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:

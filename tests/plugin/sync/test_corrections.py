@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -27,10 +29,10 @@ from plugin.connector import (
 from plugin.connector.resources.transports import Transports
 from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
-from plugin.sync import attention
+from plugin.sync import attention, corrections
 from plugin.sync.corrections import MOST_TRIES
 from plugin.sync.owed import owed
-from plugin.sync.panels import order_panels
+from plugin.sync.panels import order_panels, waits_for_code
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 TRANSPORTS = "/retailer/transports"
@@ -550,3 +552,53 @@ def test_a_correction_at_which_bol_fails_again_and_again_is_left_to_people(
     shop.pass_time(24 * 3600, steps=96)
     assert [effect.state for effect in shop.all(TransportEffect)] == [EffectState.REFUSED]
     assert sum("did not take the new tracking code" in title for title in shop.notices()) == 1
+
+
+def test_a_code_that_is_filled_in_just_as_a_correction_begins_to_wait_for_it_sends_it(
+    packed: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    packed.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": ""})
+    real, saved = corrections.no_code, []
+
+    def no_code(*args: Any) -> str:
+        # The job has found no code; whoever saves one now finds nothing that waits yet.
+        if not saved:
+            saved.append(threading.Thread(target=save))
+            saved[0].start()
+            time.sleep(0.3)
+        return real(*args)
+
+    def save() -> None:
+        with packed.app.app_context():
+            packed.runtime.set_carrier(packed.store_id, "gls", "GLS", "ann")
+
+    monkeypatch.setattr(corrections, "no_code", no_code)
+    correct(packed, "gls", "G1")
+    saved[0].join()
+    packed.pass_time(60, steps=6)
+    assert transport(packed) == ("GLS", "G1")
+
+
+def test_a_code_that_is_filled_in_while_the_store_is_away_leaves_its_correction_to_people(
+    packed: Shop,
+) -> None:
+    packed.close(packed.order_id, "postnl", "A")
+    packed.pass_time(20, steps=4)
+    packed.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": ""})
+    packed.runtime.disconnect(packed.store_id, at_once=True)
+    packed.pass_time(120)
+    correct(packed, "gls", "G1")
+    packed.runtime.set_carrier(packed.store_id, "gls", "GLS", "ann")
+    (effect,) = packed.all(TransportEffect)
+    # People were told to put it right at bol: it goes when one of them says so, who is offered that.
+    assert (effect.state, effect.error) == (EffectState.REFUSED, str(corrections.NOT_TOLD))
+    assert not waits_for_code(effect)
+    packed.runtime.sign_in_again(packed.store_id, client_id="seller", client_secret="secret")
+    packed.runtime.activate(packed.store_id)
+    packed.pass_time(120, steps=4)
+    assert transport(packed) == ("TNT", "A")
+    packed.runtime.try_correction_again(packed.store_id, effect.id)
+    packed.pass_time(120, steps=4)
+    assert transport(packed) == ("GLS", "G1")
