@@ -49,12 +49,15 @@ function take(text) {
   const message = fresh.getElementById("said");
   const scan = document.querySelector("[data-scan] input[name=code]");
   if (!message || renewed(fresh)) return;
+  // What is being sent stays as it is: in its place a form would stand that can be sent once more.
+  const sent = document.querySelector("[data-part] form[data-sent]");
   document.getElementById("said").replaceChildren(...message.childNodes);
   const wrong = document.querySelector("#said .alert-danger");
   scan.classList.toggle("is-invalid", Boolean(wrong));
   if (wrong) alarm();
   document.querySelectorAll("[data-part]").forEach((part) => {
     const next = fresh.getElementById(part.id);
+    if (sent && part.contains(sent)) return;
     // A wrong scan changes nothing in what is being filled in: parcels that were added stay, too.
     if (wrong && part.dataset.touched && next && seenIn(next) === seenIn(part)) return;
     if (next && !next.isEqualNode(part)) keepTyped(part, next);
@@ -65,7 +68,7 @@ function take(text) {
   }
   // The label of the only parcel, and nothing is missing: scanning it is all that closing takes.
   const closes = document.querySelector("[data-closes]");
-  if (!wrong && closes && !closes.closest("[data-part]").dataset.touched) closes.form.requestSubmit(closes);
+  if (!wrong && !sent && closes && !closes.closest("[data-part]").dataset.touched) closes.form.requestSubmit(closes);
 }
 
 function seenIn(part) {
