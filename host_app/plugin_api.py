@@ -468,6 +468,7 @@ class ShippingOption:
     :param key: names the option to ``request_label``.
     :param price: in euro without VAT; None where the shop does not say.
     :param details: sizes, hand-over time and the like, in words.
+    :param bought: it is paid for already, and only to be used: it stands first.
     """
 
     key: str
@@ -476,14 +477,19 @@ class ShippingOption:
     price: Decimal | None
     details: tuple[str, ...] = ()
     recommended: bool = False
+    bought: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ShippingOptions:
-    """What labels are on offer; ``reason`` says in plain words why there are none."""
+    """What labels are on offer; ``reason`` says in plain words why there are none.
+
+    :param warning: what the packer must know before one is bought.
+    """
 
     options: tuple[ShippingOption, ...] = ()
     reason: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

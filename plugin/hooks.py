@@ -38,9 +38,9 @@ from plugin.models import PREFIX, Base
 from plugin.retelling import retold
 from plugin.runtime import Runtime
 from plugin.sync import (
+    bought_labels,
     cancel_decisions,
     corrections,
-    label_options,
     links,
     mailing,
     order_decisions,
@@ -144,7 +144,7 @@ def shipping_options(
 def request_label(
     host: HostPort, picklist_id: int, pieces: Mapping[int, int], option_key: str, who: str
 ) -> list[Wake]:
-    return [wake_for(SHIPMENTS, label_options.request(host, picklist_id, pieces, option_key, who))]
+    return [wake_for(SHIPMENTS, bought_labels.request(host, picklist_id, pieces, option_key, who))]
 
 
 @hookimpl

@@ -19,6 +19,7 @@ from plugin.models import Store
 from plugin.secrets import SecretUnreadable
 from plugin.settings import StoreSettings
 from plugin.sync import (
+    bought_labels,
     cancel_decisions,
     catch_up,
     closing,
@@ -375,14 +376,16 @@ class Runtime(Connecting):
             goods = label_options.goods_of(self.host, picklist_id, pieces)
             store = session.get(Store, goods.store_id) if goods else None
             reason = label_options.no_label(self.host, picklist_id, pieces)
+            bought = bought_labels.bought_before(self.host, picklist_id) if goods else ()
         if reason:
             return ShippingOptions(reason=reason)
         if goods is None or store is None:
             return None
         if StoreSettings.load(store.settings).label_automatic:
-            return label_options.recommended_only()
+            return bought_labels.with_bought(label_options.recommended_only(), bought, pieces)
         with self._asking(store) as asking:
-            return label_options.options(goods, asking.client, seconds)
+            found = label_options.options(goods, asking.client, seconds)
+        return bought_labels.with_bought(found, bought, pieces)
 
     def enter_label_number(self, store_id: int, effect_id: int, label_id: str) -> None:
         """:raises HostError: the purchase waits for no decision, or the number is empty."""

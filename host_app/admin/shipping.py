@@ -37,12 +37,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What plugins answered about labels for ``pieces`` (by order line); ``failed``: who could not be asked."""
+    """What plugins answered about labels for ``pieces`` (by order line); ``failed``: who could not be asked; ``warnings``:
+    what must be known before one is bought."""
 
     pieces: Mapping[int, int]
     options: tuple[Offer, ...] = ()
     reasons: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def may_have_labels(picklist: Picklist, note: OrderNote) -> bool:
@@ -79,25 +81,28 @@ def chosen_pieces(form: MultiDict[str, str], left: Mapping[int, int]) -> dict[in
 
 
 def ask_for_offers(picklist_id: int, pieces: Mapping[int, int]) -> Offers:
-    """Ask all plugins, outside of any transaction, what labels they sell; recommended ones come first, then cheap ones."""
+    """Ask all plugins, outside of any transaction, what labels they sell; bought ones come first, then recommended, then cheap
+    ones."""
     db.session.rollback()
     options: list[Offer] = []
     reasons: list[str] = []
     failed: list[str] = []
+    warnings: list[str] = []
     for answer in questions().ask("shipping_options", picklist_id=picklist_id, pieces=pieces):
         if answer.failed:
             failed.append(plugins().infos[answer.plugin].title)
         elif answer.value is not None:
             options += [Offer(answer.plugin, option) for option in answer.value.options]
+            warnings += filter(None, (answer.value.warning,))
             if not answer.value.options:
                 reasons.append(answer.value.reason or _("No label is on offer for these goods."))
     options.sort(key=_worth)
-    return Offers(pieces, tuple(options), tuple(reasons), tuple(failed))
+    return Offers(pieces, tuple(options), tuple(reasons), tuple(failed), tuple(warnings))
 
 
-def _worth(offer: Offer) -> tuple[bool, bool, Decimal]:
+def _worth(offer: Offer) -> tuple[bool, bool, bool, Decimal]:
     price = offer.option.price
-    return not offer.option.recommended, price is None, price or Decimal(0)
+    return not offer.option.bought, not offer.option.recommended, price is None, price or Decimal(0)
 
 
 def buy(picklist: Picklist, form: MultiDict[str, str]) -> None:

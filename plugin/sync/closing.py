@@ -10,8 +10,8 @@ from host_app.plugin_api import ClosingAnswer, HostPort, PicklistView
 from plugin.connector import BolClient, BolError, Deadline
 from plugin.models import BolOrder, Store
 from plugin.settings import StoreSettings
+from plugin.sync import bought_labels, label_options
 from plugin.sync.context import is_active
-from plugin.sync.label_options import missing_label
 from plugin.sync.names import store_of
 from plugin.sync.shipped import accounted, shipped_before
 from plugin.texts import gettext as _
@@ -86,8 +86,15 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
             row.order_id,
             _packed(host, picklist, row),
             settings.overrule_at_closing,
-            missing_label(host, picklist_id),
+            _missing_label(host, picklist_id),
         )
+
+
+def _missing_label(host: HostPort, picklist_id: int) -> str:
+    """Say what the picklist lacks; where a paid label can be used, that one. In a transaction."""
+    missing = label_options.missing_label(host, picklist_id)
+    bought = bought_labels.bought_before(host, picklist_id) if missing else ()
+    return " ".join(map(bought_labels.told, bought)) or missing
 
 
 def _packed(host: HostPort, picklist: PicklistView, row: BolOrder) -> dict[str, Packed]:

@@ -270,8 +270,10 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
             )
             _set_deadline(ctx, effect.order_id)
             _settle_refused(ctx, effect)
-            told = _("Label %(label)s bought by %(who)s", label=label.label_id, who=effect.who)
-            note(ctx.host, effect.order_id, told)
+            if effect.settled_at is None:
+                # Else it came before, and is used for goods that are packed anew.
+                told = _("Label %(label)s bought by %(who)s", label=label.label_id, who=effect.who)
+                note(ctx.host, effect.order_id, told)
     # In a store that does nothing else, as a paused one, nobody else says so.
     ctx.clear_problem()
     return True
@@ -537,7 +539,7 @@ def _decided(host: HostPort, store_id: int, effect_id: int, **values: Any) -> No
             LabelEffect.store_id == store_id,
             LabelEffect.state == EffectState.DECISION,
         )
-        .values(due_at=host.now(), unknown_since=None, error="", **values)
+        .values(due_at=host.now(), unknown_since=None, settled_at=None, error="", **values)
     )
     if not changed.rowcount:
         raise HostError(_("This purchase does not wait for a decision any more."))

@@ -34,6 +34,7 @@ from plugin.models import (
 )
 from plugin.retelling import retold
 from plugin.settings import StoreSettings
+from plugin.sync import bought_labels
 from plugin.sync.amounts import amounts
 from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
 from plugin.sync.context import ATTENTION_URL, carriers_url, is_active, order_url, store_url
@@ -287,9 +288,10 @@ def _panel(
     store = host.session.get(Store, row.store_id)
     rows = [PanelRow(_("bol order"), row.order_id), PanelRow(_("Store"), store.name if store else "")]
     labels = _labels(host, row, picklist_id)
+    bought_before = bought_labels.bought_before(host, picklist_id) if picklist_id is not None else ()
     names = _names(host, row)
     if any(item.distribution_party == VIA_BOL for item in row.items if item.imported):
-        if any(label.state in COUNTED for label in labels):
+        if bought_before or any(label.state in COUNTED for label in labels):
             rows.append(PanelRow(_("Shipping"), _("Shipping via bol")))
         else:
             rows.append(
@@ -302,6 +304,9 @@ def _panel(
         rows.append(PanelRow(_("Only these by Shipping via bol"), titles))
     if row.latest_delivery is not None:
         rows.append(PanelRow(_("Promised delivery"), day(row.latest_delivery)))
+    rows += [
+        PanelRow(_("Bought already"), bought_labels.told(label), Level.DANGER) for label in bought_before
+    ]
     for bought in labels:
         word, tone = label_standing(bought, host.now())
         pieces = ", ".join(
@@ -320,7 +325,11 @@ def _panel(
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
         rows += _parcel_rows(host, shipment_id, mine, names, paused, may_decide)
     settings = StoreSettings.load(store.settings) if store else StoreSettings()
-    links = []
+    links = [
+        PanelLink(_("Use the label that is bought"), _options_url(host, picklist_id, label))
+        for label in bought_before
+        if picklist_id is not None
+    ]
     waits = [*map(waits_for_code, effects), *map(waits_for_code, _corrections(host, effects))]
     if may_decide and any(waits):
         links.append(PanelLink(_("Fill in the carrier's code"), ATTENTION_URL))
@@ -334,6 +343,12 @@ def _panel(
     if labels:
         links.append(PanelLink(_("Labels of this store"), f"{store_url(row.store_id)}labels"))
     return Panel("bol.com", tuple(rows), tuple(links))
+
+
+def _options_url(host: HostPort, picklist_id: int, label: bought_labels.Bought) -> str:
+    """Return the address of a picklist with what labels there are for exactly these goods."""
+    pieces = "".join(f"&of-{line_id}={count}" for line_id, count in label.lines.items())
+    return f"{host.labelled_picklists([picklist_id])[picklist_id].url}?labels=1{pieces}#labels"
 
 
 def may_send(store: Store) -> bool:

@@ -195,6 +195,15 @@ def test_without_a_plugin_that_sells_them_there_are_no_labels(make_app: AppFacto
     assert "Shipping label" not in page and "Check for a cancellation" not in page
 
 
+def test_a_label_that_is_bought_already_stands_first_and_is_told_of(packer: Person, probe: Probe) -> None:
+    mine = ShippingOption("mine", "3SMINE", "PostNL", None, bought=True)
+    probe.offer = ShippingOptions((SMALL, BEST, mine), warning=f"Paid already: 3SMINE {EVIL}")
+    page = packer.get(f"{PAGE}?labels=1").text
+
+    assert page.index("Paid already: 3SMINE") < page.index("Use this label") < page.index("Buy this label")
+    assert "paid already" in page and EVIL not in page
+
+
 # buying
 
 
@@ -202,7 +211,7 @@ def test_a_label_is_bought_by_who_stands_there(packer: Person, probe: Probe) -> 
     page = buy(packer)
 
     assert probe.bought == [(1, {1: 2, 2: 3}, "small", "packer")]
-    assert "The label is being bought." in page.text
+    assert "The label is on its way." in page.text
 
 
 def test_a_double_click_buys_once(packer: Person, probe: Probe) -> None:
