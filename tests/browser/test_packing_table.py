@@ -333,6 +333,7 @@ def test_who_closes_with_less_is_asked_and_a_scan_goes_on_picking(
             page.keyboard.press("Enter")
         expect(asked).to_contain_text("1 of 3 pieces is not picked.")
     # By keyboard alone.
+    expect(page.locator(".host-scan")).to_be_focused()
     page.keyboard.press("Tab")
     expect(asked.get_by_role("button", name="Close with 2 of 3 pieces")).to_be_focused()
     page.keyboard.press("Enter")
