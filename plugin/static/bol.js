@@ -62,6 +62,14 @@
     if (part) part.dataset.touched = "1";
   });
 
+  // Enter presses the first button of a form; in these fields another one is meant.
+  document.addEventListener("keydown", (event) => {
+    const box = event.key === "Enter" && event.target.matches("input") && event.target.closest("[data-bol-enter]");
+    if (!box) return;
+    event.preventDefault();
+    document.getElementById(box.dataset.bolEnter).click();
+  });
+
   // What was changed in a form, and is not saved, is said beside its button.
   document.addEventListener("input", (event) => {
     const form = event.target.closest("[data-bol-form]");
