@@ -50,7 +50,7 @@ from plugin.sync.labels import TELL_AFTER as TELL_LABEL_AFTER
 from plugin.sync.labels import TO_FETCH
 from plugin.sync.mapping import AMSTERDAM, FBR
 from plugin.sync.matching import find_products
-from plugin.sync.order_waits import is_dead
+from plugin.sync.order_waits import is_dead, to_put_back
 from plugin.sync.overview import AN_ERROR
 from plugin.sync.pump import TELL_AFTER
 from plugin.sync.refused import hopeless
@@ -141,7 +141,8 @@ class Subject:
     """The goods that a task is about, the order at bol where its title names none, and where goods are to be put back.
 
     :param whole: bol cancelled all of it, so that nothing but putting back is left to do.
-    :param here_url: the order here, with the picklist on which its goods wait to be packed anew.
+    :param here_url: the order here, where pieces are taken off it, with the picklist on which its goods wait to be packed anew.
+    :param picked: so many of the pieces must be put back first.
     """
 
     goods: Sequence[Goods]
@@ -149,6 +150,11 @@ class Subject:
     picklist_url: str = ""
     whole: bool = False
     here_url: str = ""
+    picked: int = 0
+
+    @property
+    def number(self) -> int:
+        return sum(row.pieces for row in self.goods)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,19 +273,20 @@ def _of_cancellations(host: HostPort, found: Sequence[Task]) -> dict[Task, Subje
         row = orders[task.order_id]
         view = views.get(row.host_order_id) if row.host_order_id is not None else None
         pieces: Iterable[tuple[BolOrderItem, int]] = ()
-        put_back, whole, here = "", False, ""
+        put_back, whole, here, picked = "", False, "", 0
         if task.kind == REQUEST:
             pieces = [(item, item.open) for item in requested(row)]
         elif view is not None and task.kind == STILL_HERE:
             pieces = still_here(row, view)
-            put_back = host.picked_url(view.order_id)
+            put_back, here = host.picked_url(view.order_id), host.order_url(view.order_id)
             whole = is_dead(row) and not any(line.shipped for line in view.lines)
+            picked = to_put_back(row, view)
         elif view is not None and task.kind == WITHDRAWN:
             pieces, here = withdrawn_here(host, row, view), host.order_url(view.order_id)
         elif view is not None:
             pieces = [(item, item.open) for item in cancelled_here(row, view)]
         goods = [Goods(item.title, item.ean, number) for item, number in pieces]
-        subjects[task] = Subject(goods, picklist_url=put_back, whole=whole, here_url=here)
+        subjects[task] = Subject(goods, picklist_url=put_back, whole=whole, here_url=here, picked=picked)
     return subjects
 
 

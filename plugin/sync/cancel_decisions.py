@@ -260,8 +260,9 @@ def still_here(row: BolOrder, view: OrderView) -> list[tuple[BolOrderItem, int]]
         count = min(item.imported, item.cancelled - item.cancelled_before_import)
         if line is None or count <= line.cancelled:
             continue
-        if line.quantity - line.shipped - line.cancelled > 0:
-            found.append((item, count - line.cancelled))
+        left = line.quantity - line.shipped - line.cancelled
+        if left > 0:
+            found.append((item, min(count - line.cancelled, left)))
     return found
 
 

@@ -100,7 +100,7 @@ def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mappi
         view.order_id,
         CANCELLED_MARK,
         _(
-            "bol cancelled a part: %(pieces)s. Do not ship it.",
+            "bol cancelled a part: %(pieces)s. Do not ship these pieces.",
             pieces=pieces,
         ),
     )

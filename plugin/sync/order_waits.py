@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 
 from host_app.plugin_api import OrderState, OrderView
 from plugin.models import BolOrder, BolOrderEvent, CancellationEffect, EffectState, ShipmentEffect
-from plugin.sync.cancel_decisions import ACTIVE, cancelled_here, requested
+from plugin.sync.cancel_decisions import ACTIVE, cancelled_here, requested, still_here
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
+from plugin.texts import ngettext
 
 #: State of a shipment -> what the order waits for, the most pressing first.
 SHIPMENT_WAITS: Mapping[EffectState, str] = {
@@ -89,6 +90,61 @@ def is_dead(row: BolOrder) -> bool:
     return bool(imported) and all(
         item.cancelled - item.cancelled_before_import >= item.imported for item in imported
     )
+
+
+def to_put_back(row: BolOrder, view: OrderView) -> int:
+    """Return how many picked pieces must be put back before those that bol cancelled can be taken off the order."""
+    lines = {line.external_ref: line for line in view.lines}
+    number = 0
+    for item, count in still_here(row, view):
+        line = lines[item.order_item_id]
+        unpicked = line.quantity - line.shipped - line.cancelled - line.picked
+        number += max(0, count - max(0, unpicked))
+    return number
+
+
+def next_step(row: BolOrder, view: OrderView, *, may_decide: bool) -> str:
+    """Tell what is to be done about what bol cancelled and is still open here; "" where nothing is.
+
+    :param may_decide: who looks is an administrator.
+    """
+    pieces = still_here(row, view)
+    if not pieces:
+        return ""
+    if is_dead(row) and not any(line.shipped for line in view.lines):
+        if view.picked:
+            return _(
+                "bol cancelled this order: put back what was picked, and press “Everything is back on the shelf” on its "
+                "picklist. Then it is cancelled here, too."
+            )
+        return _(
+            "bol cancelled this order, and nothing of it is picked any more: as soon as that was compared with bol, it is cancelled here, too."
+        )
+    goods = ", ".join(f"{count} × {item.title or item.ean}" for item, count in pieces)
+    number, back = sum(count for _item, count in pieces), to_put_back(row, view)
+    steps = [_("bol cancelled %(goods)s of it.", goods=goods)]
+    if back:
+        steps.append(
+            ngettext(
+                "Put %(num)s picked piece back first (−1 on the picklist).",
+                "Put %(num)s picked pieces back first (−1 on the picklist).",
+                back,
+            )
+        )
+    steps.append(
+        ngettext(
+            "Take this %(num)s piece off the order here: “Take off”, beside the article.",
+            "Take these %(num)s pieces off the order here: “Take off”, beside the article.",
+            number,
+        )
+        if may_decide
+        else ngettext(
+            "Ask an administrator to take this %(num)s piece off the order here.",
+            "Ask an administrator to take these %(num)s pieces off the order here.",
+            number,
+        )
+    )
+    return " ".join(steps)
 
 
 def _waits(row: BolOrder, view: OrderView | None, shipping: Iterable[str], cancelling: bool) -> str:

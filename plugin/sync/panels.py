@@ -36,14 +36,19 @@ from plugin.retelling import retold
 from plugin.settings import StoreSettings
 from plugin.sync import bought_labels
 from plugin.sync.amounts import amounts
-from plugin.sync.cancel_decisions import being_cancelled, in_the_way, is_open_here, requested
+from plugin.sync.cancel_decisions import (
+    being_cancelled,
+    in_the_way,
+    is_open_here,
+    requested,
+)
 from plugin.sync.context import ATTENTION_URL, carriers_url, is_active, order_url, store_url
 from plugin.sync.effects import DECIDE_AFTER
 from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing
-from plugin.sync.order_waits import is_dead
+from plugin.sync.order_waits import is_dead, next_step, to_put_back
 from plugin.sync.shipped import withdrawn_after
 from plugin.texts import day, minute, number, time
 from plugin.texts import gettext as _
@@ -189,9 +194,11 @@ def _to_do(
         if is_dead(row) and not any(line.shipped for line in view.lines):
             # The picklist, which is stopped, says so itself.
             if on_order:
-                steps.append(_put_back_whole(view))
+                steps.append(next_step(row, view, may_decide=may_decide))
         else:
-            steps.append(_put_back_part(may_decide))
+            steps.append(next_step(row, view, may_decide=may_decide))
+            if on_order and to_put_back(row, view) and (picklist := host.picked_url(view.order_id)):
+                links.append(PanelLink(_("To the picklist"), picklist))
             if may_decide and not on_order:
                 links.append(PanelLink(_("Go to the order here"), host.order_url(view.order_id)))
     if requested(row) and not being_cancelled(host, row):
@@ -220,28 +227,6 @@ def _to_do(
         steps.append(f"{told} {_pack_anew(may_decide)}")
     rows = tuple(PanelRow(_("Next step"), step, Level.DANGER) for step in steps)
     return [Panel(_("bol.com: what to do now"), rows, tuple(links))] if rows else []
-
-
-def _put_back_whole(view: OrderView) -> str:
-    if view.picked:
-        return _(
-            "bol cancelled this order: put back what was picked, and press “Everything is back on the shelf” on its "
-            "picklist. Then it is cancelled here, too."
-        )
-    return _(
-        "bol cancelled this order, and nothing of it is picked any more: as soon as that was compared with bol, it is cancelled here, too."
-    )
-
-
-def _put_back_part(may_decide: bool) -> str:
-    if may_decide:
-        return _(
-            "bol cancelled a part of it: put those pieces back (−1 on the picklist), then take them off the order here."
-        )
-    return _(
-        "bol cancelled a part of it: put those pieces back (−1 on the picklist), then ask an administrator to take "
-        "them off the order here."
-    )
 
 
 def _pack_anew(may_decide: bool) -> str:

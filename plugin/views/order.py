@@ -21,10 +21,10 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import REASONS, cancelled_here, in_the_way, requested
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
-from plugin.sync.order_waits import is_dead
+from plugin.sync.order_waits import is_dead, next_step, to_put_back
 from plugin.sync.overview import order_state
 from plugin.texts import gettext as _
-from plugin.views.base import Answer, BolView, does, shows, telling, who
+from plugin.views.base import Answer, BolView, does, may_decide, shows, telling, who
 
 ORDER = "/<int:store_id>/orders/<int:row_id>"
 
@@ -61,6 +61,8 @@ class OrderPage(BolView):
             events = session.scalars(
                 select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
             ).all()
+        step = next_step(row, here, may_decide=may_decide()) if here else ""
+        back = step and here is not None and (to_put_back(row, here) or is_dead(row))
         gone = here is not None and here.state == OrderState.CANCELLED
         return self.page(
             "order",
@@ -76,6 +78,8 @@ class OrderPage(BolView):
             asked=[] if gone else requested(row),
             in_the_way=in_the_way(here) if here else "",
             picked_url=picked_url,
+            next_step=step,
+            put_back_url=picked_url if back else "",
             cancellable=cancellable,
             reasons=REASONS,
             threatened=threatened(row),

@@ -30,7 +30,7 @@ TEXTS: tuple[Callable[[], str], ...] = (
         reason=_("bol refused it without a reason."),
     ),
     lambda: _(
-        "bol cancelled a part: %(pieces)s. Do not ship it.",
+        "bol cancelled a part: %(pieces)s. Do not ship these pieces.",
         pieces=", ".join(
             _("%(count)s of %(all)s × %(name)s", count=count, all=3, name=name)
             for count, name in ((1, "Pan, red of steel"), (2, "Lamp"))

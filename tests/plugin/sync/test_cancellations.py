@@ -158,7 +158,7 @@ def test_a_part_that_is_put_back_does_not_cancel_the_rest(shop: Shop) -> None:
         picking.put_all_back(picklist_id)
     read_often(shop, order_id)
     assert shop.host_order(order_id).state == "processing"
-    assert shop.marks() == ["bol cancelled a part: 2 of 2 × Kettle. Do not ship it."]
+    assert shop.marks() == ["bol cancelled a part: 2 of 2 × Kettle. Do not ship these pieces."]
 
 
 def test_a_part_cancelled_is_told_with_what_to_do(shop: Shop) -> None:

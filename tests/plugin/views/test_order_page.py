@@ -9,7 +9,7 @@ from host_app.plugin_api import OrderState
 from host_app.services import orders, picking
 from tests.host_app.admin.conftest import Person
 from tests.host_app.factories import add_product
-from tests.plugin.conftest import KETTLE
+from tests.plugin.conftest import KETTLE, TOASTER
 from tests.plugin.views.conftest import Site
 
 
@@ -273,3 +273,55 @@ def test_an_administrator_is_led_to_the_code_of_a_carrier_whose_parcel_is_not_se
     assert f'until you fill in the carrier&#39;s code. <a href="{settings}">Go there</a>' in page
     assert settings not in packers and "until an administrator fills in" in packers
     assert 'id="carriers"' in chief.get(settings.partition("#")[0]).text
+
+
+def test_what_bol_cancelled_in_part_is_taken_off_the_order_where_the_task_leads(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 3), (TOASTER, 1))
+        shop.import_orders()
+        kettle = shop.items_at_bol(order_id)[0]
+        here, picklist = shop.host_order(order_id).id, shop.picklist_id(order_id)
+        path = f"/admin/bol/{shop.store_id}/orders/{shop.bol_order(order_id).id}"
+        shop.sandbox.cancel(order_id, [kettle])
+        shop.import_orders()
+    tasks, order_page, picked = (
+        "/admin/bol/attention",
+        f"/admin/orders/{here}",
+        f"/admin/picklists/{picklist}",
+    )
+
+    def seen(person: Person, page: str) -> str:
+        return html.unescape(person.get(page).text)
+
+    def checked(person: Person, words: str) -> None:
+        for page in (tasks, path, order_page, picked):
+            assert words in seen(person, page), page
+
+    checked(chief, "Take these 3 pieces off the order here: “Take off”, beside the article.")
+    assert f'href="{order_page}">Take these 3 pieces off the order</a>' in seen(chief, tasks)
+    assert "bol cancelled a part of order" in seen(chief, tasks)
+    assert f'href="{order_page}">Go to the order here</a>' in seen(chief, path)
+    for page in (tasks, path, order_page, picked):
+        for person in (chief, packer):
+            assert "back first" not in seen(person, page) and "−1 on the picklist" not in seen(person, page)
+            assert "Do not ship it" not in seen(person, page), page
+    assert "Do not ship these pieces" in seen(packer, picked)
+    assert "Ask an administrator to take these 3 pieces off the order here." in seen(packer, path)
+    # Of what is picked the way leads to the picklist first.
+    with site.shop(), transaction():
+        picking.scan(picklist, KETTLE)
+        picking.scan(picklist, TOASTER)
+    checked(chief, "Put 1 picked piece back first (−1 on the picklist).")
+    for page in (tasks, path, order_page):
+        assert f'href="{picked}">To the picklist</a>' in seen(chief, page), page
+    with site.shop() as shop:
+        (row,) = [line for line in shop.picklist_lines(picklist) if line.quantity == 3]
+        with transaction():
+            picking.pick_more(picklist, row.id, -1)
+    chief.post(f"{order_page}/lines/{row.order_line_id}/take-off", order_page, pieces="3")
+    with site.shop() as shop:
+        shop.work()
+    for page in (tasks, path, order_page, picked):
+        assert "Take these" not in seen(chief, page) and "Do not ship" not in seen(chief, page), page
