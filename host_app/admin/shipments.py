@@ -82,7 +82,15 @@ class ShipmentsView(HostView):
     @expose("/<int:shipment_id>/withdraw", methods=["POST"])
     def withdraw(self, shipment_id: int) -> Response:
         """Take back a parcel that did not leave; the webshop is told."""
-        done = _("The shipment is withdrawn. Put its goods back on the shelf: they come on a new picklist.")
+        order_id = db.session.scalar(select(Shipment.order_id).where(Shipment.id == shipment_id))
+        known = order_id is not None and notes_on([order_id])[order_id].withdrawing.get(shipment_id)
+        done = (
+            _(
+                "The shipment is withdrawn, but its shop has it as shipped. Its goods come on a new picklist, which says what to do."
+            )
+            if known
+            else _("The shipment is withdrawn. Put its goods back on the shelf: they come on a new picklist.")
+        )
         with changing(done):
             picking.withdraw_shipment(shipment_id, who=who())
         return redirect(url_for("shipments.page", shipment_id=shipment_id))

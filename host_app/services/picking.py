@@ -450,7 +450,7 @@ def lock_picklist(picklist_id: int) -> Picklist:
 def _refuse(picklist_id: int, lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
     for parcel in parcels:
         if parcel.label_id is None:
-            _refuse_one_too_many(picklist_id, parcel.tracking_code)
+            _refuse_articles_code(picklist_id, parcel.tracking_code)
             refuse_products_code(parcel.tracking_code, [line.product_id for line in lines])
     _check(lines, parcels)
 
@@ -478,15 +478,15 @@ def _check(lines: Sequence[PicklistLine], parcels: Sequence[NewParcel]) -> None:
         raise HostError(_("The parcels together must hold exactly what was picked."))
 
 
-def _refuse_one_too_many(picklist_id: int, tracking_code: str) -> None:
-    """Refuse, as the code of a parcel, that of a product which is picked already: the packer holds one more of it.
+def _refuse_articles_code(picklist_id: int, tracking_code: str) -> None:
+    """Refuse, as the code of a parcel, that of a product on the picklist; what is picked stays as it is.
 
     :raises ProductsCode: it is one.
     """
     code = tracking_code.strip()
     lines = _lines_with(picklist_id, code) if code else ()
-    if lines and all(line.picked == line.quantity for line in lines):
-        raise ProductsCode(_one_too_many(lines[0]), code)
+    if lines:
+        raise ProductsCode(_("This is the article's barcode. Scan the code on the parcel's label."), code)
 
 
 def refuse_products_code(tracking_code: str, product_ids: Iterable[int]) -> None:

@@ -43,6 +43,8 @@ REQUEST_MARK = "bol-cancellation-request"
 CANCELLED_MARK = "bol-cancelled"
 #: The key of the mark on orders of which bol has more as shipped than left here.
 SHIPPED_MARK = "bol-shipped-elsewhere"
+#: And of that on orders of which a parcel was withdrawn that bol has as shipped.
+WITHDRAWN_MARK = "bol-withdrawn"
 #: The line of the timeline that tells of an order that was cancelled here because bol did.
 CANCELLED_FOR_BOL = "cancelled for bol"
 #: States in which bol may still be asked, or be at work.
@@ -140,9 +142,15 @@ def note_undone(host: HostPort, row: BolOrder) -> None:
     """Keep what a person must still do about a cancellation of this order, here or at bol, or about a parcel of it that
     was withdrawn. In a transaction."""
     view = host.order(row.host_order_id) if row.host_order_id is not None else None
+    before = row.undone
     row.undone = "" if view is None else _undone(row, view)
-    if view is not None and not row.undone and withdrawn_here(host, row, view):
+    again = withdrawn_here(host, row, view) if view is not None and not row.undone else []
+    if again:
         row.undone = WITHDRAWN_HERE
+    if view is not None and WITHDRAWN_HERE in (before, row.undone):
+        pieces = ", ".join(f"{count} × {item.title or item.ean}" for item, count in again)
+        told = _("Shipped at bol, but its parcel was withdrawn here: %(pieces)s", pieces=pieces)
+        host.mark_order(view.order_id, WITHDRAWN_MARK, told if again else None)
     host.session.flush()
 
 

@@ -49,6 +49,7 @@ from plugin.sync.labels import TELL_AFTER
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
+from plugin.sync.settling import ONCE_SENT
 from plugin.sync.shipped import withdrawn_after
 from plugin.texts import day, minute, number, time
 from plugin.texts import gettext as _
@@ -105,13 +106,25 @@ PARTLY: Mapping[EffectState, tuple[str, Level]] = {
 WITHDRAWN_BADGE = _l("Withdrawn here, shipped at bol")
 #: What is asked before a parcel is withdrawn that bol has confirmed.
 WITHDRAWING = _l(
-    "bol has this parcel as shipped, and can't take that back: it refuses the goods in another parcel. If you send them in "
-    "another parcel, correct carrier and tracking code above instead."
+    "bol has this parcel as shipped, and can't take that back. If its goods still go to the customer, do not withdraw it: send "
+    "them, and where they travel with another carrier or tracking code, write those above and press “Correct”. Withdraw it "
+    "only if they are not sent."
+)
+#: The same of one on a label of bol's, of which nothing can be corrected.
+WITHDRAWING_LABEL = _l(
+    "bol has this parcel as shipped, and can't take that back. If its goods still go to the customer, do not withdraw it: send "
+    "them with its label. Withdraw it only if they are not sent."
 )
 #: What a packer does about goods whose parcel was withdrawn, and that bol has as shipped.
 PACK_ANEW = _l(
     "bol can't take a confirmed shipment back, and its customer waits for it: pack it anew by the order's picklist, and send it. "
-    "Then tell an administrator, as bol refuses the new parcel."
+    "Then tell an administrator, who tells bol the new tracking code."
+)
+#: And an administrator: bol takes no second shipment, and what it has of the first one can be corrected in its portal only.
+SENT_ANEW = _l(
+    "bol can't take a confirmed shipment back, and its customer waits for it: have it packed anew by the order's picklist, and "
+    "sent. bol refuses that parcel: write its tracking code at the first shipment in bol's seller portal, and press “Handled "
+    "elsewhere” at it then. If nothing is to be sent, contact bol's partner service."
 )
 #: Of a product with more offers than that, the first ones are shown.
 MOST_OFFERS = 20
@@ -224,22 +237,9 @@ def _to_do(
             f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(again.items())
         )
         told = _("bol has %(goods)s as shipped, but the parcel was withdrawn here.", goods=goods)
-        steps.append(f"{told} {_pack_anew(may_decide)}")
+        steps.append(f"{told} {SENT_ANEW if may_decide else PACK_ANEW}")
     rows = tuple(PanelRow(_("Next step"), step, Level.DANGER) for step in steps)
     return [Panel(_("bol.com: what to do now"), rows, tuple(links))] if rows else []
-
-
-def _pack_anew(may_decide: bool) -> str:
-    if not may_decide:
-        return str(PACK_ANEW)
-    return " ".join(
-        (
-            _("bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service."),
-            _(
-                "If the goods are sent in a new parcel, bol refuses that one: press “Handled elsewhere” at it then."
-            ),
-        )
-    )
 
 
 def _labels(host: HostPort, row: BolOrder, picklist_id: int | None) -> Sequence[LabelEffect]:
@@ -292,6 +292,10 @@ def _panel(
     rows += [
         PanelRow(_("Bought already"), bought_labels.told(label), Level.DANGER) for label in bought_before
     ]
+    parcels = [
+        host.parcel(effect.host_shipment_id) for effect in effects if effect.state == EffectState.CONFIRMED
+    ]
+    refs = {parcel.label_ref for parcel in parcels if parcel is not None}
     for bought in labels:
         word, tone = label_standing(bought, host.now())
         pieces = ", ".join(
@@ -299,7 +303,11 @@ def _panel(
         )
         told = f"{word}. {retold(bought.error)}" if bought.error else str(word)
         rows.append(PanelRow(_("Label for %(pieces)s", pieces=pieces), told, tone))
-        if bought.hand_over_by is not None and bought.state == EffectState.CONFIRMED:
+        if (
+            bought.hand_over_by is not None
+            and bought.state == EffectState.CONFIRMED
+            and bought.label_id not in refs
+        ):
             by = _(
                 "by %(moment)s, as the label says: that is when it is due now",
                 moment=minute(bought.hand_over_by),
@@ -439,7 +447,13 @@ def _standing(effect: ShipmentEffect | TransportEffect, paused: bool, may_decide
         return ". ".join(filter(None, (word, goes_on(effect), retold(effect.error)))), tone
     elif effect.state == EffectState.CONFIRMED and effect.settled_at is not None:
         word = _("confirmed by bol on %(moment)s", moment=minute(effect.settled_at))
-    return (f"{word}. {retold(effect.error)}" if effect.error else str(word)), tone
+    return (f"{word}. {reason(effect)}" if effect.error else str(word)), tone
+
+
+def reason(effect: Any) -> str:
+    """Return why something went as it did; without what was to be done about it, once that is done."""
+    told = retold(effect.error)
+    return told.removesuffix(str(ONCE_SENT)).strip() if effect.state == EffectState.CLOSED else told
 
 
 def goes_on(effect: ShipmentEffect | TransportEffect | CancellationEffect) -> str:
@@ -552,7 +566,9 @@ def _badges_of(
         elif parcel_id not in withdrawn:
             of_parcels[parcel_id] = _badge(mine, store)
             if any(effect.state == EffectState.CONFIRMED for effect in mine):
-                withdrawing[parcel_id] = str(WITHDRAWING)
+                withdrawing[parcel_id] = str(
+                    WITHDRAWING if any(effect.transporter_code for effect in mine) else WITHDRAWING_LABEL
+                )
     return {
         "order_badges": _badge(left, store, unfinished=unfinished) + again,
         "picklist_badges": of_picklists,

@@ -31,10 +31,12 @@ from plugin.texts import lazy as _l
 
 EVENT_TYPE = "CREATE_SHIPMENT"
 MAX_PAGES = 20
-#: Begins with "bol", as what we say of a refusal ourselves.
+#: Begins with "bol", as what we say of a refusal ourselves; and what is to be done about it, until it is.
 SHIPPED_ALREADY = _l(
-    "bol has these goods as shipped already, by a parcel that was withdrawn here, and takes no second shipment of them. Once they "
-    "are on their way to the customer, press “Handled elsewhere”."
+    "bol has these goods as shipped already, by a parcel that was withdrawn here, and takes no second shipment of them."
+)
+ONCE_SENT = _l(
+    "Once they are on their way to the customer, write their tracking code at that shipment in bol's seller portal, and press “Handled elsewhere”."
 )
 
 NOTHING_OPEN = _l(
@@ -199,7 +201,7 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
     shipped = not cancelled and item is not None and item.open_quantity < row.quantity
     again = shipped and was_withdrawn_before(ctx.host, row)
     if again:
-        reason = str(SHIPPED_ALREADY)
+        reason = f"{SHIPPED_ALREADY} {ONCE_SENT}"
     state, error = end_of_refused(ctx, row.host_shipment_id, reason)
     if not _end(session, row, state, ctx.now(), error):
         return

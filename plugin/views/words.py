@@ -45,7 +45,8 @@ EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in
 label_standing = panels.label_standing
 waits_for_code = panels.waits_for_code
 goes_on = panels.goes_on
-PACK_ANEW = panels.PACK_ANEW
+reason = panels.reason
+PACK_ANEW, SENT_ANEW = panels.PACK_ANEW, panels.SENT_ANEW
 NOTHING_OPEN = settling.NOTHING_OPEN
 #: What is said of a shipment that waits for that: in short, to those who may fill it in, and to others.
 CODE_WAITS: tuple[str, Level] = (panels.CARRIER_BADGE, Level.WARNING)

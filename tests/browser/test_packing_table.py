@@ -208,7 +208,7 @@ def test_a_picklist_is_worked_through_with_nothing_but_a_scanner(house: House, p
     expect(carrier).to_have_value("postnl")
     scan(PAN)
     expect(said.locator(".alert-danger")).to_contain_text(
-        "All pieces of PAN-24-R are picked already: put this one back."
+        "This is the article's barcode. Scan the code on the parcel's label."
     )
     expect(page.get_by_label("Tracking code")).to_be_focused()
     expect(page.get_by_label("Tracking code")).to_have_value("")

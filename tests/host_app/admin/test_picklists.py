@@ -153,7 +153,10 @@ def test_what_is_wrong_with_the_parcel_is_said_before_less_is_confirmed(packer: 
     packer.post(f"{PAGE}/scan", PAGE, code="A1")
     for fields, told in (
         ({"carrier-0": ""}, "Choose a carrier."),
-        ({"tracking-0": "4006381333931"}, "is the code of product B2"),
+        (
+            {"tracking-0": "4006381333931"},
+            "This is the article&#39;s barcode. Scan the code on the parcel&#39;s label.",
+        ),
     ):
         page = close(packer, **fields).text
         assert told in page and "Not closed yet" not in page

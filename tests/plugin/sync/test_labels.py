@@ -17,7 +17,7 @@ from plugin.connector import BolClient
 from plugin.models import EffectState, LabelEffect
 from plugin.sync import attention, label_options
 from plugin.sync.mapping import AMSTERDAM
-from plugin.sync.panels import picklist_panels
+from plugin.sync.panels import order_notes, picklist_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 PURCHASE = "/retailer/shipping-labels"
@@ -88,6 +88,13 @@ def test_a_label_is_bought_kept_and_sent_with_the_shipment(via_bol: Shop) -> Non
     with reading() as session:
         assert bytes(session.get(Label, label.id).pdf).startswith(b"%PDF")  # type: ignore[union-attr]
     picklist_id = via_bol.picklist_id(via_bol.order_id)
+
+    def hand_over() -> list[str]:
+        with via_bol.host.reading():
+            told = [row for panel in picklist_panels(via_bol.host, picklist_id) for row in panel.rows]
+        return [row.value for row in told if row.label == "Hand the parcel over"]
+
+    assert len(hand_over()) == 1 and "as the label says" in hand_over()[0]
     with transaction():
         picking.pick_all(picklist_id)
         lines = picking.lock_picklist(picklist_id).lines
@@ -98,6 +105,13 @@ def test_a_label_is_bought_kept_and_sent_with_the_shipment(via_bol: Shop) -> Non
     assert shipment["transport"]["shippingLabelId"] == label.ref
     assert shipment["transport"]["trackAndTrace"] == label.tracking_code
     assert sold(via_bol) == 1
+    # Handed over: nothing is due any more. And what can't be corrected is not told to be.
+    assert hand_over() == []
+    with via_bol.host.reading():
+        number = via_bol.host_order(via_bol.order_id).id
+    with via_bol.host.reading():
+        (hint,) = order_notes(via_bol.host, [number])[number].withdrawing.values()
+    assert "send them with its label" in hint and "Correct" not in hint
 
 
 @pytest.mark.parametrize("automatic", [False, True])

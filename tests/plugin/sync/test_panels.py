@@ -13,7 +13,7 @@ from host_app.services.orders import cancel_order
 from host_app.services.stock import adjust_stock
 from plugin.sync import attention
 from plugin.sync.dirty import mark_all
-from plugin.sync.panels import order_notes, picklist_panels, product_panels
+from plugin.sync.panels import order_notes, picklist_panels, product_panels, reason
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -112,7 +112,8 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     shop.close(order_id, tracking="3S1")
     shop.pass_time(20, steps=4)
     first, parcel = shop.picklist_id(order_id), shop.effects()[0].host_shipment_id
-    assert "correct carrier and tracking code above" in noted(shop, order_id).withdrawing[parcel]
+    hint = noted(shop, order_id).withdrawing[parcel]
+    assert "do not withdraw it: send them" in hint and "write those above and press “Correct”" in hint
     with transaction():
         picking.withdraw_shipment(parcel, who="ann")
     shop.work()
@@ -121,6 +122,10 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     note = noted(shop, order_id)
     assert [badge.text for badge in note.parcel_badges[parcel]] == ["Shipped at bol"]
     assert note.withdrawing == {}
+    # Lists and the top of the new picklist tell it, until it is packed; and picking goes on.
+    told = "Shipped at bol, but its parcel was withdrawn here: 2 × Kettle"
+    with shop.host.reading() as session:
+        assert session.execute(select(OrderMark.text, OrderMark.stops_picking)).all() == [(told, False)]
 
     again = shop.picklist_id(order_id)
     assert again != first and at_picklist(shop, order_id, again) == []
@@ -136,7 +141,7 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     shop.close(order_id, tracking="3S2")
     shop.work()
     assert at_picklist(shop, order_id, again) == badges(shop, order_id) == ["Sent to bol"]
-    assert at_picklist(shop, order_id, first) == []
+    assert at_picklist(shop, order_id, first) == [] and shop.marks() == []
     with shop.host.reading():
         assert attention.tasks(shop.host) == []
     shop.pass_time(70, steps=4)
@@ -152,6 +157,10 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     refused = next(effect for effect in shop.effects() if effect.state == "refused")
     assert shop.runtime.shipment_handled(shop.store_id, refused.id)
     assert badges(shop, order_id) == ["Handled elsewhere"]
+    handled = next(effect for effect in shop.effects() if effect.id == refused.id)
+    assert "seller portal" in reason(refused) and "Handled elsewhere" in reason(refused)
+    # Once that is done, only why it was.
+    assert reason(handled).endswith("takes no second shipment of them.")
     with shop.host.reading():
         assert attention.tasks(shop.host) == []
 
