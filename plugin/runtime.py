@@ -305,6 +305,16 @@ class Runtime(Connecting):
         with self.host.transaction():
             guard.discard(self.host, store_id)
 
+    def send_zeros_after_all(self, store_id: int, row_id: int | None = None) -> int:
+        """Send the zeros of offers that a person kept on sale, or of one of them; return how many.
+
+        :raises HostError: there is none, or the store sends no stock.
+        """
+        with self.host.transaction():
+            number = guard.send_after_all(self.host, store_id, row_id)
+            self.host.wake(wake_for(STOCK, store_id))
+        return number
+
     def try_shipment_again(self, store_id: int, effect_id: int) -> bool:
         """Send a refused or undecided shipment again; False where it is neither any more."""
         with self.host.transaction():

@@ -49,7 +49,7 @@ class Offer(Base):
     for when it was last worked out. read_back_at: when to look what became of a call without an answer.
 
     zeroed_at: when it last went from something to 0 by our call. held_at: since when the guard keeps a 0 back;
-    zero_allowed: a person said "Send anyway". title_due_at: when to ask bol's catalogue for its name;
+    once nothing is due, it is one that a person keeps on sale. zero_allowed: a person said to send the 0. title_due_at: when to ask bol's catalogue for its name;
     title_attempts: how often that failed.
 
     changed_at: when the stock changed that is still to be sent, or was sent last; it counts for ``changed_version``.

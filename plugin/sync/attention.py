@@ -44,7 +44,7 @@ from plugin.sync.cancel_decisions import (
     withdrawn_here,
 )
 from plugin.sync.deadlines import STILL_OPEN, WARNED
-from plugin.sync.dirty import in_need
+from plugin.sync.dirty import held, in_need
 from plugin.sync.failures import SIGN_IN, without_reference
 from plugin.sync.labels import TELL_AFTER as TELL_LABEL_AFTER
 from plugin.sync.labels import TO_FETCH
@@ -88,6 +88,8 @@ OF_ORDERS, OF_PARCELS = (
 #: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
 ONE_BY_ONE = frozenset({UNDECIDED, LABEL, TO_BE_FETCHED, REQUEST, STILL_HERE, STILL_AT_BOL, WITHDRAWN})
 SHOWN_ALONE = 10
+#: So many articles of a task are named.
+GOODS_SHOWN = 3
 #: More groups of one kind are not shown: mending the first ones mends the rest, or shows it.
 MOST_GROUPS = 50
 #: So many rows are grouped: beyond that the number is of no use to anybody.
@@ -140,6 +142,8 @@ class Goods:
 class Subject:
     """The goods that a task is about, the order at bol where its title names none, and where goods are to be put back.
 
+    :param more: how many further articles there are, of which the goods are the first ones.
+    :param for_sale: the pieces are what bol goes on selling, not what was ordered.
     :param whole: bol cancelled all of it, so that nothing but putting back is left to do.
     :param here_url: the order here, where pieces are taken off it, with the picklist on which its goods wait to be packed anew.
     :param picked: so many of the pieces must be put back first.
@@ -151,6 +155,8 @@ class Subject:
     whole: bool = False
     here_url: str = ""
     picked: int = 0
+    more: int = 0
+    for_sale: bool = False
 
     @property
     def number(self) -> int:
@@ -247,7 +253,7 @@ def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, InTheWay]:
 
 
 def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:
-    """Return the goods of tasks that are about one order or one article. In a transaction.
+    """Return the goods of tasks that are about one order or one article, and the first ones of the guard. In a transaction.
 
     A few looks for a whole page, however many tasks stand on it.
     """
@@ -261,7 +267,26 @@ def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:
     subjects |= _of_cancellations(host, [task for task in alone if task.kind in OF_ORDERS and task.order_id])
     subjects |= _of_parcels(host, [task for task in alone if task.kind in OF_PARCELS])
     subjects |= _of_labels(host, [task for task in alone if task.kind in (LABEL, TO_BE_FETCHED)])
+    subjects |= {task: _of_guard(host, task) for task in found if task.kind == GUARD}
     return {task: subject for task, subject in subjects.items() if subject.goods}
+
+
+def _of_guard(host: HostPort, task: Task) -> Subject:
+    """Return the first offers that are about to go to 0, with what bol sells of them."""
+    rows = host.session.execute(
+        select(Offer.title, Offer.ean, Offer.product_id, Offer.confirmed_amount, Offer.sent_amount)
+        .where(Offer.store_id == task.store_id, held(Offer))
+        .order_by(Offer.id)
+        .limit(GOODS_SHOWN)
+    ).all()
+    products = host.products([row.product_id for row in rows if not row.title and row.product_id])
+    goods = []
+    for row in rows:
+        product = products.get(row.product_id)
+        title = row.title or (product.name if product is not None else "")
+        # After a lost answer bol may have what was sent.
+        goods.append(Goods(title, row.ean, row.confirmed_amount or row.sent_amount or 0))
+    return Subject(goods, more=max(task.number - len(goods), 0), for_sale=True)
 
 
 def _of_cancellations(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
@@ -363,12 +388,12 @@ def _consents(look: Look) -> Iterator[Task]:
 
 
 def _guards(look: Look) -> Iterator[Task]:
-    held = (
+    stopped = (
         select(Offer.store_id, func.count(), func.min(Offer.held_at))
-        .where(look.mine(Offer), Offer.held_at.is_not(None))
+        .where(look.mine(Offer), held(Offer))
         .group_by(Offer.store_id)
     )
-    for store_id, number, since in look.session.execute(held):
+    for store_id, number, since in look.session.execute(stopped):
         yield look.task(GUARD, store_id, number=number, since=since)
 
 

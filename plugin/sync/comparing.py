@@ -277,7 +277,7 @@ def _change(ctx: Context, look: Look, found: Sequence[Found], unlike: Sequence[U
     for item in found:
         if item.action == Action.MARKED and item.row_id is not None:
             values = known.setdefault(item.row_id, {"id": item.row_id})
-            values["dirty_version"] = item.version + 1
+            values["dirty_version"], values["held_at"] = item.version + 1, None
             values["urgent"] = near_zero(item.our_amount) or near_zero(item.bol_amount)
     # A statement for each set of columns: what is marked, what is mended, or both.
     for columns in {frozenset(values) for values in known.values()}:
@@ -305,7 +305,9 @@ def _learn(session: Any, unlike: Sequence[Unlike]) -> None:
     Without this an offer that somebody changed at bol would pass for up to date when sending is turned on, though the
     plan had said that it changes.
     """
-    learnt = [item.at_bol | {"dirty_version": item.compared.dirty_version + 1} for item in unlike]
+    learnt = [
+        item.at_bol | {"dirty_version": item.compared.dirty_version + 1, "held_at": None} for item in unlike
+    ]
     if learnt:
         session.execute(update(Offer), learnt)
 

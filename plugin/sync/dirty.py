@@ -114,6 +114,20 @@ def in_need(offers: Any) -> Any:
     return (offers.dirty_version > offers.done_version) & offers.held_at.is_(None)
 
 
+def held(offers: Any) -> Any:
+    """Return the condition of offers whose 0 the guard keeps back until a person decides."""
+    return offers.held_at.is_not(None) & (offers.dirty_version > offers.done_version)
+
+
+def kept_on_sale(offers: Any) -> Any:
+    """Return the condition of offers whose 0 is not sent, as a person decided at the guard: bol goes on selling them.
+
+    Whatever has them looked at again ends it, as it takes the moment of the guard away.
+    """
+    bol_sells = offers.in_doubt | offers.confirmed_amount.is_(None) | (offers.confirmed_amount != 0)
+    return offers.held_at.is_not(None) & (offers.dirty_version <= offers.done_version) & bol_sells
+
+
 def ready(now: Any) -> Any:
     """Return the condition of offers whose next try is not in the future."""
     return or_(Offer.next_try_at.is_(None), Offer.next_try_at <= now)

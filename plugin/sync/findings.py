@@ -125,7 +125,7 @@ def differs(facts: Facts, settings: StoreSettings) -> bool:
 
 def is_untouched(row: Row[Any], asked: Asked) -> bool:
     """Tell if no update was on its way to bol, so that what bol shows is what it has."""
-    return not (_moved(row, asked) or row.in_doubt or row.held_at is not None)
+    return not (_moved(row, asked) or row.in_doubt or _is_held(row))
 
 
 def cause_of(facts: Facts, asked: Asked) -> Cause:
@@ -159,7 +159,7 @@ def action_on(facts: Facts, cause: Cause, *, changing: bool) -> Action:
     :param changing: False for a check that only reports.
     """
     if cause == Cause.ON_ITS_WAY:
-        held = facts.row is not None and facts.row.held_at is not None
+        held = facts.row is not None and _is_held(facts.row)
         return Action.HELD if held else Action.WILL_BE_SENT
     if not changing or cause == Cause.DISCARDED:
         return Action.REPORTED
@@ -172,13 +172,17 @@ def _is_due(row: Row[Any]) -> bool:
     return bool(row.dirty_version > row.done_version)
 
 
+def _is_held(row: Row[Any]) -> bool:
+    return row.held_at is not None and _is_due(row)
+
+
 def _is_discarded(row: Row[Any], wanted: int | None) -> bool:
     """Tell if the pump was about to send 0, and a person said at the guard not to."""
     return bool(wanted == row.wanted_amount == 0 and row.sent_amount != 0)
 
 
 def _is_waiting(row: Row[Any], asked: Asked) -> bool:
-    return asked.sending and (_is_due(row) or row.in_doubt or row.held_at is not None)
+    return asked.sending and (_is_due(row) or row.in_doubt)
 
 
 def _moved(row: Row[Any], asked: Asked) -> bool:

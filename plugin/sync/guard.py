@@ -11,8 +11,8 @@ from sqlalchemy import func, select, update
 from host_app.plugin_api import HostError, HostPort, Level
 from plugin.models import Offer, OfferState, Store
 from plugin.sync.amounts import amounts
-from plugin.sync.context import Context
-from plugin.sync.dirty import change_offers, in_need
+from plugin.sync.context import Context, is_active, settings_of
+from plugin.sync.dirty import change_offers, held, in_need, kept_on_sale
 from plugin.sync.mapping import FBR
 from plugin.texts import gettext as _
 
@@ -58,7 +58,7 @@ class Guard:
             self._active = session.scalar(select(func.count()).where(*active))
             since = max(now - WINDOW, self._counts_from or now - WINDOW)
             zeros = set(session.scalars(select(Offer.id).where(mine, Offer.zeroed_at > since)))
-            zeros |= set(session.scalars(select(Offer.id).where(*active, Offer.held_at.is_not(None))))
+            zeros |= set(session.scalars(select(Offer.id).where(*active, held(Offer))))
             last = 0
             while rows := session.scalars(
                 select(Offer)
@@ -77,7 +77,7 @@ def hold(ctx: Context, rows: Collection[Offer]) -> None:
     """Keep these offers from going to zero, and ask a person. In a transaction."""
     session, now = ctx.host.session, ctx.now()
     # One that is gone or kept out by now is nothing that people were told of this time.
-    held = session.scalar(select(Offer.id).where(*_active(ctx.store_id), Offer.held_at.is_not(None)).limit(1))
+    before = session.scalar(select(Offer.id).where(*_active(ctx.store_id), held(Offer)).limit(1))
     for row in rows:
         # A change that came since the offer was looked at has it looked at again.
         session.execute(
@@ -85,7 +85,7 @@ def hold(ctx: Context, rows: Collection[Offer]) -> None:
             .where(Offer.id == row.id, Offer.dirty_version == row.dirty_version)
             .values(held_at=now, wanted_amount=0)
         )
-    if held is None:
+    if before is None:
         session.execute(update(Store).where(Store.id == ctx.store_id).values(guard_stopped_at=now))
     stopped = session.scalar(select(Store.guard_stopped_at).where(Store.id == ctx.store_id))
     ctx.notify(
@@ -94,7 +94,7 @@ def hold(ctx: Context, rows: Collection[Offer]) -> None:
         Level.DANGER,
         _("many offers are about to go to 0, and were stopped"),
         _(
-            "More offers than usual sold out within an hour. If that is right, press “Send anyway” on the store's page; if "
+            "More offers than usual sold out within an hour. If that is right, press “Send 0 for these” on the store's page; if "
             "it is a mistake, mend the stock here: what has stock again is sent by itself. Until then bol goes on selling "
             "them."
         ),
@@ -108,8 +108,8 @@ def end_if_over(ctx: Context, store: Store) -> None:
     with ctx.host.transaction() as session:
         # Locked first, so that it is not being stopped anew meanwhile.
         session.execute(select(Store.id).where(Store.id == ctx.store_id).with_for_update(key_share=True))
-        held = select(Offer.id).where(*_active(ctx.store_id), Offer.held_at.is_not(None)).limit(1)
-        if session.scalar(held) is None:
+        left = select(Offer.id).where(*_active(ctx.store_id), held(Offer)).limit(1)
+        if session.scalar(left) is None:
             session.execute(update(Store).where(Store.id == ctx.store_id).values(guard_stopped_at=None))
             ctx.settle("guard")
 
@@ -127,15 +127,46 @@ def _active(store_id: int) -> list[Any]:
 
 def send_anyway(host: HostPort, store_id: int) -> None:
     """The zeros that were held are right: send them. In a transaction. :raises HostError: nothing is held."""
-    _release(host, store_id, zero_allowed=True, next_try_at=None, urgent=True)
+    _release(host, store_id, held_at=None, zero_allowed=True, next_try_at=None, urgent=True)
 
 
 def discard(host: HostPort, store_id: int) -> None:
     """The zeros that were held are a mistake: bol keeps what it has until the stock changes again.
 
-    In a transaction. :raises HostError: nothing is held.
+    The offers stay known as kept on sale, by the moment at which the guard held them. In a transaction.
+
+    :raises HostError: nothing is held.
     """
     _release(host, store_id, done_version=Offer.dirty_version)
+
+
+def send_after_all(host: HostPort, store_id: int, row_id: int | None = None) -> int:
+    """Send the zeros of offers that a person kept on sale, or of one of them; return how many. In a transaction.
+
+    :raises HostError: there is none, or the store sends no stock.
+    """
+    session = host.session
+    # The store before its offers, as everywhere.
+    store = session.scalar(select(Store).where(Store.id == store_id).with_for_update(key_share=True))
+    if store is None or not (is_active(store) and settings_of(store).send_stock):
+        raise HostError(
+            _("This store sends no stock updates: activate it, and turn them on in the settings.")
+        )
+    which = [Offer.store_id == store_id, kept_on_sale(Offer)]
+    if row_id is not None:
+        which.append(Offer.id == row_id)
+    number = change_offers(
+        session,
+        *which,
+        held_at=None,
+        zero_allowed=True,
+        dirty_version=Offer.dirty_version + 1,
+        next_try_at=None,
+        urgent=True,
+    )
+    if not number:
+        raise HostError(_("No such offer is kept on sale any more."))
+    return number
 
 
 def _release(host: HostPort, store_id: int, **values: Any) -> None:
@@ -143,7 +174,6 @@ def _release(host: HostPort, store_id: int, **values: Any) -> None:
     session.execute(
         update(Store).where(Store.id == store_id).values(guard_stopped_at=None, guard_counts_from=host.now())
     )
-    held = (Offer.store_id == store_id, Offer.held_at.is_not(None))
-    if not change_offers(session, *held, held_at=None, **values):
+    if not change_offers(session, Offer.store_id == store_id, held(Offer), **values):
         raise HostError(_("No offer is held back any more."))
     host.settle_notices(f"bol:{store_id}:guard")

@@ -23,7 +23,7 @@ from plugin.models import (
     StoreState,
 )
 from plugin.sync.counters import SHIPMENTS
-from plugin.sync.dirty import in_need
+from plugin.sync.dirty import held, in_need, kept_on_sale
 from plugin.sync.flows import last_good_runs
 from plugin.sync.owed import EFFECTS, find_owed
 
@@ -70,6 +70,7 @@ def _gauges() -> dict[str, _Gauge]:
         "orders_not_here": _Gauge("Orders of bol that the warehouse does not have yet, by state", ("state",)),
         "offers_waiting": _Gauge("Offers whose stock is to be sent", ()),
         "offers_held": _Gauge("Offers that the guard keeps from going to zero", ()),
+        "offers_kept_on_sale": _Gauge("Offers that a person keeps on sale at bol without stock here", ()),
         "calls_recent": _Gauge(
             "Calls to bol in the last five minutes, by route and status; status 0 is no answer",
             ("route", "status"),
@@ -110,7 +111,8 @@ def _of_store(host: HostPort, store: Store) -> Iterator[_Sample]:
         yield "orders_not_here", (waiting.value,), count
     mine = Offer.store_id == store.id
     yield "offers_waiting", (), session.scalar(select(func.count()).where(mine, in_need(Offer)))
-    yield "offers_held", (), session.scalar(select(func.count()).where(mine, Offer.held_at.is_not(None)))
+    yield "offers_held", (), session.scalar(select(func.count()).where(mine, held(Offer)))
+    yield "offers_kept_on_sale", (), session.scalar(select(func.count()).where(mine, kept_on_sale(Offer)))
     yield from _calls(session, store.id, now)
     yield from _confirmations(session, store.id, now)
     for flow, moment in last_good_runs(session, store).items():

@@ -119,12 +119,12 @@ def push(host: HostPort, row: Offer) -> None:
         raise HostError(_("This offer has no product: link it first."))
     if row.excluded:
         raise HostError(_("This offer is kept out of stock updates: include it first."))
-    if row.held_at is not None:
+    if row.held_at is not None and row.dirty_version > row.done_version:
         raise HostError(
-            _("The guard keeps this 0 back: press “Send anyway” on the store's page if it is right.")
+            _("The guard keeps this 0 back: press “Send 0 for these” on the store's page if it is right.")
         )
     _look_again(row)
-    row.urgent = True
+    row.held_at, row.urgent = None, True
     trust_no_more(row)
     host.session.flush()
 

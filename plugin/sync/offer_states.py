@@ -13,6 +13,7 @@ from host_app.plugin_api import Level
 from plugin.models import Discrepancy, Offer, OfferLink, OfferState, Run
 from plugin.settings import StoreSettings
 from plugin.sync.amounts import is_at_bol
+from plugin.sync.dirty import held, kept_on_sale
 from plugin.sync.findings import KIND, Action
 from plugin.sync.mapping import FBR
 from plugin.texts import gettext as _
@@ -20,11 +21,22 @@ from plugin.texts import lazy as _l
 from plugin.texts import number
 
 GONE, BOL_SHIPS, NO_PRODUCT, UNLINKED = "gone", "bol ships", "no product", "unlinked by hand"
-EXCLUDED, HELD = "excluded", "held"
+EXCLUDED, HELD, KEPT_ON_SALE = "excluded", "held", "kept on sale"
 WAITING, FAILED, UP_TO_DATE = "waiting", "failed", "up to date"
-OFFER_STATES = (UP_TO_DATE, WAITING, FAILED, HELD, EXCLUDED, NO_PRODUCT, UNLINKED, BOL_SHIPS, GONE)
+OFFER_STATES = (
+    UP_TO_DATE,
+    WAITING,
+    FAILED,
+    HELD,
+    KEPT_ON_SALE,
+    EXCLUDED,
+    NO_PRODUCT,
+    UNLINKED,
+    BOL_SHIPS,
+    GONE,
+)
 #: States of offers that have a product.
-LINKED_STATES = (UP_TO_DATE, WAITING, FAILED, HELD, EXCLUDED)
+LINKED_STATES = (UP_TO_DATE, WAITING, FAILED, HELD, KEPT_ON_SALE, EXCLUDED)
 
 DIFFERS = "differs"
 FOUND, CREATED, BY_HAND, SEVERAL, INVALID = "found", "created", "by hand", "several products", "invalid EAN"
@@ -38,6 +50,7 @@ WORDS: Mapping[str, tuple[str, Level]] = {
     WAITING: (_l("waiting to be sent"), Level.INFO),
     FAILED: (_l("failed"), Level.DANGER),
     HELD: (_l("held by the guard"), Level.WARNING),
+    KEPT_ON_SALE: (_l("kept on sale"), Level.WARNING),
     EXCLUDED: (_l("kept out"), Level.INFO),
     NO_PRODUCT: (_l("no product"), Level.WARNING),
     UNLINKED: (_l("unlinked by hand"), Level.INFO),
@@ -55,7 +68,8 @@ def offer_state() -> ColumnElement[str]:
         (Offer.link == OfferLink.UNLINKED, UNLINKED),
         (Offer.product_id.is_(None), NO_PRODUCT),
         (Offer.excluded, EXCLUDED),
-        (Offer.held_at.is_not(None), HELD),
+        (held(Offer), HELD),
+        (kept_on_sale(Offer), KEPT_ON_SALE),
         (and_(due, Offer.error != ""), FAILED),
         (due, WAITING),
         else_=UP_TO_DATE,
@@ -80,10 +94,15 @@ def standing(
     :param sends: the store is active and sends stock.
     :param seen: what ``seen_otherwise`` found.
     """
-    if word not in (UP_TO_DATE, WAITING):
+    if word not in (UP_TO_DATE, WAITING, KEPT_ON_SALE):
         return WORDS[word]
     if wanted is None:
         return _("stock unknown"), Level.WARNING
+    if word == KEPT_ON_SALE and wanted == 0:
+        has = offer.confirmed_amount
+        if has is None or offer.in_doubt:
+            return WORDS[word]
+        return _("kept on sale: bol has %(amount)s, here 0", amount=number(has)), Level.WARNING
     if offer.in_doubt or offer.confirmed_amount != wanted:
         if sends:
             return _("being sent to bol: %(amount)s", amount=number(wanted)), Level.INFO
@@ -180,10 +199,11 @@ _STATES: Mapping[str, ColumnElement[bool]] = {
     EXCLUDED: and_(
         _OURS, Offer.link != OfferLink.UNLINKED, Offer.product_id.is_not(None), Offer.excluded.is_(True)
     ),
-    HELD: and_(_PUMPED, Offer.held_at.is_not(None)),
+    HELD: and_(_PUMPED, held(Offer)),
+    KEPT_ON_SALE: and_(_PUMPED, kept_on_sale(Offer)),
     FAILED: and_(_DUE, Offer.error != ""),
     WAITING: and_(_DUE, Offer.error == ""),
-    UP_TO_DATE: and_(_FOLLOWING, Offer.held_at.is_(None), Offer.dirty_version <= Offer.done_version),
+    UP_TO_DATE: and_(_FOLLOWING, Offer.dirty_version <= Offer.done_version, ~kept_on_sale(Offer)),
 }
 #: Everything that a list of offers can be narrowed to.
 FILTERS = (*OFFER_STATES, DIFFERS, *MATCHES)

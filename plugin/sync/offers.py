@@ -52,7 +52,7 @@ def record_offers(ctx: Context, offers: Sequence[connector.Offer], asked_at: dat
         shown = _shown(offer, row.title)
         changes = {name: value for name, value in shown.items() if value != getattr(row, name)}
         if _is_back(row, offer):
-            changes |= at_bol | {"dirty_version": row.dirty_version + 1}
+            changes |= at_bol | {"dirty_version": row.dirty_version + 1, "held_at": None}
             if _is_ordered(offer):
                 changes["ordered_version"] = row.dirty_version + 1
             ctx.settle(f"offer-gone:{offer.offer_id}")

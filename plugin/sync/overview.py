@@ -31,7 +31,8 @@ from plugin.models import (
 from plugin.settings import StoreSettings
 from plugin.sync import runs
 from plugin.sync.cancel_decisions import unanswered
-from plugin.sync.dirty import in_need
+from plugin.sync.dirty import held as is_held
+from plugin.sync.dirty import in_need, kept_on_sale
 from plugin.sync.ean_doctor import ailments
 from plugin.sync.findings import KIND as CHECK
 from plugin.sync.mapping import AMSTERDAM, FBR, start_of_day
@@ -45,6 +46,7 @@ from plugin.sync.offer_states import (
     GONE,
     HELD,
     INVALID,
+    KEPT_ON_SALE,
     LINKED_STATES,
     MATCHES,
     NO_PRODUCT,
@@ -275,9 +277,7 @@ def _overview(host: HostPort, session: Any, store: Store) -> Overview:
                 ShipmentEffect.settled_at >= _midnight(now),
             )
         ),
-        held=session.scalar(
-            select(func.count()).where(Offer.store_id == store.id, Offer.held_at.is_not(None))
-        ),
+        held=session.scalar(select(func.count()).where(Offer.store_id == store.id, is_held(Offer))),
         matches=matches,
         names_to_come=session.scalar(
             select(func.count()).where(Offer.store_id == store.id, Offer.title_due_at <= now)
@@ -358,11 +358,12 @@ def _offers(session: Any, store_id: int) -> tuple[dict[str, int], dict[str, int]
         Offer.product_id.is_not(None),
         Offer.excluded.is_(False),
     )
-    held = session.scalar(select(func.count()).where(*ours, Offer.held_at.is_not(None)))
+    held = session.scalar(select(func.count()).where(*ours, is_held(Offer)))
+    kept = session.scalar(select(func.count()).where(*ours, kept_on_sale(Offer)))
     due = session.scalar(select(func.count()).where(*ours, in_need(Offer)))
     failed = session.scalar(select(func.count()).where(*ours, in_need(Offer), literal_column(AN_ERROR)))
-    counts |= {HELD: held, FAILED: failed, WAITING: due - failed}
-    counts[UP_TO_DATE] -= held + due
+    counts |= {HELD: held, KEPT_ON_SALE: kept, FAILED: failed, WAITING: due - failed}
+    counts[UP_TO_DATE] -= held + kept + due
     return counts, matches
 
 

@@ -115,6 +115,7 @@ def _apply_settings(ctx: Context, offer_ids: Iterable[str]) -> None:
         Offer.offer_id.in_(list(offer_ids)),
         or_(*deviates),
         dirty_version=Offer.dirty_version + 1,
+        held_at=None,
     )
 
 

@@ -535,7 +535,7 @@ def _take_back(ctx: Context, session: Any, row: Offer, shown: Any) -> None:
     session.execute(mine.values(read_back_at=None))
     if isinstance(shown, NotFound):
         # The pump finds out if it is gone for good.
-        session.execute(mine.values(dirty_version=Offer.dirty_version + 1))
+        session.execute(mine.values(dirty_version=Offer.dirty_version + 1, held_at=None))
         return
     still = mine.where(Offer.dirty_version == row.dirty_version, Offer.done_version == row.done_version)
     if (shown.amount, shown.managed_by_retailer) != (row.confirmed_amount, row.confirmed_managed):
@@ -544,6 +544,7 @@ def _take_back(ctx: Context, session: Any, row: Offer, shown: Any) -> None:
                 confirmed_amount=shown.amount,
                 confirmed_managed=shown.managed_by_retailer,
                 dirty_version=Offer.dirty_version + 1,
+                held_at=None,
             )
         )
     session.execute(mine.values(corrected_stock=shown.corrected_stock, seen_at=ctx.now()))

@@ -154,6 +154,13 @@ class OfferPages(BolView):
             self.actions.push_offer(store_id, row_id)
         return self._back_to_offer(store_id, row_id)
 
+    @does(f"{OFFER}/send-zero")
+    def send_zero(self, store_id: int, row_id: int) -> Answer:
+        """Send the 0 of an offer that was kept on sale."""
+        with telling(_("It is sent: bol stops selling this offer within seconds.")):
+            self.actions.send_zeros_after_all(store_id, row_id)
+        return self._back_to_offer(store_id, row_id)
+
     @does(f"{OFFER}/exclude")
     def exclude_offer(self, store_id: int, row_id: int) -> Answer:
         """Keep an offer out of stock updates."""

@@ -109,5 +109,12 @@ class StorePages(BolView):
             self.actions.discard_zeros(store_id)
         return self._back(store_id)
 
+    @does("/<int:store_id>/send-zeros-after-all")
+    def send_zeros_after_all(self, store_id: int) -> Answer:
+        """Send the zeros of all offers that were kept on sale."""
+        with telling(_("They are sent: bol stops selling these offers within seconds.")):
+            self.actions.send_zeros_after_all(store_id)
+        return self._back(store_id)
+
     def _back(self, store_id: int) -> Answer:
         return self.back_to(url_for("bol.show", store_id=store_id))

@@ -184,7 +184,10 @@ CAUSES: Mapping[str, tuple[str, str]] = {
     Cause.ON_ITS_WAY: (_l("on its way"), _l("The right amount waits to be sent already.")),
     Cause.NOT_SENT: (_l("not sent yet"), _l("The stock here was not sent to bol so far.")),
     Cause.CUT_OFF: (_l("cut-off switched"), _l("The amount is right, but who subtracts open orders is not.")),
-    Cause.DISCARDED: (_l("discarded"), _l("The guard held a 0 back, and somebody pressed “Discard”.")),
+    Cause.DISCARDED: (
+        _l("kept on sale"),
+        _l("The guard held a 0 back, and somebody pressed “Keep selling at bol”."),
+    ),
     Cause.GONE: (_l("gone at bol"), _l("bol does not know this offer any more.")),
 }
 

@@ -353,7 +353,8 @@ class _Judge:
                 yield f"{name} is not linked"
                 continue
             if offer.held_at is not None:
-                if self.store.guard_stopped_at is None:
+                # Also where a person keeps it on sale: the pages say so.
+                if offer.dirty_version > offer.done_version and self.store.guard_stopped_at is None:
                     yield f"{name} is held back, and no page says so"
                 continue
             wanted = self._amount(at_bol)

@@ -244,7 +244,7 @@ def test_a_secret_that_cannot_be_read_needs_a_person(shop: Shop) -> None:
 def test_the_guard_asks_once_for_all_its_offers(shop: Shop) -> None:
     shop.connect()
     shop.work()
-    set_all(Offer, held_at=shop.clock.now())
+    set_all(Offer, held_at=shop.clock.now(), dirty_version=Offer.done_version + 1)
     (task,) = tasks(shop)
     assert (task.kind, task.number, task.decisions) == (attention.GUARD, 3, 1)
 
@@ -252,7 +252,7 @@ def test_the_guard_asks_once_for_all_its_offers(shop: Shop) -> None:
 def test_a_store_that_is_gone_asks_for_nothing(shop: Shop) -> None:
     shop.connect()
     shop.work()
-    set_all(Offer, held_at=shop.clock.now())
+    set_all(Offer, held_at=shop.clock.now(), dirty_version=Offer.done_version + 1)
     set_all(Store, state=StoreState.DISCONNECTED)
     assert tasks(shop) == []
 

@@ -24,7 +24,9 @@ from plugin.settings import StoreSettings
 from plugin.sync import pump
 from plugin.sync.due import ORDERS, STOCK
 from plugin.sync.guard import empties
+from plugin.sync.offer_states import KEPT_ON_SALE
 from plugin.sync.order_list import FRESH
+from plugin.sync.overview import overview
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, LAMP, OFFERS, TOASTER, Shop
 
@@ -483,6 +485,24 @@ def test_discard_leaves_bol_its_amounts_until_the_stock_changes(big_shop: Shop) 
     stock(big_shop, MANY[0], 4)
     big_shop.work()
     assert amounts_at_bol(big_shop) == [4, 50, 50, 50, 50]
+
+
+def test_what_was_kept_on_sale_is_counted_and_sent_after_all(big_shop: Shop) -> None:
+    for ean in MANY[:4]:
+        stock(big_shop, ean, 0)
+    big_shop.work()
+    big_shop.runtime.discard_zeros(big_shop.store_id)
+    big_shop.work()
+    seen = overview(big_shop.host, big_shop.store_id)
+    assert seen is not None
+    assert (seen.offers[KEPT_ON_SALE], seen.held, sum(seen.offers.values())) == (4, 0, 8)
+    stock(big_shop, MANY[3], 9)
+    big_shop.work()
+    assert big_shop.runtime.send_zeros_after_all(big_shop.store_id) == 3
+    big_shop.work()
+    assert amounts_at_bol(big_shop) == [0, 0, 0, 9, 50]
+    with pytest.raises(HostError):
+        big_shop.runtime.send_zeros_after_all(big_shop.store_id)
 
 
 def test_a_stopped_offer_that_has_stock_again_is_sent_without_a_person(big_shop: Shop) -> None:

@@ -339,6 +339,7 @@ OFFERS_AS: tuple[dict[str, Any], ...] = (
     {"ean_problem": "", "ean": KETTLE, "candidates": 3},
     {"dirty_version": 99, "error": ERROR, "attempts": 3},
     {"held_at": datetime.now(UTC), "attempts": 0},
+    {"done_version": 99, "error": ""},
     {"held_at": None, "excluded": True, "in_doubt": True},
     {"excluded": False, "product_id": None},
     {"link": OfferLink.UNLINKED},

@@ -105,7 +105,8 @@ def test_an_offer_is_shown_with_all_its_amounts(site: Site, sending: int, packer
         ("differs", {"wanted_amount": 3}),
         ("waiting", {"dirty_version": 99}),
         ("failed", {"dirty_version": 99, "error": "bol says no."}),
-        ("held", {"held_at": "now"}),
+        ("held", {"held_at": "now", "dirty_version": 99}),
+        ("kept on sale", {"held_at": "now"}),
         ("no product", {"product_id": None, "link": "auto"}),
         ("excluded", {"excluded": True}),
         ("by hand", {"link": "hand"}),
@@ -264,7 +265,7 @@ def test_stock_is_pushed_although_bol_is_thought_to_have_it(site: Site, sending:
         ({"product_id": None}, "link it first"),
         ({"excluded": True}, "include it first"),
         ({"method": "FBB"}, "its stock is not sent"),
-        ({"held_at": "now"}, "Send anyway"),
+        ({"held_at": "now", "dirty_version": 99}, "Send 0 for these"),
     ],
 )
 def test_what_can_not_be_pushed_is_told(

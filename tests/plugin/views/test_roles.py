@@ -124,6 +124,8 @@ POST /admin/bol/<int:store_id>/checks/start
 POST /admin/bol/<int:store_id>/corrections/<int:effect_id>/handled
 POST /admin/bol/<int:store_id>/corrections/<int:effect_id>/try-again
 POST /admin/bol/<int:store_id>/discard-zeros
+POST /admin/bol/<int:store_id>/send-zeros-after-all
+POST /admin/bol/<int:store_id>/offers/<int:row_id>/send-zero
 POST /admin/bol/<int:store_id>/send-zeros
 POST /admin/bol/<int:store_id>/import-orders
 POST /admin/bol/<int:store_id>/import-products

@@ -307,6 +307,39 @@ def test_what_the_guard_stopped_is_decided_on_the_stores_page(
     assert "about to go to 0" not in text(chief, f"{store}/")
 
 
+def test_what_was_kept_on_sale_is_told_everywhere_and_can_be_sent_after_all(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_stock=True, guard_least=1, guard_share=0)
+        shop.work()
+        row = shop.offer(KETTLE)
+        with transaction():
+            adjust_stock(row.product_id, shop.warehouse, set_to=0, reason="counted", who="ann")
+        shop.runtime.push_stock(shop.store_id)
+        shop.work()
+        free = shop.amount_at_bol(KETTLE)
+        assert free
+    assert f"Kettle EAN {KETTLE} : bol sells {free}" in text(chief, f"{store}/")
+    press(chief, f"{store}/discard-zeros")
+    kept = f"kept on sale: bol has {free}, here 0"
+    assert kept in text(packer, f"{store}/offers?state=kept+on+sale")
+    assert "being sent to bol" not in text(packer, f"{store}/offers")
+    page = text(packer, f"{store}/offers/{row.id}")
+    assert kept in page and "Send 0 after all" not in page
+    for reader in (packer, chief):
+        page = text(reader, f"{store}/")
+        assert "bol goes on selling 1 offer that has no stock here." in page
+        assert "All is well" not in page and "bol has all that it should" not in page
+        assert "bol goes on selling 1 offer that has no stock here." in reader.get("/admin/").text
+    assert "It is sent" in press(chief, f"{store}/offers/{row.id}/send-zero")
+    with site.shop() as shop:
+        shop.work()
+        assert shop.amount_at_bol(KETTLE) == 0
+    assert "kept on sale" not in text(chief, f"{store}/")
+    assert "No such offer is kept on sale any more." in press(chief, f"{store}/send-zeros-after-all")
+
+
 @pytest.fixture
 def waiting_parcel(site: Site, store: int) -> int:
     """A parcel by a carrier that bol has no code of; return the row of its order."""
