@@ -342,6 +342,7 @@ class PicklistsView(HostView):
                 template,
                 picklist=picklist,
                 order=picklist.order,
+                others=_others(picklist),
                 picked=sum(line.picked for line in picklist.lines),
                 quantity=sum(line.quantity for line in picklist.lines),
                 seen=_seen(picklist.lines),
@@ -375,6 +376,21 @@ def _lines(picklist_id: int) -> Sequence[PicklistLine]:
         .where(PicklistLine.picklist_id == picklist_id)
         .order_by(PicklistLine.id)
         .execution_options(populate_existing=True)
+    ).all()
+
+
+def _others(picklist: Picklist) -> Sequence[Picklist]:
+    """Return the open picklists on which the rest of the order of a closed one is."""
+    if picklist.state != PicklistState.CLOSED:
+        return ()
+    return db.session.scalars(
+        select(Picklist)
+        .where(
+            Picklist.order_id == picklist.order_id,
+            Picklist.id != picklist.id,
+            Picklist.state.in_(OPEN_PICKLISTS),
+        )
+        .order_by(Picklist.id)
     ).all()
 
 

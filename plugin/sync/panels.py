@@ -66,7 +66,8 @@ WORDS = {
 }
 
 
-NOT_SENT = _l("not sent to bol: “Send shipments and update status” is off, or the store is paused")
+NOT_SENT = _l("bol is not told yet: “Send shipments and update status” is off.")
+NOT_ACTIVE = _l("bol is not told yet: the store is not active.")
 NOT_SENT_BADGE = _l("Not sent to bol")
 
 #: Why a parcel waits by a carrier that bol has no code of, told to those who may fill it in, and to the others.
@@ -313,7 +314,10 @@ def _panel(
                 moment=minute(bought.hand_over_by),
             )
             rows.append(PanelRow(_("Hand the parcel over"), by))
-    paused = store is not None and not may_send(store)
+    paused = _not_sent(store)
+    if picklist_id is not None and paused and not effects and _is_closed(host, picklist_id):
+        # What left with it is taken over this moment.
+        rows.append(PanelRow(_("At bol"), paused, Level.WARNING))
     for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
         rows += _parcel_rows(host, shipment_id, mine, names, paused, may_decide)
@@ -349,12 +353,24 @@ def may_send(store: Store) -> bool:
     return is_active(store) and StoreSettings.load(store.settings).send_shipments
 
 
+def _not_sent(store: Store | None) -> str:
+    """Return why bol is not told of parcels as things are; "" where it is."""
+    if store is None or may_send(store):
+        return ""
+    return str(NOT_SENT if is_active(store) else NOT_ACTIVE)
+
+
+def _is_closed(host: HostPort, picklist_id: int) -> bool:
+    picklist = host.picklist(picklist_id)
+    return picklist is not None and any(not parcel.withdrawn for parcel in picklist.parcels)
+
+
 def _parcel_rows(
     host: HostPort,
     shipment_id: int,
     effects: Sequence[ShipmentEffect],
     names: Mapping[str, str],
-    paused: bool,
+    paused: str,
     may_decide: bool,
 ) -> list[PanelRow]:
     """Return what bol knows of one parcel: in a row, or one for each item where they differ."""
@@ -436,12 +452,12 @@ def _corrections(host: HostPort, effects: Sequence[ShipmentEffect]) -> Sequence[
     return found
 
 
-def _standing(effect: ShipmentEffect | TransportEffect, paused: bool, may_decide: bool) -> tuple[str, Level]:
+def _standing(effect: ShipmentEffect | TransportEffect, paused: str, may_decide: bool) -> tuple[str, Level]:
     if waits_for_code(effect):
         return str(CARRIER_WAITS if may_decide else CARRIER_ASKED), Level.WARNING
     word, tone = WORDS[EffectState(effect.state)]
     if effect.state == EffectState.WANTED and paused:
-        word, tone = NOT_SENT, Level.WARNING
+        return f"{paused} {reason(effect)}".strip(), Level.WARNING
     elif effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
         word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
         return ". ".join(filter(None, (word, goes_on(effect), retold(effect.error)))), tone

@@ -117,6 +117,36 @@ def test_closing_makes_the_shipment_and_shows_it(packer: Person, probe: Probe, d
     assert shipments(do) == [("postnl", "3SABC", [2, 3])]
 
 
+def test_a_closed_picklist_says_what_stays_on_the_order_and_where_its_parcel_is_withdrawn(
+    packer: Person, do: Do
+) -> None:
+    packer.post(f"{PAGE}/scan", PAGE, code="A1")
+    page = close(packer, short="1:1 2:0").text
+    assert "4 pieces stay on the order and come on another picklist." in page
+    assert 'href="/admin/shipments/1?withdraw=1">Withdraw this parcel</a>' in page
+    # It leads to what is folded up otherwise.
+    assert 'id="withdraw" open' in packer.get("/admin/shipments/1?withdraw=1").text
+    assert 'id="withdraw" open' not in packer.get("/admin/shipments/1").text
+
+    def rest() -> None:
+        with transaction():
+            order = orders.lock_order(1)
+            if not db.session.get(Picklist, 2):
+                assert order is not None and orders.make_picklist(order) is not None
+
+    do(rest)
+    page = packer.get(PAGE).text
+    assert '<a class="alert-link" href="/admin/picklists/2">' in page
+    packer.post("/admin/picklists/2/pick-all", "/admin/picklists/2")
+    close_it = {"parcels": "1", "seen": "3:1 4:3", "carrier-0": "postnl", "tracking-0": "3S2"}
+    packer.post("/admin/picklists/2/close", "/admin/picklists/2", **close_it)
+    assert "on the order and come" not in packer.get(PAGE).text
+    packer.post("/admin/shipments/1/withdraw", "/admin/shipments/1")
+    page = packer.get(PAGE).text
+    assert "1 piece stays on the order and comes on another picklist." in page
+    assert "Withdraw this parcel" not in page
+
+
 def test_closing_with_less_says_that_the_rest_comes_later(packer: Person, do: Do) -> None:
     page = packer.post(f"{PAGE}/scan", PAGE, code="A1")
     assert "4 of 5 pieces are not picked. They stay" in page.text and "Close with 1 of 5 pieces" in page.text

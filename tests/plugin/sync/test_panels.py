@@ -243,13 +243,24 @@ def test_a_parcel_that_bol_is_not_told_of_says_why(shop: Shop) -> None:
     shop.connect(send_shipments=False)
     order_id = shop.order((KETTLE, 1))
     shop.work()
+    picklist_id, told = (
+        shop.picklist_id(order_id),
+        "bol is not told yet: “Send shipments and update status” is off.",
+    )
+    with shop.host.reading():
+        (panel,) = picklist_panels(shop.host, picklist_id)
+    assert told not in rows(panel).values()
     shop.close(order_id, tracking="3SABC")
+    # Also before the connector has heard of it.
+    with shop.host.reading():
+        (panel,) = picklist_panels(shop.host, picklist_id)
+    assert rows(panel)["At bol"] == told
     shop.work()
 
     assert badges(shop, order_id) == ["Not sent to bol"]
     with shop.host.reading():
-        (panel,) = picklist_panels(shop.host, shop.picklist_id(order_id))
-    assert "“Send shipments and update status” is off" in rows(panel)["Shipment 1 (3SABC) at bol"]
+        (panel,) = picklist_panels(shop.host, picklist_id)
+    assert rows(panel)["Shipment 1 (3SABC) at bol"] == told and "At bol" not in rows(panel)
 
 
 def test_a_refusal_stands_before_what_went_well(shop: Shop) -> None:
