@@ -85,6 +85,8 @@ OF_ORDERS, OF_PARCELS = (
     frozenset({REQUEST, STILL_HERE, STILL_AT_BOL, WITHDRAWN}),
     frozenset({UNDECIDED, REFUSED, CARRIER}),
 )
+#: The warehouse's own work, which bol is not asked for.
+HERE = frozenset({STILL_HERE, WITHDRAWN})
 #: Each is decided by itself; so many are shown one by one, more are one task with a way to their list.
 ONE_BY_ONE = frozenset({UNDECIDED, LABEL, TO_BE_FETCHED, REQUEST, STILL_HERE, STILL_AT_BOL, WITHDRAWN})
 SHOWN_ALONE = 10
@@ -184,12 +186,16 @@ class Look:
 
 def tasks(host: HostPort, store_id: int | None = None) -> list[Task]:
     """Return what a person must do, the most urgent first; of one store, or of all. In a transaction."""
-    # Nothing can be done any more for a store that is gone.
-    wanted = select(Store).where(Store.state != StoreState.DISCONNECTED).order_by(Store.name)
+    wanted = select(Store).order_by(Store.name)
     if store_id is not None:
         wanted = wanted.where(Store.id == store_id)
-    look = Look(host, {store.id: store for store in host.session.scalars(wanted)})
-    return [task for find in FINDERS for task in find(look)] if look.stores else []
+    stores = host.session.scalars(wanted).all()
+    look = Look(host, {store.id: store for store in stores if store.state != StoreState.DISCONNECTED})
+    gone = Look(host, {store.id: store for store in stores if store.state == StoreState.DISCONNECTED})
+    found = [task for find in FINDERS for task in find(look)] if look.stores else []
+    # Of a store that is gone only the warehouse's own work can still be done.
+    found += [task for task in _cancelled(gone) if task.kind in HERE] if gone.stores else []
+    return found
 
 
 def count(host: HostPort, store_id: int | None = None) -> int:

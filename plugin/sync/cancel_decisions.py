@@ -151,7 +151,16 @@ def note_undone(host: HostPort, row: BolOrder) -> None:
         pieces = ", ".join(f"{count} × {item.title or item.ean}" for item, count in again)
         told = _("Shipped at bol, but its parcel was withdrawn here: %(pieces)s", pieces=pieces)
         host.mark_order(view.order_id, WITHDRAWN_MARK, told if again else None)
+    if before == WITHDRAWN_HERE != row.undone and view is not None and view.state != OrderState.CANCELLED:
+        settle_withdrawn_late(host, row.store_id, row.id)
     host.session.flush()
+
+
+def settle_withdrawn_late(host: HostPort, store_id: int, order_row: int) -> None:
+    """That bol has withdrawn parcels of an order as shipped is dealt with. In a transaction."""
+    parcels = select(ShipmentEffect.host_shipment_id).where(ShipmentEffect.order_id == order_row)
+    for parcel_id in host.session.scalars(parcels.distinct()):
+        host.settle_notices(f"bol:{store_id}:withdrawn-late:{parcel_id}")
 
 
 def withdrawn_here(host: HostPort, row: BolOrder, view: OrderView) -> list[tuple[BolOrderItem, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, true
+from sqlalchemy import func, literal_column, select, true
 
 from host_app.plugin_api import HostPort, OrderState
 from plugin.models import (
@@ -39,10 +39,14 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """What bol still has to be told. orders: open here and at bol; messages: shipments, cancellations and the like."""
+    """What bol still has to be told. orders: open here and at bol; messages: shipments, cancellations and the like.
+
+    here: orders of which people must still do something in the warehouse; no store waits for that.
+    """
 
     orders: int
     messages: int
+    here: int = 0
 
     @property
     def any(self) -> bool:
@@ -67,7 +71,15 @@ def unfinished(host: HostPort, store_id: int) -> Unfinished:
         )
     )
     # Where bol is told nothing of shipments by this store, none of them keeps it.
-    return Unfinished(_open_orders(host, store_id) if sending else 0, int(messages + waiting))
+    here = session.scalar(
+        # The literal words let the database use the index of the few that are not empty.
+        select(func.count()).where(
+            BolOrder.store_id == store_id,
+            literal_column("bol_order.undone <> ''"),
+            BolOrder.undone.in_((cancel_decisions.OPEN_HERE, cancel_decisions.WITHDRAWN_HERE)),
+        )
+    )
+    return Unfinished(_open_orders(host, store_id) if sending else 0, int(messages + waiting), int(here))
 
 
 def _sends_shipments(host: HostPort, store_id: int) -> bool:

@@ -29,7 +29,7 @@ from plugin.models import (
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import counters, effects
-from plugin.sync.cancel_decisions import WITHDRAWN_HERE, note_undone
+from plugin.sync.cancel_decisions import WITHDRAWN_HERE, note_undone, settle_withdrawn_late
 from plugin.sync.context import ATTENTION_URL, CALL_SECONDS, Context, current_settings, decisions_url
 from plugin.sync.dirty import mark_order_items
 from plugin.sync.failures import line_is_down, without_reference
@@ -514,13 +514,13 @@ def _decide(
     now, session = host.now(), host.session
     decidable = ShipmentEffect.state.in_((EffectState.REFUSED, EffectState.DECISION))
     row = session.execute(
-        select(ShipmentEffect.host_shipment_id, ShipmentEffect.state).where(
+        select(ShipmentEffect.host_shipment_id, ShipmentEffect.state, ShipmentEffect.order_id).where(
             ShipmentEffect.id == effect_id, ShipmentEffect.store_id == store_id, decidable
         )
     ).first()
     if row is None:
         return False
-    parcel, stands = row
+    parcel, stands, order_row = row
     values: dict[str, Any] = {"state": state, "token": "", "process_status_id": None, "unknown_since": None}
     values |= {"due_at": now} if state == EffectState.WANTED else {"due_at": None, "settled_at": now}
     changed = session.execute(
@@ -536,4 +536,6 @@ def _decide(
         return False
     for told in ("shipment-refused", "shipment-unknown"):
         host.settle_notices(f"bol:{store_id}:{told}:{parcel}")
+    if state == EffectState.CLOSED:
+        settle_withdrawn_late(host, store_id, order_row)
     return True

@@ -328,7 +328,7 @@ def _finish(ctx: Context, step: Step) -> None:
             .where(Run.id == step.run_id, Run.cursor == step.cursor, Run.state == RunState.RUNNING)
             .values(state=RunState.DONE, finished_at=ctx.now(), due_at=None, error="")
         )
-        differed = step.counts.get("differed", 0)
+        differed, corrected = step.counts.get("differed", 0), step.counts.get("corrected", 0)
         if ended.rowcount and differed and step.changing:
             ctx.notify(
                 f"check:{step.run_id}",
@@ -342,8 +342,10 @@ def _finish(ctx: Context, step: Step) -> None:
                 ngettext(
                     "%(num)s is sent to bol anew. The report tells the likely cause of each.",
                     "%(num)s are sent to bol anew. The report tells the likely cause of each.",
-                    step.counts.get("corrected", 0),
-                ),
+                    corrected,
+                )
+                if corrected
+                else _("Nothing is sent to bol for that. The report tells the likely cause of each."),
                 f"{store_url(ctx.store_id)}checks/{step.run_id}",
             )
 

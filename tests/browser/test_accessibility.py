@@ -131,7 +131,7 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
     house.sandbox.place_order(NEW_SELLER[0], [{"ean": "8710000002011", "quantity": 1}])
     connect_with_secret(window, "Nieuwe winkel", NEW_SELLER)
     page.get_by_role("button", name="Save").first.click()
-    expect(page.locator(".bol-number")).to_contain_text("1 order is imported", timeout=SOON)
+    expect(page.locator(".bol-number")).to_contain_text("1 order will be imported", timeout=SOON)
     yield "summary before a store is activated"
     page.get_by_role("button", name="Activate store").click()
     page.get_by_role("link", name="See what would be sent").click()

@@ -131,7 +131,7 @@ def test_the_manual_is_followed_to_the_first_confirmed_shipment(
         guide.picture("settings")
         guide.press("Save")
     with guide.section("4. Read the summary, and activate"):
-        expect(page.locator(".bol-number")).to_contain_text("1 order is imported", timeout=SOON)
+        expect(page.locator(".bol-number")).to_contain_text("1 order will be imported", timeout=SOON)
         expect(page.locator("#bol-stock")).to_contain_text(
             "None of your offers has a product here yet", timeout=SOON
         )

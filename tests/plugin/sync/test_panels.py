@@ -159,6 +159,8 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     assert badges(shop, order_id) == ["Handled elsewhere"]
     handled = next(effect for effect in shop.effects() if effect.id == refused.id)
     assert "seller portal" in reason(refused) and "Handled elsewhere" in reason(refused)
+    (told,) = shop.all(Notification, Notification.key.contains("withdrawn-late"))
+    assert told.read_at is not None
     # Once that is done, only why it was.
     assert reason(handled).endswith("takes no second shipment of them.")
     with shop.host.reading():

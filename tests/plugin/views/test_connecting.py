@@ -79,7 +79,9 @@ def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) ->
     assert number_after(summary, "Products that are made") == 2
     assert number_after(summary, "Offers found at your products") == 0
     assert number_after(summary, "Shipped by bol") == 1
-    assert "<strong>0</strong> orders are imported" in summary
+    assert "<strong>0</strong> orders will be imported" in summary
+    assert re.search(r"As of [^.]*\d\d:\d\d\. Orders that were placed since come in, too\.", summary)
+    assert "Read again" in summary
 
     summary = html.unescape(
         chief.post(
@@ -90,7 +92,7 @@ def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) ->
     with site.shop() as shop:
         shop.work()
     summary = html.unescape(chief.get(f"/admin/bol/{shop.store_id}/summary").text)
-    assert "<strong>1</strong> order is imported" in summary
+    assert "<strong>1</strong> order will be imported" in summary
 
     shown = chief.post(
         f"/admin/bol/{shop.store_id}/activate", page=f"/admin/bol/{shop.store_id}/summary"

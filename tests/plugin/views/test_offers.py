@@ -134,7 +134,7 @@ def test_the_store_counts_how_its_offers_were_matched(site: Site, store: int, pa
         change(KETTLE, candidates=2)
         change(TOASTER, product_id=None, link="unlinked")
     page = text(packer, f"{store}/")
-    assert "Made from an offer 1" in page
+    assert "Offers whose product was made from an offer 1" in page
     assert "Several products with the EAN 1" in page
     assert "Unlinked by hand 1" in page
     assert "Without a product 0" in page

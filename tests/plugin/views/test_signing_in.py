@@ -307,7 +307,7 @@ def test_a_store_finishes_its_orders_before_its_secret_is_erased(site: Site, chi
     assert f'href="{summary}">Go on: summary and activate' in shown
     assert f"/admin/bol/{store}/activate" not in shown
     shown = html.unescape(chief.get(summary).text)
-    assert "<strong>1</strong> order is imported" in shown and "Read everything again" in shown
+    assert "<strong>1</strong> order will be imported" in shown and "Read everything again" in shown
     chief.post(f"/admin/bol/{store}/activate", page=summary)
     with site.shop() as shop:
         shop.work()
@@ -331,7 +331,7 @@ def test_a_paused_store_goes_on_at_once_or_shows_first_what_happens(site: Site, 
         shop.work()
         assert len(shop.host_orders()) == 1
     shown = html.unescape(chief.get(f"{page}summary").text)
-    assert "<strong>1</strong> order is imported" in shown
+    assert "<strong>1</strong> order will be imported" in shown
     assert "1 open order is here already and goes on as it is." in shown
     chief.post(f"{page}activate", page=f"{page}summary")
     with site.shop() as shop:

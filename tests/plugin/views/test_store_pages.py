@@ -288,6 +288,30 @@ def test_a_failed_offer_tells_why(site: Site, store: int, packer: Person) -> Non
     assert "Failed 1" in text(packer, f"{store}/")
 
 
+def test_a_withdrawn_parcel_stays_a_task_of_the_warehouse_when_its_store_is_gone(
+    site: Site, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id)
+        shop.pass_time(120, steps=4)
+        (effect,) = shop.effects()
+        assert effect.state == EffectState.CONFIRMED
+        with transaction():
+            picking.withdraw_shipment(effect.host_shipment_id, who="ann")
+        shop.work()
+        shop.runtime.disconnect(store, at_once=False)
+        page = text(chief, f"{store}/connection")
+        assert "Nothing is left to do" not in page
+        assert "1 order still needs people in the warehouse" in page
+        shop.pass_time(300)
+        assert shop.store().state == StoreState.DISCONNECTED
+    assert "1 order still needs people in the warehouse" in text(chief, f"{store}/connection")
+    assert "was withdrawn, but bol has it as shipped" in text(chief, "attention")
+
+
 def test_what_the_guard_stopped_is_decided_on_the_stores_page(
     site: Site, store: int, chief: Person, packer: Person
 ) -> None:

@@ -34,7 +34,7 @@ def test_a_fresh_store_says_what_it_waits_for_and_why_flows_never_ran(
     assert "Stock update off in the settings" in page
     assert "Shipment confirmed by bol off in the settings" in page
     assert "Stock check off in the settings" in page
-    assert "products made." in page and "Orders imported 0" in page
+    assert "products made by that reading." in page and "Orders imported 0" in page
     assert FIRST in chief.get("/admin/").text
     with site.shop() as shop:
         shop.settings(send_stock=True, send_shipments=True, import_products=False)
