@@ -129,7 +129,7 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     expect(page.get_by_role("button", name="Close picklist")).to_be_visible()
     packer.look("checked-again")
     # Once the order was read again, the page says so by itself, and so does the list.
-    expect(page.locator("#marks")).to_contain_text("Do not ship it.", timeout=60_000)
+    expect(page.locator("#marks")).to_contain_text("Do not ship these pieces.", timeout=60_000)
     packer.look("marked")
     packer.menu("Picklists")
     expect(row_of(page, order_id)).to_contain_text("bol cancelled a part")
@@ -150,7 +150,7 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     chief.look("taking-off")
     pan_line.get_by_role("button", name="Take off the order").click()
     expect(chief.page.get_by_text("Taken off.")).to_be_visible()
-    expect(chief.page.locator("#marks")).not_to_contain_text("Do not ship it.", timeout=60_000)
+    expect(chief.page.locator("#marks")).not_to_contain_text("Do not ship these pieces.", timeout=60_000)
     chief.look("taken-off")
     page.reload()
     expect(page.locator(".host-count")).to_have_text("1 / 1")
