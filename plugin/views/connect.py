@@ -53,7 +53,12 @@ def _saved(before: StoreSettings, after: StoreSettings) -> str:
     names = [str(words.SETTINGS.get(name, name)) for name in new if new[name] != old.get(name)]
     if not names:
         return _("The settings are saved. Nothing was changed.")
-    return _("The settings are saved. Changed: %(names)s.", names=", ".join(names))
+    saved = _("The settings are saved. Changed: %(names)s.", names=", ".join(names))
+    if after.mail_kinds != before.mail_kinds and after.mail_kinds:
+        # Only the host knows if it can mail.
+        mailed = _("Mails are sent only if there is a mail server: the page Notifications tells.")
+        return f"{saved} {mailed}"
+    return saved
 
 
 class ConnectPages(ConnectionPages):

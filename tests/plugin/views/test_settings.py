@@ -93,6 +93,7 @@ def test_every_setting_is_saved(site: Site, store: int, chief: Person) -> None:
         **{"carrier:postnl": "TNT-EXTRA", "carrier:gls": ""},
     )
     assert "The settings are saved." in answer
+    assert "Mails are sent only if there is a mail server" in answer
     summary = chief.get(f"/admin/bol/{store}/summary").text
     assert "Those placed before 1 Oct 2026 are left alone." in summary
     assert "GLS" in summary
