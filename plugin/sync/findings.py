@@ -177,8 +177,12 @@ def _is_held(row: Row[Any]) -> bool:
 
 
 def _is_discarded(row: Row[Any], wanted: int | None) -> bool:
-    """Tell if the pump was about to send 0, and a person said at the guard not to."""
-    return bool(wanted == row.wanted_amount == 0 and row.sent_amount != 0)
+    """Tell if the pump was about to send 0, and a person said at the guard not to.
+
+    An older release left no moment of the guard: of its offers this is seen by the 0 that was worked out and not sent.
+    """
+    left_before = row.wanted_amount == 0 and row.sent_amount != 0
+    return wanted == 0 and (row.held_at is not None or left_before)
 
 
 def _is_waiting(row: Row[Any], asked: Asked) -> bool:

@@ -330,6 +330,21 @@ def test_a_zero_that_a_person_discarded_is_not_sent_after_all(sending: Shop) -> 
     assert sending.amount_at_bol(KETTLE) == 20
 
 
+def test_what_a_person_keeps_on_sale_is_not_sent_after_all_though_it_was_0_at_bol_before(
+    sending: Shop,
+) -> None:
+    adjust(sending, KETTLE, -20)
+    sending.work()
+    assert sending.amount_at_bol(KETTLE) == 0
+    sending.settings(send_stock=True, guard_least=1, guard_share=0)
+    set_at_bol(sending, KETTLE, 20)
+    check(sending)
+    sending.runtime.discard_zeros(sending.store_id)
+    assert report(sending, check(sending)) == {KETTLE: ("discarded", "reported only")}
+    sending.work()
+    assert sending.amount_at_bol(KETTLE) == 20
+
+
 def test_a_change_that_comes_before_the_comparison_is_not_flagged(
     sending: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
