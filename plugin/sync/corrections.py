@@ -175,23 +175,28 @@ def _correct(
         _("Carrier or tracking code of shipment %(shipment)s was corrected", shipment=row.host_shipment_id),
     )
     if store.state == StoreState.DISCONNECTED and settings.send_shipments:
-        effect.state, effect.due_at, effect.settled_at = EffectState.REFUSED, None, host.now()
-        effect.error = str(NOT_TOLD)
-        order = host.session.get(BolOrder, row.order_id)
-        host.notify(
-            Notice(
-                key=f"bol:{store.id}:correction-refused:{event.shipment_id}:{host.now().isoformat()}",
-                kind="bol.shipment",
-                level=Level.WARNING,
-                title=_(
-                    "%(store)s: bol is not told of the new tracking code of order %(order)s",
-                    store=store.name,
-                    order=order.order_id,
-                ),
-                body=str(NOT_TOLD),
-                url=_not_corrected_url(store.id),
-            )
+        _leave_to_people(host, store, effect)
+
+
+def _leave_to_people(host: HostPort, store: Store, effect: TransportEffect) -> None:
+    """The store has gone: people tell bol of this correction, or it waits until the store is back."""
+    effect.state, effect.due_at, effect.settled_at = EffectState.REFUSED, None, host.now()
+    effect.error = str(NOT_TOLD)
+    order = host.session.get(BolOrder, effect.order_id)
+    host.notify(
+        Notice(
+            key=f"bol:{store.id}:correction-refused:{effect.host_shipment_id}:{host.now().isoformat()}",
+            kind="bol.shipment",
+            level=Level.WARNING,
+            title=_(
+                "%(store)s: bol is not told of the new tracking code of order %(order)s",
+                store=store.name,
+                order=order.order_id,
+            ),
+            body=str(NOT_TOLD),
+            url=_not_corrected_url(store.id),
         )
+    )
 
 
 def _not_corrected_url(store_id: int) -> str:
