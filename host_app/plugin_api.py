@@ -467,8 +467,11 @@ class ShippingOption:
 
     :param key: names the option to ``request_label``.
     :param price: in euro without VAT; None where the shop does not say.
-    :param details: sizes, hand-over time and the like, in words.
+    :param details: sizes, hand-over time and the like, in words. Of options with the same title, what others have
+        otherwise stands out.
     :param bought: it is paid for already, and only to be used: it stands first.
+    :param usual: it is the one that is mostly bought.
+    :param warning: what speaks against it.
     """
 
     key: str
@@ -478,6 +481,8 @@ class ShippingOption:
     details: tuple[str, ...] = ()
     recommended: bool = False
     bought: bool = False
+    usual: bool = False
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -387,6 +387,7 @@ class Runtime(Connecting):
             store = session.get(Store, goods.store_id) if goods else None
             reason = label_options.no_label(self.host, picklist_id, pieces)
             bought = bought_labels.bought_before(self.host, picklist_id) if goods else ()
+            usual = label_options.usually_bought(session, goods.store_id) if goods else None
         if reason:
             return ShippingOptions(reason=reason)
         if goods is None or store is None:
@@ -394,7 +395,7 @@ class Runtime(Connecting):
         if StoreSettings.load(store.settings).label_automatic:
             return bought_labels.with_bought(label_options.recommended_only(), bought, pieces)
         with self._asking(store) as asking:
-            found = label_options.options(goods, asking.client, seconds)
+            found = label_options.options(goods, asking.client, seconds, usual)
         return bought_labels.with_bought(found, bought, pieces)
 
     def enter_label_number(self, store_id: int, effect_id: int, label_id: str) -> None:

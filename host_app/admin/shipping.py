@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from flask import current_app, session
@@ -29,10 +29,17 @@ WANTED_KEY = "label_wanted"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A label that one plugin sells."""
+    """A label that one plugin sells; ``apart``: what of it differs from others with the same title."""
 
     plugin: str
     option: ShippingOption
+    apart: tuple[str, ...] = ()
+
+    def details(self) -> tuple[str, ...]:
+        """Return what else there is to say of it; a carrier that its title names is known."""
+        carrier = self.option.carrier
+        known = {*self.apart, *({carrier} if carrier in self.option.title else ())}
+        return tuple(text for text in (carrier, *self.option.details) if text and text not in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,19 @@ def ask_for_offers(picklist_id: int, pieces: Mapping[int, int]) -> Offers:
             if not answer.value.options:
                 reasons.append(answer.value.reason or _("No label is on offer for these goods."))
     options.sort(key=_worth)
-    return Offers(pieces, tuple(options), tuple(reasons), tuple(failed), tuple(warnings))
+    return Offers(pieces, _told_apart(options), tuple(reasons), tuple(failed), tuple(warnings))
+
+
+def _told_apart(options: Sequence[Offer]) -> tuple[Offer, ...]:
+    alike: dict[str, list[set[str]]] = {}
+    for offer in options:
+        alike.setdefault(offer.option.title, []).append({offer.option.carrier, *offer.option.details})
+    told = []
+    for offer in options:
+        shared = set.intersection(*alike[offer.option.title])
+        texts = (offer.option.carrier, *offer.option.details)
+        told.append(replace(offer, apart=tuple(text for text in texts if text and text not in shared)))
+    return tuple(told)
 
 
 def _worth(offer: Offer) -> tuple[bool, bool, bool, Decimal]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from sqlalchemy import select
 
@@ -29,6 +31,22 @@ VIA_BOL = "BOL"
 MARGIN = 0.3
 RECOMMENDED = "recommended"
 LONGEST_OPTION = 200
+
+#: What a label is called, and what it cost.
+Bought = tuple[str, Decimal | None]
+#: So many of the labels bought last tell which one is usual, if it is one of them so often.
+LAST_BOUGHT, OFTEN = 20, 3
+
+#: How a parcel gets to its carrier, and what a label is for: bol's words for what labels of one name differ in.
+COLLECTED = {
+    "DROP_OFF": _l("you bring it to the carrier"),
+    "PICK_UP": _l("the carrier collects it"),
+}
+TYPES = {
+    "PARCEL": _l("parcel"),
+    "MAILBOX": _l("through the letterbox, delivery is scanned"),
+    "MAILBOX_LIGHT": _l("through the letterbox, delivery is not scanned"),
+}
 
 #: States of a purchase that may still cost money, or has.
 COUNTED = (EffectState.WANTED, *UNSETTLED, EffectState.CONFIRMED)
@@ -142,8 +160,11 @@ def recommended_only() -> ShippingOptions:
     return ShippingOptions((only,))
 
 
-def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
-    """Ask bol what labels it sells for these goods, the recommended one first."""
+def options(goods: Goods, client: BolClient, seconds: float, usual: Bought | None = None) -> ShippingOptions:
+    """Ask bol what labels it sells for these goods, the recommended one first.
+
+    :param usual: what :func:`usually_bought` tells.
+    """
     try:
         found = client.labels.options(goods.items(), deadline=Deadline.after(max(0.1, seconds - MARGIN)))
     except BolError as error:
@@ -151,18 +172,42 @@ def options(goods: Goods, client: BolClient, seconds: float) -> ShippingOptions:
     if not found:
         return ShippingOptions(reason=str(NO_OPTIONS))
     ordered = sorted(found, key=lambda option: not option.recommended)
-    return ShippingOptions(tuple(_shown(option) for option in ordered))
+    # Two that differ in nothing that people could choose by are one.
+    different = {replace(option, offer_id="", recommended=False): option for option in reversed(ordered)}
+    shown = [option for option in ordered if option in different.values()]
+    mostly = [option for option in shown if (option_name(option), option.price) == usual]
+    return ShippingOptions(tuple(_shown(option, mostly == [option]) for option in shown))
 
 
-def _shown(option: LabelOption) -> ShippingOption:
+def usually_bought(session: Any, store_id: int) -> Bought | None:
+    """Return what the labels that a store bought last mostly are; None where none stands out. In a transaction."""
+    newest = session.execute(
+        select(LabelEffect.option, LabelEffect.price)
+        .where(
+            LabelEffect.store_id == store_id,
+            LabelEffect.state == EffectState.CONFIRMED,
+            LabelEffect.option != "",
+        )
+        .order_by(LabelEffect.id.desc())
+        .limit(LAST_BOUGHT)
+    ).all()
+    found = Counter((name, price) for name, price in newest)
+    mostly, times = next(iter(found.most_common(1)), (None, 0))
+    return mostly if 2 * times > len(newest) and times >= OFTEN else None
+
+
+def _shown(option: LabelOption, usual: bool) -> ShippingOption:
     details = []
+    if option.latest_handover is not None:
+        details.append(_("hand over by %(moment)s", moment=minute(option.latest_handover)))
+    if option.collection_method in COLLECTED:
+        details.append(str(COLLECTED[option.collection_method]))
     if option.max_weight or option.max_dimensions:
         limits = ", ".join(part for part in (option.max_weight, option.max_dimensions) if part)
         details.append(_("at most %(limits)s", limits=limits))
-    if option.latest_handover is not None:
-        details.append(_("hand over by %(moment)s", moment=minute(option.latest_handover)))
-    if option.meets_expectation is False:
-        details.append(_("does not reach the customer as promised"))
+    if option.label_type in TYPES:
+        details.append(str(TYPES[option.label_type]))
+    late = option.meets_expectation is False
     return ShippingOption(
         key=_key(option),
         title=option_name(option),
@@ -170,6 +215,8 @@ def _shown(option: LabelOption) -> ShippingOption:
         price=option.price,
         details=tuple(details),
         recommended=option.recommended,
+        usual=usual,
+        warning=_("does not reach the customer as promised: bol counts it against you") if late else "",
     )
 
 

@@ -104,6 +104,31 @@ def test_options_are_shown_with_the_recommended_first_then_the_cheap_ones(
     assert "2 × A1, 3 × B2" in page
 
 
+def test_labels_of_one_name_are_told_apart_by_what_differs(packer: Person, probe: Probe) -> None:
+    def parcel(key: str, by: str, how: str, **more: Any) -> ShippingOption:
+        return ShippingOption(
+            key, "PostNL & bol - Pakket", "PostNL", Decimal("4.41"), (by, how, "at most 23 kg"), **more
+        )
+
+    today = parcel("today", "hand over today", "you bring it", usual=True)
+    later = parcel("later", "hand over tomorrow", "it is fetched", warning=f"too late {EVIL}")
+    probe.offer = ShippingOptions((today, later, SMALL))
+    page = packer.get(f"{PAGE}?labels=1").text
+    shown = [part.partition("</li>")[0] for part in page.split('<li class="list-group-item host-offer">')[1:]]
+
+    assert [re.findall(r'class="host-apart">([^<]*)<', one) for one in shown] == [
+        ["hand over today", "you bring it"],
+        ["hand over tomorrow", "it is fetched"],
+        [],
+    ]
+    # What they share stands below, without the carrier that the name tells already.
+    assert [re.findall(r'<small class="text-muted">(at most[^<]*)<', one) for one in shown[:2]] == [
+        ["at most 23 kg"]
+    ] * 2
+    assert ["Mostly bought here" in one for one in shown] == [True, False, False]
+    assert "too late" in shown[1] and EVIL not in page
+
+
 def test_a_label_can_be_wanted_for_a_part(packer: Person, probe: Probe) -> None:
     page = packer.get(f"{PAGE}?labels=1&of-1=2&of-2=0").text
 

@@ -63,6 +63,54 @@ def test_the_options_are_shown_with_the_recommended_one_first(via_bol: Shop) -> 
     assert all(option.price is not None and option.title for option in found.options)
 
 
+def test_labels_of_one_name_differ_in_their_details_and_those_that_do_not_are_one(via_bol: Shop) -> None:
+    def option(number: int, **handover: Any) -> dict[str, Any]:
+        return {
+            "shippingLabelOfferId": f"offer-{number}",
+            "recommended": number == 2,
+            "transporterCode": "TNT",
+            "labelType": "PARCEL",
+            "labelDisplayName": "PostNL & bol - Pakket",
+            "labelPrice": {"totalPrice": 4.41},
+            "packageRestrictions": {"maxWeight": "23 kg", "maxDimensions": "100 x 50 x 50 cm"},
+            "handoverDetails": {"latestHandoverDateTime": "2026-11-27T19:00:00+01:00"} | handover,
+        }
+
+    body = {
+        "deliveryOptions": [
+            option(1, collectionMethod="DROP_OFF"),
+            option(2, collectionMethod="DROP_OFF"),
+            option(3, collectionMethod="PICK_UP", meetsCustomerExpectation=False),
+            option(4, collectionMethod="BY_DRONE"),
+        ]
+    }
+    via_bol.sandbox.faults([{"path": "/retailer/shipping-labels/delivery-options", "body": body}])
+    brought, fetched, other = ask(via_bol).options
+    assert brought.key.startswith("offer-2@") and brought.recommended
+    assert [set(one.details) - set(other.details) for one in (brought, fetched)] == [
+        {"you bring it to the carrier"},
+        {"the carrier collects it"},
+    ]
+    assert "as promised" in fetched.warning and not brought.warning
+    assert all("27 Nov 2026 19:00" in one.details[0] for one in (brought, fetched, other))
+
+
+def test_the_label_that_is_mostly_bought_is_marked(via_bol: Shop) -> None:
+    assert not any(option.usual for option in ask(via_bol).options)
+    mostly = ask(via_bol).options[-1]
+    for number in range(label_options.OFTEN):
+        buy(via_bol, mostly.key)
+        effect = via_bol.all(LabelEffect)[-1]
+        # Of parcels that left before.
+        with transaction() as session:
+            session.execute(
+                update(LabelEffect)
+                .where(LabelEffect.id == effect.id)
+                .values(state=EffectState.CONFIRMED, due_at=None, host_picklist_id=1000 + number)
+            )
+    assert [option.title for option in ask(via_bol).options if option.usual] == [mostly.title]
+
+
 def test_options_that_can_not_be_had_come_with_a_reason(via_bol: Shop) -> None:
     via_bol.sandbox.faults([{"path": "/retailer/shipping-labels/*", "when": "before", "status": 404}])
     found = ask(via_bol)
