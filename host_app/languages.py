@@ -42,7 +42,7 @@ def kept_in_other_language() -> str:
 @contextmanager
 def kept() -> Iterator[None]:
     """Write what is kept: in the language of the installation, whoever looks."""
-    with _spoken(installation_language()):
+    with in_language(installation_language()):
         yield
 
 
@@ -55,12 +55,13 @@ def kept_text(message: str, **values: object) -> str:
 @contextmanager
 def addressing(chosen: str) -> Iterator[None]:
     """Write for somebody who has just chosen this language; "" is the one that their browser asks for."""
-    with _spoken(chosen or _asked_by_browser()):
+    with in_language(chosen or _asked_by_browser()):
         yield
 
 
 @contextmanager
-def _spoken(name: str) -> Iterator[None]:
+def in_language(name: str) -> Iterator[None]:
+    """Write in this language."""
     with speaking(name), force_locale(_locale(name)):
         yield
 

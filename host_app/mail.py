@@ -181,7 +181,7 @@ def send_test(host: HostPort, lease: Lease) -> bool:
         )
         level = Level.WARNING if refused else Level.SUCCESS
         if refused:
-            told += " " + kept_text("It refused %(addresses)s.", addresses=", ".join(refused))
+            told = kept_text("%(told)s It refused %(addresses)s.", told=told, addresses=", ".join(refused))
     with transaction() as session:
         session.execute(update(Notification).where(Notification.id == number).values(level=level, body=told))
         if level != Level.DANGER:

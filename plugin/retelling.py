@@ -8,7 +8,8 @@ ours, such as bol's own words, stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ PLACE = re.compile(r"%\((\w+)\)[sd]")
 BETWEEN = re.compile(r"(?<=[.!?:]) (?=\S)")
 #: Between goods that are named one after the other: "1 of 2 × Kettle, 1 of 1 × Toaster".
 GOODS = re.compile(r", (?=\d+ \w+ \d+ × )")
+WORD = re.compile(r"\w+")
 #: Fewer letters than that may be part of anything, unless it tells of goods.
 LEAST = 7
 LONGEST = 2000
@@ -32,11 +34,17 @@ NUMBERS = ("num", "count", "all")
 MOST_SENTENCES = 12
 
 
+#: Patterns that were needed lately; of thousands of messages few are ever kept.
+COMPILED = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class _Message:
     """A message as it is in one language, with the ids by which it is looked up in another."""
 
-    pattern: re.Pattern[str]
+    pattern: str
+    #: What the text has in it as whole words, in any order.
+    words: frozenset[str]
     letters: int
     ids: tuple[str, ...]
     one: bool
@@ -65,9 +73,10 @@ def retold(text: str) -> str:
 def _retold(text: str, _spoken: str) -> str:
     if "\n" in text:
         return "\n".join(map(retold, text.split("\n")))
-    if " × " in text and all(goods := [_one_message(part) for part in GOODS.split(text)]):
+    among = _may_be_in(text)
+    if " × " in text and all(goods := [_one_message(part, among) for part in GOODS.split(text)]):
         return ", ".join(goods)
-    if whole := _one_message(text):
+    if whole := _one_message(text, among):
         return whole
     sentences = BETWEEN.split(text)
     if len(sentences) > MOST_SENTENCES:
@@ -78,7 +87,7 @@ def _retold(text: str, _spoken: str) -> str:
         for count in range(len(sentences), 0, -1):
             if len(sentences) == 1 and not told:
                 return text
-            if said := _one_message(" ".join(sentences[:count])):
+            if said := _one_message(" ".join(sentences[:count]), among):
                 break
         else:
             count, said = 1, sentences[0]
@@ -87,18 +96,31 @@ def _retold(text: str, _spoken: str) -> str:
     return " ".join(told)
 
 
-def _one_message(text: str) -> str:
-    """Return what was one message in the language that is spoken; "" where it was none."""
-    for message in _messages(FOLDER):
-        match = message.pattern.fullmatch(text)
+def _one_message(text: str, among: Iterable[_Message]) -> str:
+    """Return what was one of these messages in the language that is spoken; "" where it was none."""
+    for message in among:
+        match = _compiled(message.pattern).fullmatch(text)
         if match is not None and (told := message.again(match.groupdict())):
             return told
     return ""
 
 
+def _may_be_in(text: str) -> Sequence[_Message]:
+    """Return the messages whose words the text, or a part of it, has; those that say most first."""
+    words = set(WORD.findall(text))
+    by_word = _by_rarest_word(FOLDER)
+    near = (message for word in (*words, "") for message in by_word.get(word, ()))
+    return sorted(
+        (message for message in near if message.words <= words), key=lambda message: -message.letters
+    )
+
+
+_compiled = lru_cache(maxsize=COMPILED)(re.compile)
+
+
 @cache
-def _messages(folder: Path) -> Sequence[_Message]:
-    """Return all messages in all languages; those that say most first."""
+def _by_rarest_word(folder: Path) -> Mapping[str, Sequence[_Message]]:
+    """Return all messages in all languages, each by its word that the fewest others have."""
     messages: dict[tuple[str, tuple[str, ...]], _Message] = {}
     for path in folder.glob("*/LC_MESSAGES/bol.mo"):
         with path.open("rb") as file:
@@ -108,8 +130,13 @@ def _messages(folder: Path) -> Sequence[_Message]:
             for forms in (ids, _forms(entry.string)):
                 for number, form in enumerate(forms):
                     if form and (message := _read(form, ids, one=number == 0)):
-                        messages.setdefault((message.pattern.pattern, message.ids), message)
-    return sorted(messages.values(), key=lambda message: -message.letters)
+                        messages.setdefault((message.pattern, message.ids), message)
+    often = Counter(word for message in messages.values() for word in message.words)
+    by_word: dict[str, list[_Message]] = {}
+    for message in messages.values():
+        rarest = min(message.words, key=lambda word: (often[word], word), default="")
+        by_word.setdefault(rarest, []).append(message)
+    return by_word
 
 
 def _forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -121,16 +148,28 @@ def _read(form: str, ids: tuple[str, ...], *, one: bool) -> _Message | None:
     formatted = bool(PLACE.search(form))
     pattern, at = "", 0
     seen: set[str] = set()
+    said: list[str] = []
     for place in PLACE.finditer(form):
-        pattern += re.escape(form[at : place.start()].replace("%%", "%"))
-        name, said = place[1], r"[\d.,]+" if place[1] in NUMBERS else ".+"
-        pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{said})"
+        said.append(form[at : place.start()].replace("%%", "%"))
+        name, value = place[1], r"[\d.,]+" if place[1] in NUMBERS else ".+"
+        pattern += re.escape(said[-1]) + (f"(?P={name})" if name in seen else f"(?P<{name}>{value})")
         seen.add(name)
         at = place.end()
-    rest = form[at:]
-    pattern += re.escape(rest.replace("%%", "%") if formatted else rest)
+    said.append(form[at:].replace("%%", "%") if formatted else form[at:])
+    pattern += re.escape(said[-1])
     letters = sum(map(str.isalpha, PLACE.sub("", form)))
-    return _Message(re.compile(pattern), letters, ids, one) if letters >= LEAST or " × " in form else None
+    if letters < LEAST and " × " not in form:
+        return None
+    return _Message(pattern, frozenset(_whole_words(said)), letters, ids, one)
+
+
+def _whole_words(said: Sequence[str]) -> Iterable[str]:
+    """Yield the words that stand between the values; what touches one may go on in it."""
+    for number, text in enumerate(said):
+        for word in WORD.finditer(text):
+            begins = word.start() > 0 or number == 0
+            if begins and (word.end() < len(text) or number == len(said) - 1):
+                yield word[0]
 
 
 def _number(text: str) -> int:

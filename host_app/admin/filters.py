@@ -19,6 +19,7 @@ from flask_babel import (
 )
 from flask_babel import gettext as _
 
+from host_app import retelling
 from host_app.admin.security import may_open
 from host_app.carriers import CARRIERS, LABEL, carrier_title
 from host_app.db import utcnow
@@ -150,8 +151,10 @@ def _country(code: str) -> str:
 
 
 def retold(text: str) -> str:
-    """Write what a plugin had us keep in the language of whoever looks, where the plugin can say it."""
+    """Write what we or a plugin kept in the language of whoever looks, where it can be said."""
     if text and kept_in_other_language():
+        if (said := retelling.retold(text, retold)) != text:
+            return said
         for _name, told in plugins().call_each("retell", texts=[text]):
             if (said := (told or {}).get(text, text)) != text:
                 return str(said)

@@ -17,9 +17,9 @@ from host_app.db import db, reading, transaction
 from host_app.languages import addressing
 from host_app.mail_server import MailServer
 from host_app.models import Notification, StockHistory, User
-from host_app.plugin_api import HostError, HostPort, PluginInfo, hookimpl, language, speaking
+from host_app.plugin_api import HostError, HostPort, Level, Notice, PluginInfo, hookimpl, language, speaking
 from host_app.port import host_port
-from host_app.services import orders, stock
+from host_app.services import notifications, orders, stock
 from tests.conftest import AppFactory
 from tests.host_app import factories
 from tests.host_app.admin.conftest import Person, add_people, logged_in
@@ -196,7 +196,11 @@ def test_who_reads_another_language_is_told_why_what_is_kept_is_not_in_it(
     dutch_house: Flask, path: str
 ) -> None:
     with dutch_house.app_context():
-        factories.add_product("A", 3, warehouse_id=factories.add_warehouse())
+        warehouse = factories.add_warehouse()
+        product = factories.add_product("A", 3, warehouse_id=warehouse)
+        with transaction():
+            stock.adjust_stock(product, warehouse, change=1, reason="met de hand", who="")
+            notifications.notify(Notice("x", "x", Level.INFO, "Met de hand", ""))
         db.session.remove()
     for name, who in (("chief", "HOST_LANGUAGE"), ("packer", "An administrator can have another one")):
         person = logged_in(dutch_house, name)
@@ -219,11 +223,28 @@ def test_what_a_plugin_had_us_keep_is_said_by_it_in_the_language_of_whoever_look
     for path in ("/admin/orders/1", "/admin/picklists/1", "/admin/picklists/", "/admin/orders/"):
         assert "Do not &lt;send&gt; in en" in words(chief, path, **{"Accept-Language": "en"}), path
         assert "Niet &lt;sturen&gt;" in words(chief, path, **DUTCH), path
-    why = "Such marks are written once, for everybody: here in Dutch."
+    why = "Such warnings are written once, for everybody: here in Dutch."
     for number, text in enumerate(texts, start=1):
         page = words(chief, f"/admin/picklists/{number}", **{"Accept-Language": "en"})
         assert (text in page, why in page) == ((False, False) if number == 1 else (True, True))
         assert why not in words(chief, f"/admin/picklists/{number}", **DUTCH)
+
+
+def test_what_is_kept_is_shown_in_the_language_of_whoever_looks(dutch_house: Flask) -> None:
+    with dutch_house.app_context():
+        factories.add_product("A", 3, warehouse_id=factories.add_warehouse())
+        with transaction():
+            notifications.notify(Notice("x", "x", Level.INFO, "Niet <sturen>", "Niet <sturen>"))
+        jobs._tell_people("host:mail", HostError("Niet <sturen>"))
+        db.session.remove()
+    chief = logged_in(dutch_house, "chief")
+    page = words(chief, "/admin/notifications/", **{"Accept-Language": "en"})
+    assert page.count("Do not &lt;send&gt; in en") == 3
+    assert "The background job host:mail failed" in page and "It is tried again by itself" in page
+    assert "De achtergrondtaak host:mail is mislukt" in words(chief, "/admin/notifications/", **DUTCH)
+    history = words(chief, "/admin/products/1", **{"Accept-Language": "en"})
+    assert "new product" in history and "nieuw product" not in history
+    assert "written once" not in page + history
 
 
 def test_mails_and_notifications_are_in_the_language_of_the_installation(dutch_house: Flask) -> None:
