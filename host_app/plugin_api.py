@@ -393,12 +393,14 @@ class PicklistView:
 class FreeStock:
     """Free stock of a product in pieces (may be negative), and the newest stock-history id behind it (0: none).
 
-    ``known`` is False for a product whose stock nobody has set yet: it must not be offered for sale.
+    ``known`` is False for a product whose stock nobody has set yet: it must not be offered for sale. ``reserved`` tells
+    what is ordered of it and was taken off: so much more is there.
     """
 
     free: int
     history_id: int
     known: bool = True
+    reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,13 +148,18 @@ def free_stock(
         in_warehouses = Stock.product_id.in_(chunk)
         if warehouse_ids is not None:
             in_warehouses &= Stock.warehouse_id.in_(list(warehouse_ids))
-        free = dict(
-            session.execute(
-                select(Stock.product_id, func.sum(Stock.physical - Stock.reserved))
+        amounts = {
+            row.product_id: (int(row.free), int(row.reserved))
+            for row in session.execute(
+                select(
+                    Stock.product_id,
+                    func.sum(Stock.physical - Stock.reserved).label("free"),
+                    func.sum(Stock.reserved).label("reserved"),
+                )
                 .where(in_warehouses)
                 .group_by(Stock.product_id)
-            ).all()
-        )
+            )
+        }
         newest = dict(
             session.execute(
                 select(StockHistory.product_id, func.max(StockHistory.id))
@@ -164,7 +169,6 @@ def free_stock(
         )
         known = session.execute(select(Product.id, Product.stock_known).where(Product.id.in_(chunk)))
         for product_id, stock_known in known:
-            found[product_id] = FreeStock(
-                int(free.get(product_id) or 0), newest.get(product_id) or 0, stock_known
-            )
+            free, reserved = amounts.get(product_id, (0, 0))
+            found[product_id] = FreeStock(free, newest.get(product_id) or 0, stock_known, reserved)
     return found

@@ -56,6 +56,11 @@
     wanted.querySelector("form").requestSubmit();
   }
 
+  // A long number is chosen as a whole, by keyboard as by mouse: what is left is to copy it.
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches(".bol-long")) window.getSelection().selectAllChildren(event.target);
+  });
+
   // What somebody is filling in stays as it is.
   document.addEventListener("input", (event) => {
     const part = event.target.closest("[data-bol-part]");

@@ -41,9 +41,11 @@ class Offered(Protocol):
 @dataclass(frozen=True, slots=True)
 class Making:
     """What makes the amount of one offer, in pieces: free stock, less orders to come in, plus what bol subtracts itself, less
-    what is kept back. ``amount`` is that, from 0 to the most that is shown."""
+    what is kept back. ``amount`` is that, from 0 to the most that is shown; ``reserved``: what free stock lacks of what is
+    there."""
 
     free: int
+    reserved: int
     pending: int
     open_at_bol: int
     kept: int
@@ -103,7 +105,7 @@ def makings(
         coming, opened = pending.get(product_id, 0), open_now.get(offer.offer_id, 0)
         kept = safety.get(product_id, settings.safety_stock)
         amount = amount_to_send(settings, here.free, coming, opened, kept)
-        found[offer.id] = Making(here.free, coming, opened, kept, amount)
+        found[offer.id] = Making(here.free, here.reserved, coming, opened, kept, amount)
     return found
 
 

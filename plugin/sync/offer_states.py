@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from host_app.plugin_api import Level
 from plugin.models import Discrepancy, Offer, OfferLink, OfferState, Run
 from plugin.settings import StoreSettings
-from plugin.sync.amounts import is_at_bol
+from plugin.sync.amounts import Making, is_at_bol
 from plugin.sync.dirty import held, kept_on_sale
 from plugin.sync.findings import KIND, Action
 from plugin.sync.mapping import FBR
@@ -110,6 +110,29 @@ def standing(
     if word == UP_TO_DATE and offer.id in seen:
         return _("bol has %(amount)s: see the stock check", amount=number(seen[offer.id])), Level.WARNING
     return WORDS[UP_TO_DATE if is_at_bol(offer, wanted, settings) else word]
+
+
+def sum_of(making: Making) -> str:
+    """Tell what makes an amount, as a sum: "48 on the shelf − 2 ordered − 2 kept back"."""
+    made = making.free - making.pending + making.open_at_bol - making.kept
+    if making.reserved:
+        there = number(making.free + making.reserved)
+        parts = [
+            _("%(count)s on the shelf", count=there),
+            _("− %(count)s ordered", count=number(making.reserved)),
+        ]
+    else:
+        parts = [_("%(count)s free here", count=number(making.free))]
+    if making.pending:
+        parts.append(_("− %(count)s on orders still to come in", count=number(making.pending)))
+    if making.open_at_bol:
+        parts.append(_("+ %(count)s that bol subtracts itself", count=number(making.open_at_bol)))
+    if making.kept:
+        parts.append(_("− %(count)s kept back", count=number(making.kept)))
+    told = " ".join(parts)
+    if made > making.amount:
+        return f"{told}; {_('at most %(count)s are shown', count=number(making.amount))}"
+    return f"{told}; {_('less than 0 is 0')}" if made < 0 else told
 
 
 def seen_otherwise(session: Any, offers: Sequence[Offer]) -> dict[int, int]:

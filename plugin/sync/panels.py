@@ -35,7 +35,7 @@ from plugin.models import (
 from plugin.retelling import retold
 from plugin.settings import StoreSettings
 from plugin.sync import bought_labels
-from plugin.sync.amounts import amounts
+from plugin.sync.amounts import Making, makings
 from plugin.sync.cancel_decisions import (
     being_cancelled,
     in_the_way,
@@ -47,7 +47,7 @@ from plugin.sync.effects import DECIDE_AFTER
 from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
 from plugin.sync.mapping import clean_tracking_code
-from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing
+from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing, sum_of
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
 from plugin.sync.settling import ONCE_SENT
 from plugin.sync.shipped import withdrawn_after
@@ -636,22 +636,27 @@ def product_panels(host: HostPort, product_id: int) -> list[Panel]:
         .order_by(Offer.id)
         .limit(MOST_OFFERS)
     ).all()
-    wanted: dict[int, int | None] = {}
+    made: dict[int, Making] = {}
     for store in {store.id: store for _offer, store, _word in found}.values():
         mine = [offer for offer, _store, _word in found if offer.store_id == store.id]
-        wanted |= amounts(host, store.id, StoreSettings.load(store.settings), mine)
+        made |= makings(host, store.id, StoreSettings.load(store.settings), mine)
     seen = seen_otherwise(host.session, [offer for offer, _store, _word in found])
-    return [_offer_panel(offer, store, word, wanted[offer.id], seen) for offer, store, word in found]
+    return [_offer_panel(offer, store, word, made.get(offer.id), seen) for offer, store, word in found]
 
 
-def _offer_panel(offer: Offer, store: Store, word: str, wanted: int | None, seen: Mapping[int, int]) -> Panel:
+def _offer_panel(
+    offer: Offer, store: Store, word: str, made: Making | None, seen: Mapping[int, int]
+) -> Panel:
     settings = StoreSettings.load(store.settings)
     sends = settings.send_stock and is_active(store)
+    wanted = made.amount if made else None
     state, tone = standing(offer, word, wanted, settings, sends=sends, seen=seen)
     has = seen.get(offer.id, offer.confirmed_amount)
     told = f"{state}. {retold(offer.error)}" if offer.error and word == FAILED else str(state)
     none = _("not known yet")
     rows = [PanelRow(_("Store"), store.name), PanelRow(_("EAN"), offer.ean), PanelRow(_("Stock"), told, tone)]
+    if made:
+        rows.append(PanelRow(_("Should have"), f"{number(made.amount)} ({sum_of(made)})"))
     if not sends:
         rows.append(PanelRow(_("Stock updates"), _("off: bol is told nothing"), Level.WARNING))
     if offer.in_doubt:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from plugin.models import Offer, ProductRule
 from plugin.settings import StoreSettings
 from plugin.sync import ean_doctor
-from plugin.sync.amounts import amounts, is_at_bol
+from plugin.sync.amounts import amounts, is_at_bol, makings
 from plugin.sync.context import is_active
 from plugin.sync.offer_states import (
     FILTERS,
@@ -104,7 +104,8 @@ class OfferPages(BolView):
             ids = [] if row.product_id is None else [row.product_id]
             product = self.host.products(ids).get(row.product_id)
             free = self.host.free_stock(ids, settings.stock_warehouses or None).get(row.product_id)
-            wanted = amounts(self.host, store_id, settings, [row])[row.id]
+            making = makings(self.host, store_id, settings, [row]).get(row.id)
+            wanted = making.amount if making else None
             sends = settings.send_stock and is_active(store)
             rule = session.get(ProductRule, (store_id, row.product_id)) if ids else None
             seen = seen_otherwise(session, [row])
@@ -121,6 +122,7 @@ class OfferPages(BolView):
             product=product,
             free=free,
             wanted=wanted,
+            making=making,
             safety_stock=None if rule is None else rule.safety_stock,
             diagnosis=diagnosis,
             tab="offers",

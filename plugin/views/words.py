@@ -43,6 +43,7 @@ ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
 EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in panels.WORDS.items()}
 
 label_standing = panels.label_standing
+sum_of = offer_states.sum_of
 waits_for_code = panels.waits_for_code
 goes_on = panels.goes_on
 reason = panels.reason

@@ -290,7 +290,8 @@ class Port:
         )
         rows = self.session.scalars(select(Article).where(Article.id.in_(list(product_ids)))).all()
         return {
-            row.id: FreeStock(row.on_shelf - row.promised, newest.get(row.id, 0), row.known) for row in rows
+            row.id: FreeStock(row.on_shelf - row.promised, newest.get(row.id, 0), row.known, row.promised)
+            for row in rows
         }
 
     def move(self, article_id: int, on_shelf: int = 0, promised: int = 0) -> None:

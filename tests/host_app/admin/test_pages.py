@@ -96,6 +96,16 @@ def test_the_stock_of_a_product_made_by_hand_is_unknown_until_it_is_counted(
     assert do(stock_of_it).known and do(stock_of_it).free == -1
 
 
+def test_free_stock_below_nothing_says_what_it_means(chief: Person, do: Do, stocked: None) -> None:
+    do(lambda: factories.accept("R-1", (1, 10)))
+    for path in ("/admin/products/", "/admin/products/1"):
+        assert "than there" not in chief.get(path).text
+    do(lambda: factories.accept("R-2", (1, 2)))
+    for path in ("/admin/products/", "/admin/products/1"):
+        page = chief.get(path).text
+        assert ">-2</strong>" in page and "2 more are ordered than there are" in page
+
+
 def test_how_stock_is_adjusted_must_be_chosen(chief: Person, do: Do, stocked: None) -> None:
     chosen = 'name="how" value="{}" checked'
     page = chief.get("/admin/products/1").text

@@ -327,6 +327,25 @@ def test_a_product_shows_its_offers_and_what_bol_has_of_them(shop: Shop) -> None
     assert rows(panel)["Stock updates"] == "off: bol is told nothing"
 
 
+def test_a_product_tells_the_whole_sum_of_what_bol_should_have(shop: Shop) -> None:
+    shop.connect(send_stock=True, safety_stock=1)
+    shop.work()
+    product_id = shop.offer(KETTLE).product_id or 0
+
+    def should_have() -> str:
+        with shop.host.reading():
+            (panel,) = product_panels(shop.host, product_id)
+        return rows(panel)["Should have"]
+
+    assert should_have() == "19 (20 free here − 1 kept back)"
+    shop.order((KETTLE, 2))
+    shop.import_orders()
+    assert should_have() == "17 (20 on the shelf − 2 ordered − 1 kept back)"
+    with transaction():
+        adjust_stock(product_id, shop.warehouse, set_to=1, reason="counted", who="ann")
+    assert should_have() == "0 (1 on the shelf − 2 ordered − 1 kept back; less than 0 is 0)"
+
+
 def test_a_product_is_not_up_to_date_before_its_change_is_told_and_sent(shop: Shop) -> None:
     shop.connect(send_stock=True)
     shop.work()
