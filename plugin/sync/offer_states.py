@@ -130,9 +130,12 @@ def sum_of(making: Making) -> str:
     if making.kept:
         parts.append(_("− %(count)s kept back", count=number(making.kept)))
     told = " ".join(parts)
+    limit = ""
     if made > making.amount:
-        return f"{told}; {_('at most %(count)s are shown', count=number(making.amount))}"
-    return f"{told}; {_('less than 0 is 0')}" if made < 0 else told
+        limit = _("at most %(count)s are shown", count=number(making.amount))
+    elif made < 0:
+        limit = _("less than 0 is 0")
+    return "; ".join(filter(None, (told, limit)))
 
 
 def seen_otherwise(session: Any, offers: Sequence[Offer]) -> dict[int, int]:
