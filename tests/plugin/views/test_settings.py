@@ -14,6 +14,7 @@ from plugin.settings import DEFAULT_CARRIERS, StoreSettings
 from plugin.sync.transporters import TRANSPORTER_CODES
 from plugin.views.words import SETTINGS
 from tests.host_app.admin.conftest import Person
+from tests.host_app.factories import add_warehouse
 from tests.plugin.conftest import KETTLE
 from tests.plugin.views.conftest import Site
 
@@ -137,6 +138,34 @@ def test_fields_can_be_emptied(site: Site, store: int, chief: Person) -> None:
     save(chief, store, orders_from="2026-10-01", warehouse_id="1", stock_warehouses=["", "1"])
     save(chief, store, orders_from="", warehouse_id="", stock_warehouses=[""])
     assert kept(site) == StoreSettings()
+
+
+def test_the_warehouse_that_delivers_by_itself_is_offered_once_and_says_what_it_follows(
+    site: Site, store: int, chief: Person
+) -> None:
+    def choices() -> list[tuple[str, str, str]]:
+        page = html.unescape(chief.get(path(store)).text)
+        box = page.partition('name="warehouse_id"')[2].partition("</select>")[0]
+        return re.findall(r'<option value="(\d*)"( selected)?>([^<]+)<', box)
+
+    assert choices() == [("", "", "Main")]
+    with site.shop():
+        second = str(add_warehouse("Attic"))
+    assert choices() == [
+        ("", "", "Main (the first; follows if another becomes the first)"),
+        (second, "", "Attic"),
+    ]
+    # Chosen by its name it does not follow.
+    save(chief, store, warehouse_id="1")
+    assert choices()[1] == ("1", " selected", "Main, always")
+    # Of those only whose stock is offered the first one counts, even where another one comes before it.
+    save(chief, store, warehouse_id="", stock_warehouses=["", "1"])
+    assert choices() == [
+        ("", "", "Main (the first whose stock is offered; follows if another becomes that)"),
+        (second, "", "Attic"),
+    ]
+    save(chief, store)
+    assert kept(site) == StoreSettings(stock_warehouses=(1,))
 
 
 @pytest.mark.parametrize(
