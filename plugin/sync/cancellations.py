@@ -199,7 +199,7 @@ def _apply_shipped(ctx: Context, row: BolOrder, view: OrderView) -> None:
         _("order %(order)s is shipped at bol, but did not leave here", order=row.order_id),
         _(
             "At bol, and not from here: %(pieces)s. If they were sent in another way, take them off order %(number)s or cancel "
-            "it; if not, send them, and correct the tracking code in bol's seller portal.",
+            "it; if not, send them, and tell bol's partner service the tracking code.",
             pieces=pieces,
             number=view.number,
         ),

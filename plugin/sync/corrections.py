@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
+from sqlalchemy.orm import aliased
 
 from host_app.plugin_api import HostPort, Level, Notice, ShipmentChanged
 from plugin.connector import BolError, NotExecuted
@@ -23,11 +25,12 @@ from plugin.models import (
 )
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
-from plugin.sync import effects
+from plugin.sync import effects, packed_anew
 from plugin.sync.cancel_decisions import note_undone
 from plugin.sync.context import ATTENTION_URL, CALL_SECONDS, Context, current_settings, store_url
 from plugin.sync.failures import come_back, line_is_down
 from plugin.sync.mapping import clean_tracking_code
+from plugin.sync.packed_anew import LATE
 from plugin.sync.shipments import WITHDRAWN, due_at, no_code
 from plugin.sync.timeline import note, note_once
 from plugin.texts import gettext as _
@@ -37,15 +40,13 @@ from plugin.texts import ngettext
 MAX_PAGES = 20
 #: How often a correction looks if its shipment is confirmed by now.
 WAIT = timedelta(seconds=30)
-#: A call that was not answered is carried out by then, or never: calls end after 20 s on our side.
-LATE = timedelta(minutes=1)
 #: A correction whose end bol never tells is asked for so often; then a person must look.
 MOST_TRIES = 10
 #: A job goes by the settings of when it began, so long at most before it sends.
 SLICE = timedelta(minutes=1)
 NOT_TOLD = _l(
-    "The store was disconnected before bol was told of this correction. Correct it in bol's seller portal, and press “Handled "
-    "elsewhere”; or “Send again” once the store is connected again."
+    "The store was disconnected before bol was told of this correction. “Send again” tells bol once the store is connected again; "
+    "if it can't wait for that, tell bol's partner service, and press “Handled elsewhere”."
 )
 
 
@@ -102,13 +103,14 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
         else:
             row.due_at = due_at(settings, row.created_at, host.now(), event.tracking_code)
     if event.withdrawn:
+        # Whether bol has its goods by this parcel, or by one that was withdrawn before it.
         known = [row for row in told if row.state != EffectState.DECISION]
-        if known:
+        in_place_of_another = packed_anew.stands_in(_correction(host, event.shipment_id), rows[0])
+        _forget(host, rows[0])
+        if known or in_place_of_another:
             _tell_withdrawn(host, store, rows[0])
             note_undone(host, session.get(BolOrder, rows[0].order_id))
-        else:
-            _forget(host, rows[0])
-    elif told or asked:
+    elif not _take_code(host, [row for row in rows if row.state == EffectState.REFUSED]) and (told or asked):
         _correct(host, store, settings, (told or asked)[0], event)
     session.flush()
     return int(store_id)
@@ -125,9 +127,7 @@ def _correct(
     tracking = clean_tracking_code(event.tracking_code)
     # Without a code it waits: people are asked for one when its turn has come.
     code = settings.transporter_code(event.carrier, tracking)
-    effect = host.session.scalar(
-        select(TransportEffect).where(TransportEffect.host_shipment_id == event.shipment_id).with_for_update()
-    )
+    effect = _correction(host, event.shipment_id)
     told = (
         (row.transporter_code, row.tracking_code)
         if effect is None
@@ -176,6 +176,31 @@ def _correct(
     )
     if store.state == StoreState.DISCONNECTED and settings.send_shipments:
         _leave_to_people(host, store, effect)
+
+
+def _correction(host: HostPort, shipment_id: int) -> TransportEffect | None:
+    """Return what bol was, or is to be, told of a parcel after its shipment. In a transaction."""
+    found: TransportEffect | None = host.session.scalar(
+        select(TransportEffect).where(TransportEffect.host_shipment_id == shipment_id).with_for_update()
+    )
+    return found
+
+
+def _take_code(host: HostPort, refused: Sequence[ShipmentEffect]) -> bool:
+    """Pass on the code that a parcel has now which bol refused, where bol has its goods by one that was withdrawn.
+
+    False where that is not so.
+    """
+    first = packed_anew.first_parcel(host, refused[0].host_shipment_id) if refused else None
+    if first is None:
+        return False
+    parcel_id = refused[0].host_shipment_id
+    for row in refused:
+        row.state, row.settled_at, row.error = EffectState.CLOSED, host.now(), first.reason
+    host.settle_notices(f"bol:{refused[0].store_id}:shipment-refused:{parcel_id}")
+    host.session.flush()
+    packed_anew.pass_on(host, parcel_id)
+    return True
 
 
 def _leave_to_people(host: HostPort, store: Store, effect: TransportEffect) -> None:
@@ -237,7 +262,7 @@ def _before(host: HostPort, store_id: int, moment: datetime) -> dict[str, Any]:
 
 
 def _forget(host: HostPort, row: ShipmentEffect) -> None:
-    """bol is told nothing of a parcel that is withdrawn, and so no correction of it either."""
+    """bol is told nothing more of a parcel that is withdrawn: its code travels nowhere, whatever bol has by it."""
     forgotten = host.session.execute(
         update(TransportEffect)
         .where(
@@ -444,6 +469,9 @@ def release_waiting(host: HostPort, store_id: int) -> None:
 
 def settle(ctx: Context, effect: TransportEffect, outcome: str, message: str) -> None:
     """Record how bol ended it. In a transaction."""
+    if outcome != "SUCCESS" and _is_withdrawn(ctx.host, effect):
+        effect.state, effect.due_at, effect.settled_at = EffectState.CLOSED, None, ctx.now()
+        return
     if outcome == "SUCCESS" and _may_be_overtaken(effect):
         effect.state, effect.due_at = EffectState.WANTED, ctx.now() + LATE
         effect.process_status_id, effect.unknown_since = None, None
@@ -476,11 +504,19 @@ def _may_be_overtaken(effect: TransportEffect) -> bool:
     )
 
 
-def may_be_sent() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def may_be_sent() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of corrections whose shipment is confirmed, and with which bol is not at work already."""
     unconfirmed = exists().where(
         ShipmentEffect.host_shipment_id == TransportEffect.host_shipment_id,
         ShipmentEffect.state.in_((EffectState.WANTED, *UNSETTLED)),
+    )
+    # Of the same shipment at bol, for the parcel in the place of which this one was sent.
+    other = aliased(TransportEffect)
+    under_way = exists().where(
+        other.order_id == TransportEffect.order_id,
+        other.reference == TransportEffect.reference,
+        other.id != TransportEffect.id,
+        other.state == EffectState.SENT,
     )
     # An earlier correction of the same parcel: bol may carry the two out in any order.
     followed = exists().where(
@@ -488,7 +524,7 @@ def may_be_sent() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         ProcessStatusRow.process_status_id == TransportEffect.process_status_id,
         ProcessStatusRow.ended_at.is_(None),
     )
-    return ~unconfirmed, ~followed
+    return ~unconfirmed, ~under_way, ~followed
 
 
 def next_correction(store_id: int, now: datetime) -> Select[TransportEffect]:
@@ -523,6 +559,9 @@ def _claim(ctx: Context, effect: TransportEffect) -> bool:
     """Claim the correction as it was read; one that was changed meanwhile is read anew."""
     ctx.lease.ensure(CALL_SECONDS)
     with ctx.host.transaction() as session:
+        if _is_withdrawn(ctx.host, effect):
+            session.execute(_as_read(ctx, effect).values(**_over(ctx)))
+            return False
         claimed = session.execute(
             update(TransportEffect)
             .where(
@@ -593,7 +632,10 @@ def _refuse(ctx: Context, effect: TransportEffect, reason: str) -> None:
 
 
 def _give_up(ctx: Context, effect: TransportEffect, reason: str) -> None:
-    """Leave a correction to people. In a transaction."""
+    """Leave a correction to people, or be done with it where its parcel was withdrawn. In a transaction."""
+    if _is_withdrawn(ctx.host, effect):
+        ctx.host.session.execute(_as_read(ctx, effect).values(**_over(ctx)))
+        return
     refused = ctx.host.session.execute(
         _as_read(ctx, effect).values(
             state=EffectState.REFUSED, error=reason, settled_at=ctx.now(), due_at=None
@@ -601,6 +643,15 @@ def _give_up(ctx: Context, effect: TransportEffect, reason: str) -> None:
     )
     if refused.rowcount:
         _tell_refused(ctx, effect, reason)
+
+
+def _is_withdrawn(host: HostPort, effect: TransportEffect) -> bool:
+    """Tell if the parcel was withdrawn, so that its code travels nowhere. In a transaction."""
+    return effect.host_shipment_id in host.withdrawn((effect.host_shipment_id,))
+
+
+def _over(ctx: Context) -> dict[str, Any]:
+    return {"state": EffectState.CLOSED, "due_at": None, "settled_at": ctx.now(), "error": ""}
 
 
 def _tell_refused(ctx: Context, effect: TransportEffect, reason: str) -> None:

@@ -50,7 +50,7 @@ from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing, sum_of
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
 from plugin.sync.settling import ONCE_SENT
-from plugin.sync.shipped import withdrawn_after
+from plugin.sync.shipped import sent_in_their_place, withdrawn_after
 from plugin.texts import day, minute, number, time
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -105,6 +105,8 @@ PARTLY: Mapping[EffectState, tuple[str, Level]] = {
 }
 #: Of a parcel that was withdrawn after bol had confirmed it, and of an order with such pieces that wait here again.
 WITHDRAWN_BADGE = _l("Withdrawn here, shipped at bol")
+#: Of a parcel whose goods bol has by one that was withdrawn before it.
+IN_PLACE = (_l("Shipped at bol"), Level.SUCCESS)
 #: What is asked before a parcel is withdrawn that bol has confirmed.
 WITHDRAWING = _l(
     "bol has this parcel as shipped, and can't take that back. If its goods still go to the customer, do not withdraw it: send "
@@ -118,14 +120,14 @@ WITHDRAWING_LABEL = _l(
 )
 #: What a packer does about goods whose parcel was withdrawn, and that bol has as shipped.
 PACK_ANEW = _l(
-    "bol can't take a confirmed shipment back, and its customer waits for it: pack it anew by the order's picklist, and send it. "
-    "Then tell an administrator, who tells bol the new tracking code."
+    "bol can't take a confirmed shipment back, and its customer waits for it: pack the same goods anew into one parcel, by the "
+    "order's picklist, and send it. bol is told its tracking code by itself."
 )
-#: And an administrator: bol takes no second shipment, and what it has of the first one can be corrected in its portal only.
+#: And an administrator: bol takes no second shipment, but another code for the one that it has.
 SENT_ANEW = _l(
-    "bol can't take a confirmed shipment back, and its customer waits for it: have it packed anew by the order's picklist, and "
-    "sent. bol refuses that parcel: write its tracking code at the first shipment in bol's seller portal, and press “Handled "
-    "elsewhere” at it then. If nothing is to be sent, contact bol's partner service."
+    "bol can't take a confirmed shipment back, and its customer waits for it: have the same goods packed anew into one parcel, by "
+    "the order's picklist, and sent. bol is told its carrier and tracking code by itself. If nothing is to be sent, contact bol's "
+    "partner service."
 )
 #: Of a product with more offers than that, the first ones are shown.
 MOST_OFFERS = 20
@@ -318,9 +320,12 @@ def _panel(
     if picklist_id is not None and paused and not effects and _is_closed(host, picklist_id):
         # What left with it is taken over this moment.
         rows.append(PanelRow(_("At bol"), paused, Level.WARNING))
+    in_place = _in_place(host, row, effects)
     for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
-        rows += _parcel_rows(host, shipment_id, mine, names, paused, may_decide)
+        rows += _parcel_rows(
+            host, shipment_id, mine, names, paused, may_decide, in_place=shipment_id in in_place
+        )
     settings = StoreSettings.load(store.settings) if store else StoreSettings()
     links = [
         PanelLink(_("Use the label that is bought"), _options_url(host, picklist_id, label))
@@ -365,6 +370,14 @@ def _is_closed(host: HostPort, picklist_id: int) -> bool:
     return picklist is not None and any(not parcel.withdrawn for parcel in picklist.parcels)
 
 
+def _in_place(host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect]) -> frozenset[int]:
+    """Return those of these parcels whose goods bol has by parcels of the order that were withdrawn."""
+    if all(effect.state != EffectState.CLOSED for effect in effects):
+        return frozenset()
+    of_order = host.session.scalars(select(ShipmentEffect).where(ShipmentEffect.order_id == row.id)).all()
+    return sent_in_their_place(of_order, host.withdrawn(effect.host_shipment_id for effect in of_order))
+
+
 def _parcel_rows(
     host: HostPort,
     shipment_id: int,
@@ -372,6 +385,8 @@ def _parcel_rows(
     names: Mapping[str, str],
     paused: str,
     may_decide: bool,
+    *,
+    in_place: bool,
 ) -> list[PanelRow]:
     """Return what bol knows of one parcel: in a row, or one for each item where they differ."""
     parcel = host.parcel(shipment_id)
@@ -388,21 +403,29 @@ def _parcel_rows(
         if code
         else _("Shipment %(number)s at bol", number=shipment_id)
     )
-    told = [_standing(effect, paused, may_decide) for effect in effects]
+    told = [
+        (f"{IN_PLACE[0]}. {reason(effect)}", IN_PLACE[1])
+        if in_place
+        else _standing(effect, paused, may_decide)
+        for effect in effects
+    ]
     after = []
-    if correction:
+    over = parcel is not None and parcel.withdrawn
+    if correction and not (over and correction.state == EffectState.CLOSED):
         corrected = correction.tracking_code
         if corrected == first:
             # Of its carrier alone.
             corrected = f"{correction.transporter_code or _carrier(host, parcel)} {corrected}".strip()
         after.append(
             PanelRow(
-                _("Its correction to %(code)s", code=corrected),
+                _("Told to bol instead: %(code)s", code=corrected)
+                if in_place
+                else _("Its correction to %(code)s", code=corrected),
                 *_standing(correction, paused, may_decide),
             )
         )
     asked = correction.tracking_code if correction else first
-    if asked and newest and asked != newest and parcel and not parcel.withdrawn and not parcel.label_ref:
+    if asked and newest and asked != newest and parcel and not over and not parcel.label_ref:
         # Corrected this moment: the event of it is on its way here.
         after.append(
             PanelRow(
@@ -527,10 +550,15 @@ def order_notes(
 
 
 def _badge(
-    effects: Sequence[ShipmentEffect], store: Store, *, unfinished: bool = False
+    effects: Sequence[ShipmentEffect],
+    store: Store,
+    in_place: frozenset[int] = frozenset(),
+    *,
+    unfinished: bool = False,
 ) -> tuple[OrderBadge, ...]:
     """Return the most pressing of what bol has of some parcels; nothing where there is none.
 
+    :param in_place: those of the parcels whose goods bol has by others.
     :param unfinished: they are those of an order of which a part is still to be packed.
     """
     for state, (word, tone) in BADGES.items():
@@ -541,6 +569,8 @@ def _badge(
             word, tone = CARRIER_BADGE, Level.WARNING
         elif state == EffectState.WANTED and not may_send(store):
             word, tone = NOT_SENT_BADGE, Level.WARNING
+        elif state == EffectState.CLOSED and all(effect.host_shipment_id in in_place for effect in mine):
+            word, tone = IN_PLACE
         elif unfinished:
             word, tone = PARTLY.get(state, (word, tone))
         return (OrderBadge(str(word), tone),)
@@ -562,6 +592,7 @@ def _badges_of(
         for effect in effects
         if effect.host_shipment_id in withdrawn and effect.state == EffectState.CONFIRMED
     }
+    in_place = sent_in_their_place(effects, withdrawn)
     shipped = (OrderBadge(str(WITHDRAWN_BADGE), Level.DANGER),)
     lines = view.lines if view else ()
     unfinished = any(line.quantity > line.shipped + line.cancelled for line in lines)
@@ -574,19 +605,19 @@ def _badges_of(
         back = any(
             effect.host_shipment_id in kept and effect.host_picklist_id == picklist_id for effect in effects
         )
-        of_picklists[picklist_id] = _badge(mine, store) + (again if back else ())
+        of_picklists[picklist_id] = _badge(mine, store, in_place) + (again if back else ())
     for parcel_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == parcel_id]
         if parcel_id in kept:
             of_parcels[parcel_id] = (OrderBadge(_("Shipped at bol"), Level.DANGER),)
         elif parcel_id not in withdrawn:
-            of_parcels[parcel_id] = _badge(mine, store)
-            if any(effect.state == EffectState.CONFIRMED for effect in mine):
+            of_parcels[parcel_id] = _badge(mine, store, in_place)
+            if parcel_id in in_place or any(effect.state == EffectState.CONFIRMED for effect in mine):
                 withdrawing[parcel_id] = str(
                     WITHDRAWING if any(effect.transporter_code for effect in mine) else WITHDRAWING_LABEL
                 )
     return {
-        "order_badges": _badge(left, store, unfinished=unfinished) + again,
+        "order_badges": _badge(left, store, in_place, unfinished=unfinished) + again,
         "picklist_badges": of_picklists,
         "parcel_badges": of_parcels,
         "withdrawing": withdrawing,

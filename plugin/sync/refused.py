@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -19,7 +19,15 @@ def hopeless(session: Any, rows: Iterable[ShipmentEffect]) -> frozenset[int]:
     refused = [row for row in rows if row.state == EffectState.REFUSED]
     if not refused:
         return frozenset()
-    orders = {row.order_id for row in refused}
+    left = left_at_bol(session, {row.order_id for row in refused})
+    return frozenset(
+        row.id for row in refused if row.quantity > left.get((row.order_id, row.order_item_id), row.quantity)
+    )
+
+
+def left_at_bol(session: Any, orders: Iterable[int]) -> Mapping[tuple[int, str], int]:
+    """Return how many pieces bol can have open at most, by order row and order item. In a transaction."""
+    orders = set(orders)
     items = session.scalars(select(BolOrderItem).where(BolOrderItem.order_id.in_(orders)))
     confirmed: Counter[tuple[int, str]] = Counter()
     for order_id, item_id, pieces in session.execute(
@@ -28,7 +36,7 @@ def hopeless(session: Any, rows: Iterable[ShipmentEffect]) -> frozenset[int]:
         .group_by(ShipmentEffect.order_id, ShipmentEffect.order_item_id)
     ):
         confirmed[order_id, item_id] = int(pieces)
-    left = {
+    return {
         (item.order_id, item.order_item_id): min(
             item.open,
             item.imported
@@ -37,6 +45,3 @@ def hopeless(session: Any, rows: Iterable[ShipmentEffect]) -> frozenset[int]:
         )
         for item in items
     }
-    return frozenset(
-        row.id for row in refused if row.quantity > left.get((row.order_id, row.order_item_id), row.quantity)
-    )

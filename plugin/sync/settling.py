@@ -19,8 +19,8 @@ from plugin.sync.shipments import (
     after_confirmation,
     end_of_refused,
     mark_confirmed,
+    nothing_to_ship,
     record_accepted,
-    settle_withdrawn,
     tell_refused,
 )
 from plugin.sync.shipped import was_withdrawn_before
@@ -36,7 +36,8 @@ SHIPPED_ALREADY = _l(
     "bol has these goods as shipped already, by a parcel that was withdrawn here, and takes no second shipment of them."
 )
 ONCE_SENT = _l(
-    "Once they are on their way to the customer, write their tracking code at that shipment in bol's seller portal, and press “Handled elsewhere”."
+    "If this parcel holds the very goods of that one, write its tracking code at it here (“Correct”): bol is told it then. If "
+    "not, tell bol's partner service where they travel, and press “Handled elsewhere”."
 )
 
 NOTHING_OPEN = _l(
@@ -216,8 +217,7 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
         ),
     )
     if state == EffectState.CLOSED:
-        # Its parcel was withdrawn meanwhile, so that nothing is left to be done.
-        settle_withdrawn(ctx, session, row.host_shipment_id)
+        nothing_to_ship(ctx, session, row.host_shipment_id)
     if found.order is not None and cancelled:
         # The parcel must not leave: told as what it is, a cancellation, and so not a second time by the import.
         take_changes(ctx, lock_row(ctx, row.order_id), found.order)

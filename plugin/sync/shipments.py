@@ -28,7 +28,7 @@ from plugin.models import (
 )
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
-from plugin.sync import counters, effects
+from plugin.sync import counters, effects, packed_anew
 from plugin.sync.cancel_decisions import WITHDRAWN_HERE, note_undone, settle_withdrawn_late
 from plugin.sync.context import ATTENTION_URL, CALL_SECONDS, Context, current_settings, decisions_url
 from plugin.sync.dirty import mark_order_items
@@ -403,7 +403,10 @@ def _record_failure(ctx: Context, row_ids: Sequence[int], error: BolError) -> No
 
 
 def _refuse(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> None:
-    parcel_id = session.scalar(select(ShipmentEffect.host_shipment_id).where(ShipmentEffect.id == row_ids[0]))
+    row = session.get(ShipmentEffect, row_ids[0])
+    parcel_id = row.host_shipment_id
+    # The order before its parcels, as everywhere.
+    session.execute(select(BolOrder.id).where(BolOrder.id == row.order_id).with_for_update(key_share=True))
     state, error = end_of_refused(ctx, parcel_id, reason)
     refused = session.execute(
         _claimed(ctx, row_ids).values(state=state, error=error, settled_at=ctx.now(), due_at=None)
@@ -413,16 +416,27 @@ def _refuse(ctx: Context, session: Any, row_ids: Sequence[int], reason: str) -> 
     if state == EffectState.REFUSED:
         tell_refused(ctx, session, row_ids, reason)
     else:
-        settle_withdrawn(ctx, session, parcel_id)
+        nothing_to_ship(ctx, session, parcel_id)
 
 
 def end_of_refused(ctx: Context, parcel_id: int, reason: str) -> tuple[EffectState, str]:
-    """Return how a refused row ends, and what to say of it: bol has nothing of a parcel that was withdrawn meanwhile, and
-    nobody has to do anything about it. In a transaction."""
+    """Return how a refused row ends, and what to say of it. In a transaction.
+
+    Nobody has to do anything about a parcel that was withdrawn meanwhile, of which bol has nothing, nor about one whose goods
+    bol has by the parcel in the place of which it was sent. Then :func:`nothing_to_ship` comes after it.
+    """
     parcel = ctx.host.parcel(parcel_id)
     if parcel is not None and parcel.withdrawn:
         return EffectState.CLOSED, str(WITHDRAWN)
+    if (first := packed_anew.first_parcel(ctx.host, parcel_id)) is not None:
+        return EffectState.CLOSED, first.reason
     return EffectState.REFUSED, reason
+
+
+def nothing_to_ship(ctx: Context, session: Any, parcel_id: int) -> None:
+    """Do what is left of a parcel that bol refused and that nobody has to look at. In a transaction."""
+    settle_withdrawn(ctx, session, parcel_id)
+    packed_anew.pass_on(ctx.host, parcel_id)
 
 
 def settle_withdrawn(ctx: Context, session: Any, parcel_id: int) -> None:

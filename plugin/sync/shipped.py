@@ -72,6 +72,25 @@ def withdrawn_after(
     return {item_id: count for item_id, count in left.items() if count > 0}
 
 
+def sent_in_their_place(effects: Iterable[ShipmentEffect], withdrawn: frozenset[int]) -> frozenset[int]:
+    """Return the parcels that bol has not, nor is to have, whose goods it has by parcels that were withdrawn.
+
+    :param effects: all of an order.
+    :param withdrawn: those of the parcels that were withdrawn.
+    """
+    at_bol: Counter[str] = Counter()
+    closed: dict[int, Counter[str]] = {}
+    others: set[int] = set()
+    for effect in effects:
+        if effect.host_shipment_id not in withdrawn and effect.state == EffectState.CLOSED:
+            closed.setdefault(effect.host_shipment_id, Counter())[effect.order_item_id] += effect.quantity
+        elif effect.host_shipment_id not in withdrawn:
+            others.add(effect.host_shipment_id)
+        elif effect.state == EffectState.CONFIRMED:
+            at_bol[effect.order_item_id] += effect.quantity
+    return frozenset(parcel for parcel, goods in closed.items() if goods <= at_bol and parcel not in others)
+
+
 def was_withdrawn_before(host: HostPort, effect: ShipmentEffect) -> bool:
     """Tell if bol has pieces of this item as shipped, of another parcel that was withdrawn here. In a transaction."""
     others = host.session.scalars(

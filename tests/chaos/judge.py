@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import func, select
@@ -52,6 +53,13 @@ def judge(shop: Shop, truth: Mapping[str, Any]) -> list[str]:
     """Return what is wrong, in words; nothing where all is well. In an application context."""
     with reading():
         return list(_Judge(shop, truth).problems())
+
+
+def _goods(effects: Sequence[ShipmentEffect]) -> Counter[str]:
+    goods: Counter[str] = Counter()
+    for effect in effects:
+        goods[effect.order_item_id] += effect.quantity
+    return goods
 
 
 class _Judge:
@@ -215,7 +223,7 @@ class _Judge:
                 if withdrawn and not self._told(f"withdrawn-late:{effect.host_shipment_id}"):
                     yield f"{name}: withdrawn, confirmed, and nobody was told"
             case EffectState.CLOSED:
-                if not withdrawn:
+                if not withdrawn and effect.host_shipment_id not in self._in_place:
                     yield f"{name}: closed, and it left the house: {effect.error}"
             case EffectState.REFUSED:
                 keys = ("cancelled", "partly-cancelled") if item["quantityCancelled"] else ()
@@ -254,6 +262,33 @@ class _Judge:
                     return True
         return False
 
+    @cached_property
+    def _in_place(self) -> dict[int, str]:
+        """Parcels whose very goods bol has by one that was withdrawn, by that one's reference: bol has their code there."""
+        rows: dict[int, list[ShipmentEffect]] = {}
+        for effects in self.effects.values():
+            for effect in effects:
+                rows.setdefault(effect.host_shipment_id, []).append(effect)
+        told = {
+            correction.host_shipment_id: correction.reference
+            for correction in self.session.scalars(
+                select(TransportEffect).where(TransportEffect.store_id == self.shop.store_id)
+            )
+        }
+        parcels = {parcel: self.session.get_one(Shipment, parcel) for parcel in rows}
+        found = {}
+        for parcel, mine in rows.items():
+            if parcels[parcel].withdrawn_at or any(effect.state != EffectState.CLOSED for effect in mine):
+                continue
+            for other, theirs in rows.items():
+                same = told.get(parcel) == theirs[0].reference or (
+                    parcels[parcel].label_ref and parcels[parcel].label_ref == parcels[other].label_ref
+                )
+                at_bol = all(effect.state == EffectState.CONFIRMED for effect in theirs)
+                if parcels[other].withdrawn_at and same and at_bol and _goods(mine) == _goods(theirs):
+                    found[parcel] = theirs[0].reference
+        return found
+
     def _needs_label(self, item: Item) -> bool:
         by_bol = item["fulfilment"]["distributionParty"] == "BOL"
         return bool(by_bol and self.shop.script.sandbox["vvbNeedsLabel"])
@@ -277,22 +312,22 @@ class _Judge:
             parcel.get("shipmentReference"): parcel["transport"] for parcel in self.truth["shipments"]
         }
         shipped = {
-            effect.host_shipment_id: effect
+            effect.host_shipment_id: effect.reference
             for effects in self.effects.values()
             for effect in effects
             if effect.state == EffectState.CONFIRMED
-        }
+        } | self._in_place
         corrections = {
             effect.host_shipment_id: effect
             for effect in self.session.scalars(
                 select(TransportEffect).where(TransportEffect.store_id == self.shop.store_id)
             )
         }
-        for shipment_id, effect in shipped.items():
+        for shipment_id, reference in shipped.items():
             parcel = self.session.get_one(Shipment, shipment_id)
             if parcel.label_ref or parcel.withdrawn_at:
                 continue
-            known = (by_reference.get(effect.reference) or {}).get("trackAndTrace") or ""
+            known = (by_reference.get(reference) or {}).get("trackAndTrace") or ""
             correction = corrections.get(shipment_id)
             if known == (parcel.tracking_code or ""):
                 continue

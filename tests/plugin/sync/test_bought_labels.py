@@ -15,7 +15,7 @@ from host_app.services import labels as host_labels
 from host_app.services import picking
 from host_app.services.picking import NewParcel
 from plugin.models import EffectState, LabelEffect
-from plugin.sync import bought_labels, label_options
+from plugin.sync import attention, bought_labels, label_options
 from plugin.sync.closing import question_for
 from plugin.sync.panels import picklist_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -259,6 +259,9 @@ def test_a_parcel_that_bol_has_as_shipped_is_packed_anew_on_its_own_label(shop: 
     shop.pass_time(20, steps=5)
     close_on_label(shop, again)
     shop.pass_time(600, steps=10)
-    # bol has them, on this label: it takes no second shipment, and a person closes that here.
-    assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED, EffectState.REFUSED]
+    # bol has them, on this label: it takes no second shipment, and nobody has to do anything about it.
+    assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED, EffectState.CLOSED]
+    assert "on this very label" in shop.effects()[-1].error and shop.writes("transports") == []
+    with shop.host.reading():
+        assert attention.tasks(shop.host) == []
     assert len(shop.shipments_at_bol()) == 1 and len(shop.sandbox.state("seller")["labels"]) == 1

@@ -17,14 +17,8 @@ from host_app.models import Notification, Shipment
 from host_app.plugins import plugins
 from host_app.services import picking
 from plugin.connector import (
-    BolClient,
-    ClientCredentialsTokens,
-    Credentials,
-    MemoryTokenStore,
     ShipmentItem,
     ShipmentRequest,
-    UnlimitedBudget,
-    sandbox_environment,
 )
 from plugin.connector.resources.transports import Transports
 from plugin.models import EffectState, ShipmentEffect, TransportEffect
@@ -133,13 +127,6 @@ def test_a_lost_answer_of_a_correction_is_sent_again(packed: Shop) -> None:
     assert transport(packed) == ("TNT", "B")
 
 
-def by_hand(shop: Shop) -> BolClient:
-    """A line to bol that makes no rows here."""
-    environment = sandbox_environment(shop.sandbox.url)
-    tokens = ClientCredentialsTokens(environment, Credentials("seller", "secret"), MemoryTokenStore(), "late")
-    return BolClient(environment, tokens, UnlimitedBudget())
-
-
 @pytest.mark.parametrize("catching_up", [False, True], ids=["by itself", "caught up meanwhile"])
 def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Shop, catching_up: bool) -> None:
     """Found by chaos: a call hung until we gave it up, and bol carried it out after the next one."""
@@ -157,7 +144,7 @@ def test_a_late_call_that_overtakes_a_newer_correction_does_not_last(packed: Sho
         packed.runtime.catch_up(packed.store_id)
         packed.work()
     # Now bol carries the first one out.
-    with closing(by_hand(packed)) as client:
+    with closing(packed.other_line()) as client:
         (shown,) = packed.shipments_at_bol()
         client.transports.change(shown["transport"]["transportId"], "TNT", "LATE")
     packed.pass_time(2, steps=1)
@@ -362,7 +349,7 @@ def test_a_code_corrected_before_a_parcel_is_sent_once_more_outlives_the_first_r
     assert effect.state == EffectState.WANTED
     correct_only(packed, "dpd", "0123456")
     packed.sandbox.faults([])
-    with closing(by_hand(packed)) as client:
+    with closing(packed.other_line()) as client:
         items = (ShipmentItem(effect.order_item_id, effect.quantity),)
         client.shipments.create(ShipmentRequest(items, effect.reference, "TNT", "3SWRONG", None))
     packed.pass_time(1200, steps=20)

@@ -134,11 +134,12 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
         (task,) = attention.tasks(shop.host)
         (goods,) = attention.subjects_of(shop.host, [task])[task].goods
     assert step.startswith("bol has 2 × Kettle as shipped, but the parcel was withdrawn here.")
-    assert "contact bol's partner service" in step and "Handled elsewhere" in step
+    assert "contact bol's partner service" in step and "told its carrier and tracking code by itself" in step
     assert (task.kind, task.about, goods.pieces) == (attention.WITHDRAWN, order_id, 2)
 
     shop.sandbox.settings(processStatusDelayMs=60_000)
-    shop.close(order_id, tracking="3S2")
+    # Without a tracking code, so that bol can't be told it instead.
+    shop.close(order_id, tracking="")
     shop.work()
     assert at_picklist(shop, order_id, again) == badges(shop, order_id) == ["Sent to bol"]
     assert at_picklist(shop, order_id, first) == [] and shop.marks() == []
@@ -156,9 +157,9 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     assert "press “Handled elsewhere”" in told.body and "again" not in told.body
     refused = next(effect for effect in shop.effects() if effect.state == "refused")
     assert shop.runtime.shipment_handled(shop.store_id, refused.id)
-    assert badges(shop, order_id) == ["Handled elsewhere"]
+    assert badges(shop, order_id) == ["Shipped at bol"]
     handled = next(effect for effect in shop.effects() if effect.id == refused.id)
-    assert "seller portal" in reason(refused) and "Handled elsewhere" in reason(refused)
+    assert "bol's partner service" in reason(refused) and "Handled elsewhere" in reason(refused)
     (told,) = shop.all(Notification, Notification.key.contains("withdrawn-late"))
     assert told.read_at is not None
     # Once that is done, only why it was.
