@@ -31,13 +31,19 @@ class Offers:
         """GET /retailer/offers: up to `page_size` (1 to 100) offers, from `cursor` of the page before.
 
         `eans` keeps offers of these EANs; the parameter is repeated, which is OpenAPI's default for lists.
+        Raises MalformedAnswer for a cursor that leads nowhere.
         """
         if not 1 <= page_size <= MAX_PAGE_SIZE:
             raise ValueError(f"a page has 1 to {MAX_PAGE_SIZE} offers")
         query = [("page-size", str(page_size)), *(("eans", ean) for ean in eans)]
         if cursor is not None:
             query.append(("cursor", cursor))
-        return self._caller.call(routes.OFFERS, query=query, deadline=deadline).read(read_offer_page)
+        answer = self._caller.call(routes.OFFERS, query=query, deadline=deadline)
+        page = answer.read(read_offer_page)
+        if page.offers and page.next_cursor is not None and page.next_cursor == cursor:
+            # Followed, it would lead here for ever; taken for the last page, it would hide the offers behind it.
+            raise answer.malformed("the cursor leads to its own page")
+        return page
 
     def get(self, offer_id: str, *, deadline: Deadline | None = None) -> Offer:
         """GET /retailer/offers/{offer-id}. Raises NotFound."""

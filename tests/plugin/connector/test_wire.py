@@ -239,6 +239,19 @@ def test_each_attempt_is_recorded_without_query_or_secrets(
     assert second.at.tzinfo is not None
 
 
+def test_a_cursor_that_leads_to_its_own_page_ends_no_list_and_is_not_followed_for_ever(
+    client: BolClient, rogue: Rogue
+) -> None:
+    rogue.plays(
+        answers(
+            200, {"offers": [{"offerId": OFFER, "ean": "8712345678906"}], "page": {"nextCursor": "again"}}
+        )
+    )
+    assert client.offers.page().next_cursor == "again"
+    with pytest.raises(MalformedAnswer, match="own page"):
+        client.offers.page(cursor="again")
+
+
 def test_a_broken_recorder_does_not_lose_the_outcome(rogue: Rogue, caplog: pytest.LogCaptureFixture) -> None:
     def fails(record: CallRecord) -> None:
         raise RuntimeError("no disk")
