@@ -11,7 +11,7 @@ from plugin.runtime import Runtime
 from plugin.sync.abandoned import find_abandoned
 from plugin.sync.cancelling import cancel_due, check_cancellations
 from plugin.sync.context import Context
-from plugin.sync.corrections import correct_due
+from plugin.sync.correcting import correct_due
 from plugin.sync.deadlines import warn_due
 from plugin.sync.due import CHECK, NAMES, ORDERS, PRODUCTS, SHIPMENTS, STOCK, UPKEEP
 from plugin.sync.labels import buy_due

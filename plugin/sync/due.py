@@ -27,7 +27,7 @@ from plugin.models import (
 )
 from plugin.sync.cancelling import next_cancellation
 from plugin.sync.context import is_active, settings_of
-from plugin.sync.corrections import next_correction
+from plugin.sync.correcting import next_correction
 from plugin.sync.deadlines import WARNED
 from plugin.sync.dirty import in_need, ready
 from plugin.sync.findings import KIND as CHECK_RUN

@@ -25,7 +25,7 @@ from plugin.models import (
     TransportEffect,
 )
 from plugin.sync.context import is_active, settings_of
-from plugin.sync.corrections import may_be_sent
+from plugin.sync.correcting import may_be_sent
 from plugin.sync.dirty import in_need
 from plugin.texts import lazy as _l
 

@@ -17,7 +17,7 @@ from plugin.models import (
     ShipmentEffect,
     TransportEffect,
 )
-from plugin.sync import corrections, labels
+from plugin.sync import correcting, labels
 from plugin.sync.cancelling import EVENT_TYPE as CANCEL
 from plugin.sync.cancelling import confirm
 from plugin.sync.context import CALL_SECONDS, Context
@@ -201,7 +201,7 @@ def _pass_on(
         else:
             _to_check(effect, now, message)
     for effect in _waiting(session, ctx.store_id, TransportEffect, process_status_id):
-        corrections.settle(ctx, effect, outcome, message)
+        correcting.settle(ctx, effect, outcome, message)
     for effect in _waiting(session, ctx.store_id, LabelEffect, process_status_id):
         labels.settle(ctx, effect, status, outcome, message)
     session.flush()

@@ -29,7 +29,7 @@ from plugin.models import (
     Store,
     TransportEffect,
 )
-from plugin.sync.corrections import next_correction
+from plugin.sync.correcting import next_correction
 from plugin.sync.dirty import in_need
 from plugin.sync.shipments import next_parcel
 from tests.chaos.harm import Harm

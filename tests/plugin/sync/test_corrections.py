@@ -23,8 +23,8 @@ from plugin.connector import (
 from plugin.connector.resources.transports import Transports
 from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
-from plugin.sync import attention, corrections
-from plugin.sync.corrections import MOST_TRIES
+from plugin.sync import attention, correcting, corrections
+from plugin.sync.correcting import MOST_TRIES
 from plugin.sync.owed import owed
 from plugin.sync.panels import order_panels, waits_for_code
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -547,7 +547,7 @@ def test_a_code_that_is_filled_in_just_as_a_correction_begins_to_wait_for_it_sen
     packed.close(packed.order_id, "postnl", "A")
     packed.pass_time(20, steps=4)
     packed.settings(send_shipments=True, carriers={**DEFAULT_CARRIERS, "gls": ""})
-    real, saved = corrections.no_code, []
+    real, saved = correcting.no_code, []
 
     def no_code(*args: Any) -> str:
         # The job has found no code; whoever saves one now finds nothing that waits yet.
@@ -561,7 +561,7 @@ def test_a_code_that_is_filled_in_just_as_a_correction_begins_to_wait_for_it_sen
         with packed.app.app_context():
             packed.runtime.set_carrier(packed.store_id, "gls", "GLS", "ann")
 
-    monkeypatch.setattr(corrections, "no_code", no_code)
+    monkeypatch.setattr(correcting, "no_code", no_code)
     correct(packed, "gls", "G1")
     saved[0].join()
     packed.pass_time(60, steps=6)
