@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import literal_column, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import and_, literal_column, or_, select, update
+from sqlalchemy.orm import selectinload
 
 from host_app.plugin_api import HostError, HostPort, speaking
-from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store
+from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer, Store
 from plugin.sync.cancel_decisions import REQUEST_MARK, keep_order
 from plugin.sync.dirty import mark_product_sold
 from plugin.sync.failures import without_reference
@@ -99,22 +102,7 @@ def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> Non
     item = next((item for item in row.items if item.id == item_row_id), None)
     if row.state != BolOrderState.WAITING_FOR_PRODUCT or item is None:
         raise HostError(_("This order does not wait for a product any more."))
-    wanted = code.strip()
-    product_id = host.products_by_code([wanted]).get(wanted)
-    if product_id is None:
-        product_id = next(iter(host.products_by_barcode([wanted]).get(wanted, ())), None)
-    if product_id is None:
-        raise HostError(_("No product has the code or barcode %(code)s.", code=wanted))
-    item.product_id = product_id
-    host.session.flush()
-    remember(host, row.store_id, item.ean, product_id)
-    mark_product_sold(host, product_id)
-    read_again(host, row)
-    with speaking(host.language):
-        linked = _(
-            "Item %(item)s linked to product %(product)s by hand", item=item.order_item_id, product=wanted
-        )
-    note(host, row.id, linked)
+    _link(host, [(row, item)], code)
 
 
 def link_waiting(host: HostPort, store_id: int, ean: str, code: str) -> int:
@@ -122,22 +110,61 @@ def link_waiting(host: HostPort, store_id: int, ean: str, code: str) -> int:
 
     :raises HostError: no product has this code or barcode, or no order waits any more.
     """
-    waiting = host.session.execute(
-        select(BolOrder.id, BolOrderItem.id)
-        .join(BolOrderItem)
+    waits = select(BolOrderItem.order_id).where(BolOrderItem.ean == ean, BolOrderItem.product_id.is_(None))
+    # All of them before the first of their offers: who holds a later one may be waiting for these.
+    rows = host.session.scalars(
+        select(BolOrder)
         .where(
             BolOrder.store_id == store_id,
             BolOrder.state == BolOrderState.WAITING_FOR_PRODUCT,
-            BolOrderItem.ean == ean,
-            BolOrderItem.product_id.is_(None),
+            BolOrder.id.in_(waits),
         )
         .order_by(BolOrder.id)
+        .with_for_update(key_share=True)
+        .options(selectinload(BolOrder.items))
+        .execution_options(populate_existing=True)
     ).all()
-    for order_row, item_row in waiting:
-        link_item(host, locked(host, store_id, order_row), item_row, code)
+    waiting = [
+        (row, item) for row in rows for item in row.items if item.ean == ean and item.product_id is None
+    ]
     if not waiting:
         raise HostError(_("No order waits for this product any more."))
-    return len({order_row for order_row, _item in waiting})
+    _link(host, waiting, code)
+    return len({row.id for row, _item in waiting})
+
+
+def _link(host: HostPort, waiting: Sequence[tuple[BolOrder, BolOrderItem]], code: str) -> None:
+    """Choose the product of items of one EAN, whose orders are locked."""
+    wanted = code.strip()
+    product_id = host.products_by_code([wanted]).get(wanted)
+    if product_id is None:
+        product_id = next(iter(host.products_by_barcode([wanted]).get(wanted, ())), None)
+    if product_id is None:
+        raise HostError(_("No product has the code or barcode %(code)s.", code=wanted))
+    for _row, item in waiting:
+        item.product_id = product_id
+    host.session.flush()
+    row, item = waiting[0]
+    # Those that are linked now and those that were before: locked by rising id, all at once.
+    host.session.execute(
+        select(Offer.id)
+        .where(
+            or_(Offer.product_id == product_id, and_(Offer.store_id == row.store_id, Offer.ean == item.ean))
+        )
+        .order_by(Offer.id)
+        .with_for_update()
+    ).all()
+    remember(host, row.store_id, item.ean, product_id)
+    mark_product_sold(host, product_id)
+    for row, item in waiting:
+        read_again(host, row)
+        with speaking(host.language):
+            linked = _(
+                "Item %(item)s linked to product %(product)s by hand",
+                item=item.order_item_id,
+                product=wanted,
+            )
+        note(host, row.id, linked)
 
 
 def read_failed_again(host: HostPort, store_id: int, row_id: int) -> int:

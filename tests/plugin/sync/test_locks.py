@@ -6,15 +6,24 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from host_app import events, jobs
 from host_app.db import transaction
 from host_app.services import catalog, picking, stock
 from plugin.jobs.wakes import wake_for
-from plugin.models import BolOrder, EffectState, Offer, OfferLink, TransportEffect
+from plugin.models import BolOrder, BolOrderItem, EffectState, Offer, OfferLink, TransportEffect
 from plugin.settings import StoreSettings
-from plugin.sync import corrections, dirty, links, offer_decisions, pump, statuses, taking_over
+from plugin.sync import (
+    corrections,
+    dirty,
+    links,
+    offer_decisions,
+    order_decisions,
+    pump,
+    statuses,
+    taking_over,
+)
 from plugin.sync.due import ORDERS, SHIPMENTS, STOCK
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
@@ -72,6 +81,82 @@ def test_parcels_that_bol_confirms_and_that_people_correct_in_another_order_do_n
     assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED] * 2
     shop.work()
     assert len(shop.all(TransportEffect)) == 2
+
+
+def test_a_product_that_is_chosen_for_all_orders_and_for_one_of_them_is_chosen_for_each(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = postgres_shop
+    shop.connect(import_products=False)
+    orders = [shop.order((KETTLE, 1)) for _ in range(2)]
+    shop.import_orders()
+    rows = sorted((shop.bol_order(order_id) for order_id in orders), key=lambda row: row.id)
+    assert {row.state for row in rows} == {"waiting for product"}
+    product_id = add_product("K", 9)
+    items = [item.id for row in rows for item in shop.all(BolOrderItem, BolOrderItem.order_id == row.id)]
+    locked, remember = order_decisions.locked, order_decisions.remember
+    has_offers, has_second = threading.Event(), threading.Event()
+
+    def remember_slowly(*args: Any) -> None:
+        remember(*args)
+        if not has_offers.is_set():
+            has_offers.set()
+            has_second.wait(1)
+
+    def lock(*args: Any) -> Any:
+        row = locked(*args)
+        if has_offers.is_set():
+            has_second.set()
+        return row
+
+    def for_the_second() -> None:
+        has_offers.wait(5)
+        shop.runtime.link_item(shop.store_id, rows[1].id, items[1], "K")
+
+    monkeypatch.setattr(order_decisions, "remember", remember_slowly)
+    monkeypatch.setattr(order_decisions, "locked", lock)
+    work_at_once(shop, lambda: shop.runtime.link_waiting(shop.store_id, KETTLE, "K"), for_the_second)
+    assert has_offers.is_set() and has_second.is_set()
+    assert [item.product_id for item in shop.all(BolOrderItem)] == [product_id] * 2
+    shop.work()
+    assert {shop.bol_order(row.order_id).state for row in rows} == {"imported"}
+
+
+def test_offers_of_a_product_that_is_chosen_for_an_order_are_locked_by_rising_id(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The offer that orders wait for comes after another one of the product: whoever marks both takes that one first."""
+    shop = postgres_shop
+    product_id = add_product("BOTH", 10, KETTLE)
+    shop.connect(import_products=False)
+    shop.work()
+    order_id = shop.order((TOASTER, 1))
+    shop.import_orders()
+    first, second = sorted(shop.all(Offer, Offer.ean.in_((KETTLE, TOASTER))), key=lambda offer: offer.id)
+    with transaction() as session:
+        # So that the one that has no product yet is the later one.
+        session.execute(update(Offer).where(Offer.id == second.id).values(ean=TOASTER, product_id=None))
+        session.execute(update(Offer).where(Offer.id == first.id).values(ean=KETTLE, product_id=product_id))
+    remember = order_decisions.remember
+    has_later, has_first = threading.Event(), threading.Event()
+
+    def remember_slowly(*args: Any) -> None:
+        remember(*args)
+        has_later.set()
+        has_first.wait(1)
+
+    def mark_both() -> None:
+        has_later.wait(5)
+        with transaction() as session:
+            session.execute(select(Offer.id).where(Offer.id == first.id).with_for_update()).all()
+            has_first.set()
+            session.execute(select(Offer.id).where(Offer.id == second.id).with_for_update()).all()
+
+    monkeypatch.setattr(order_decisions, "remember", remember_slowly)
+    work_at_once(shop, lambda: shop.runtime.link_waiting(shop.store_id, TOASTER, "BOTH"), mark_both)
+    assert has_later.is_set() and has_first.is_set()
+    shop.work()
+    assert shop.bol_order(order_id).state == "imported"
 
 
 def test_a_job_that_the_database_ends_for_another_is_done_again_and_troubles_nobody(
