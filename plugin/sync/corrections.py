@@ -100,7 +100,9 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
         if known or in_place_of_another:
             _tell_withdrawn(host, store, rows[0])
             note_undone(host, session.get(BolOrder, rows[0].order_id))
-    elif not _take_code(host, [row for row in rows if row.state == EffectState.REFUSED]) and (told or asked):
+    elif not _take_code(host, store, [row for row in rows if row.state == EffectState.REFUSED]) and (
+        told or asked
+    ):
         _correct(host, store, settings, (told or asked)[0], event)
     session.flush()
     return int(store_id)
@@ -176,13 +178,14 @@ def _correction(host: HostPort, shipment_id: int) -> TransportEffect | None:
     return found
 
 
-def _take_code(host: HostPort, refused: Sequence[ShipmentEffect]) -> bool:
+def _take_code(host: HostPort, store: Store, refused: Sequence[ShipmentEffect]) -> bool:
     """Pass on the code that a parcel has now which bol refused, where bol has its goods by one that was withdrawn.
 
     False where that is not so.
     """
     first = packed_anew.first_parcel(host, refused[0].host_shipment_id) if refused else None
-    if first is None:
+    if first is None or store.state == StoreState.DISCONNECTED:
+        # A store that has gone leaves all that bol was not told to people.
         return False
     parcel_id = refused[0].host_shipment_id
     for row in refused:

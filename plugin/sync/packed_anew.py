@@ -110,32 +110,27 @@ def pass_on(host: HostPort, parcel_id: int) -> None:
     Does nothing where that is wanted already, or need not be. A code that is corrected later goes the same way.
     """
     session = host.session
-    first = first_parcel(host, parcel_id)
-    known = session.scalar(
-        select(TransportEffect.id).where(TransportEffect.host_shipment_id == parcel_id).limit(1)
-    )
-    parcel = host.parcel(parcel_id)
-    if first is None or not first.code or known is not None or parcel is None:
+    first, parcel = first_parcel(host, parcel_id), host.parcel(parcel_id)
+    if first is None or not first.code or parcel is None:
         return
     row, now = first.row, host.now()
-    settings = StoreSettings.load(session.get(Store, row.store_id).settings)
-    tracking = _code(parcel)
-    session.add(
-        TransportEffect(
-            store_id=row.store_id,
-            order_id=row.order_id,
-            host_shipment_id=parcel_id,
-            reference=row.reference,
-            # Without one it waits: people are asked for it when its turn has come.
-            transporter_code=settings.transporter_code(parcel.carrier, tracking),
-            tracking_code=tracking,
-            state=EffectState.WANTED,
-            due_at=max(now, _quiet(host, row)),
-            token="",
-            attempts=0,
-            created_at=now,
-        )
+    settings, quiet = StoreSettings.load(session.get(Store, row.store_id).settings), _quiet(host, row)
+    effect = session.scalar(
+        select(TransportEffect).where(TransportEffect.host_shipment_id == parcel_id).with_for_update()
     )
+    if effect is not None and effect.reference == row.reference:
+        return
+    if effect is None:
+        effect = TransportEffect(
+            store_id=row.store_id, order_id=row.order_id, host_shipment_id=parcel_id, token="", created_at=now
+        )
+    # One that was corrected before bol had refused it waited for a shipment that bol never gets.
+    effect.reference, effect.tracking_code = row.reference, _code(parcel)
+    # Without a code of bol it waits: people are asked for it when its turn has come.
+    effect.transporter_code = settings.transporter_code(parcel.carrier, effect.tracking_code)
+    effect.state, effect.due_at = EffectState.WANTED, max(now, quiet)
+    effect.attempts, effect.error, effect.settled_at = 0, "", None
+    session.add(effect)
     note(
         host,
         row.order_id,

@@ -15,6 +15,7 @@ from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect
 from plugin.sync import effects
 from plugin.sync.context import CALL_SECONDS, Context, decisions_url
 from plugin.sync.failures import come_back
+from plugin.sync.packed_anew import first_parcel
 from plugin.sync.shipments import (
     after_confirmation,
     end_of_refused,
@@ -157,6 +158,11 @@ def _settle(ctx: Context, session: Any, row: ShipmentEffect, found: Found) -> No
     if status is not None and status.status == "FAILURE":
         effects.remember(ctx, status)
         _refused(ctx, session, row, found, status.error_message or "")
+        return
+    if (first := first_parcel(ctx.host, row.host_shipment_id)) is not None:
+        # bol can't have done it: it has all of these goods by a parcel of before.
+        if _end(session, row, EffectState.CLOSED, now, first.reason):
+            nothing_to_ship(ctx, session, row.host_shipment_id)
         return
     since = row.unknown_since or now
     parcel = ctx.host.parcel(row.host_shipment_id)

@@ -11,7 +11,7 @@ from host_app.db import transaction
 from host_app.models import Notification
 from host_app.services import picking
 from host_app.services.picking import NewParcel
-from plugin.models import EffectState, TransportEffect
+from plugin.models import EffectState, StoreState, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
 from plugin.sync import attention
 from plugin.sync.panels import order_notes, order_panels
@@ -251,3 +251,34 @@ def test_a_carrier_without_a_code_is_asked_for_and_then_told(withdrawn: Shop) ->
     withdrawn.pass_time(90, steps=6)
     assert transports(withdrawn) == [("GLS", "OWN1")]
     assert (tasks(withdrawn), len(withdrawn.all(TransportEffect))) == ([], 1)
+
+
+def test_a_lost_answer_about_the_new_parcel_leaves_nobody_with_a_question(withdrawn: Shop) -> None:
+    withdrawn.sandbox.faults(
+        [{"method": "POST", "path": "/retailer/shipments", "when": "before", "drop": True, "times": 1}]
+    )
+    send(withdrawn)
+    assert transports(withdrawn) == [("DHLFORYOU", "JVNEW")]
+    assert (states(withdrawn)[-1], tasks(withdrawn), unread(withdrawn)) == (EffectState.CLOSED, [], 0)
+
+
+def test_a_code_corrected_while_bol_works_on_the_new_parcel_is_the_one_that_is_passed_on(
+    withdrawn: Shop,
+) -> None:
+    withdrawn.sandbox.settings(processStatusDelayMs=60_000)
+    withdrawn.close(withdrawn.order_id, carrier="dhl", tracking="JVWRONG")
+    withdrawn.work()
+    assert states(withdrawn)[-1] == EffectState.SENT
+    correct(withdrawn, "dhl", "JVRIGHT")
+    withdrawn.pass_time(180, steps=6)
+    assert transports(withdrawn) == [("DHLFORYOU", "JVRIGHT")]
+    assert (len(withdrawn.all(TransportEffect)), tasks(withdrawn), unread(withdrawn)) == (1, [], 0)
+
+
+def test_a_store_that_has_gone_leaves_a_code_that_is_written_down_later_to_people(withdrawn: Shop) -> None:
+    send(withdrawn, "dhl", "")
+    withdrawn.runtime.disconnect(withdrawn.store_id, at_once=True)
+    withdrawn.work()
+    assert withdrawn.store().state == StoreState.DISCONNECTED
+    correct(withdrawn, "dhl", "JVLATER")
+    assert states(withdrawn)[-1] == EffectState.REFUSED and withdrawn.all(TransportEffect) == []
