@@ -32,6 +32,11 @@
         const known = part.querySelectorAll("[name=csrf_token]")[place];
         if (known) token.setAttribute("value", known.getAttribute("value"));
       });
+      // What somebody has unfolded stays so.
+      other.querySelectorAll("details").forEach((fold, place) => {
+        const known = part.querySelectorAll("details")[place];
+        if (known) fold.open = known.open;
+      });
       if (other.isEqualNode(part)) return;
       part.replaceWith(document.importNode(other, true));
       changed = true;

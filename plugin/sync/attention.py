@@ -50,6 +50,7 @@ from plugin.sync.labels import TELL_AFTER as TELL_LABEL_AFTER
 from plugin.sync.labels import TO_FETCH
 from plugin.sync.mapping import AMSTERDAM, FBR
 from plugin.sync.matching import find_products
+from plugin.sync.offer_states import IS_KEPT_ON_SALE
 from plugin.sync.order_waits import is_dead, to_put_back
 from plugin.sync.overview import AN_ERROR
 from plugin.sync.pump import TELL_AFTER
@@ -74,6 +75,8 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
     "stock error",
 )
 CONSENT, TO_BE_FETCHED = "consent", "label to fetch"
+#: A person chose that bol goes on selling what is not here: nobody is hurried, and nobody forgets it.
+KEPT = "kept on sale"
 #: A corrected parcel whose carrier has no code: bol was not asked.
 UNCODED = "correction without code"
 #: bol cancelled what is still open here; or what was cancelled here, and bol still counts on.
@@ -273,15 +276,15 @@ def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:
     subjects |= _of_cancellations(host, [task for task in alone if task.kind in OF_ORDERS and task.order_id])
     subjects |= _of_parcels(host, [task for task in alone if task.kind in OF_PARCELS])
     subjects |= _of_labels(host, [task for task in alone if task.kind in (LABEL, TO_BE_FETCHED)])
-    subjects |= {task: _of_guard(host, task) for task in found if task.kind == GUARD}
+    subjects |= {task: _for_sale(host, task) for task in found if task.kind in (GUARD, KEPT)}
     return {task: subject for task, subject in subjects.items() if subject.goods}
 
 
-def _of_guard(host: HostPort, task: Task) -> Subject:
-    """Return the first offers that are about to go to 0, with what bol sells of them."""
+def _for_sale(host: HostPort, task: Task) -> Subject:
+    """Return the first offers that are about to go to 0, or are kept from it, with what bol sells of them."""
     rows = host.session.execute(
         select(Offer.title, Offer.ean, Offer.product_id, Offer.confirmed_amount, Offer.sent_amount)
-        .where(Offer.store_id == task.store_id, held(Offer))
+        .where(Offer.store_id == task.store_id, held(Offer) if task.kind == GUARD else IS_KEPT_ON_SALE)
         .order_by(Offer.id)
         .limit(GOODS_SHOWN)
     ).all()
@@ -401,6 +404,19 @@ def _guards(look: Look) -> Iterator[Task]:
     )
     for store_id, number, since in look.session.execute(stopped):
         yield look.task(GUARD, store_id, number=number, since=since)
+
+
+def _kept_on_sale(look: Look) -> Iterator[Task]:
+    """Offers that a person had bol go on selling without stock here."""
+    kept = (
+        select(Offer.store_id, func.count(), func.min(Offer.held_at))
+        .where(look.mine(Offer), IS_KEPT_ON_SALE)
+        .group_by(Offer.store_id)
+    )
+    for store_id, number, since in look.session.execute(kept):
+        state = look.stores[store_id].state
+        if state in (StoreState.ACTIVE, StoreState.PAUSED):
+            yield look.task(KEPT, store_id, number=number, since=since, about=state)
 
 
 def _cancelled_soon(look: Look) -> Iterator[Task]:
@@ -670,4 +686,5 @@ FINDERS: tuple[Finder, ...] = (
     _unreadable,
     _runs,
     _stock,
+    _kept_on_sale,
 )

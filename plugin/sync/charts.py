@@ -147,9 +147,14 @@ _CHARTS: Sequence[tuple[str, str, Sequence[tuple[str, str, Measure]]]] = (
     ),
 )
 
+#: What the line to bol does, for technicians; and what the warehouse has of it.
+TECHNICAL = ("calls",)
+WAREHOUSE = tuple(key for key, *_drawn in _CHARTS if key not in TECHNICAL)
+ALL = (*WAREHOUSE, *TECHNICAL)
 
-def charts(host: HostPort, store_id: int, period: str) -> list[Chart]:
-    """Return the charts of a store over a period that ends now. In a transaction."""
+
+def charts(host: HostPort, store_id: int, period: str, keys: Sequence[str] = ALL) -> list[Chart]:
+    """Return these charts of a store over a period that ends now. In a transaction."""
     slots = _slots(host.now(), period)
     first = slots[0].begin.astimezone(UTC)
     rows = host.session.execute(
@@ -165,7 +170,9 @@ def charts(host: HostPort, store_id: int, period: str) -> list[Chart]:
             counted.count += count
             counted.total += total
             counted.most = max(counted.most, most)
-    paces = {"shipments": _newest_pace(host, store_id, first) if period == DAY else _counted_pace(slots)}
+    paces = {}
+    if "shipments" in keys:
+        paces["shipments"] = _newest_pace(host, store_id, first) if period == DAY else _counted_pace(slots)
     return [
         Chart(
             key,
@@ -175,6 +182,7 @@ def charts(host: HostPort, store_id: int, period: str) -> list[Chart]:
             paces.get(key),
         )
         for key, title, series in _CHARTS
+        if key in keys
     ]
 
 

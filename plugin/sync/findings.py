@@ -18,6 +18,16 @@ from plugin.sync.mapping import FBR
 #: bol's clock and ours may differ by this much.
 CLOCK = timedelta(minutes=1)
 #: Of the runs that compare stock.
+#: What brought a check about, where no person asked for it: kept among its counts.
+OCCASION = "occasion"
+BEFORE_ACTIVATION, BEFORE_SENDING, SENDING_BEGAN, NIGHT = (
+    "before activation",
+    "before sending",
+    "sending began",
+    "night",
+)
+#: Setting a store up compares its offers, and sends nothing.
+SETTING_UP = (BEFORE_ACTIVATION, BEFORE_SENDING)
 KIND = "stock check"
 
 

@@ -231,6 +231,8 @@ _STATES: Mapping[str, ColumnElement[bool]] = {
     WAITING: and_(_DUE, Offer.error == ""),
     UP_TO_DATE: and_(_FOLLOWING, Offer.dirty_version <= Offer.done_version, ~kept_on_sale(Offer)),
 }
+#: Of these a person said at the guard that bol goes on selling them.
+IS_KEPT_ON_SALE = _STATES[KEPT_ON_SALE]
 #: Everything that a list of offers can be narrowed to.
 FILTERS = (*OFFER_STATES, DIFFERS, *MATCHES)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
 
-from host_app.plugin_api import OrderState, OrderView
+from host_app.plugin_api import Level, OrderState, OrderView
 from plugin.models import BolOrder, BolOrderEvent, CancellationEffect, EffectState, ShipmentEffect
 from plugin.sync.cancel_decisions import ACTIVE, cancelled_here, requested, still_here
+from plugin.sync.overview import AT_WORK, FOR_A_PERSON
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
 from plugin.texts import ngettext
@@ -23,24 +24,16 @@ SHIPMENT_WAITS: Mapping[EffectState, str] = {
     EffectState.SENT: _l("Waits for bol to confirm the shipment"),
     EffectState.WANTED: _l("The shipment waits to be sent to bol"),
 }
-#: State of the order here -> what it waits for, where nothing at bol keeps it.
-HERE_WAITS: Mapping[OrderState, str] = {
-    OrderState.CONCEPT: _l("Waits to be processed here"),
-    OrderState.PROCESSING: _l("Waits to be picked and shipped"),
-    OrderState.PAUSED: _l("Paused here"),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an order stands: the newest line of its timeline, and what it waits for ("": nothing).
+    """Where an order that came in stands now, in few words; the newest line of its timeline; what it waits for ("":
+    nothing)."""
 
-    dead: bol has cancelled all of it that came in, whatever became of it here.
-    """
-
+    now: tuple[str, Level]
     last: BolOrderEvent | None
     waits: str
-    dead: bool
 
 
 def standings(session: Any, rows: Sequence[BolOrder], views: Mapping[int, OrderView]) -> dict[int, Standing]:
@@ -58,7 +51,7 @@ def standings(session: Any, rows: Sequence[BolOrder], views: Mapping[int, OrderV
     shipping: dict[int, set[str]] = {}
     for order_id, state in session.execute(
         select(ShipmentEffect.order_id, ShipmentEffect.state)
-        .where(ShipmentEffect.order_id.in_(ids), ShipmentEffect.state.in_(list(SHIPMENT_WAITS)))
+        .where(ShipmentEffect.order_id.in_(ids))
         .distinct()
     ):
         shipping.setdefault(order_id, set()).add(state)
@@ -69,19 +62,14 @@ def standings(session: Any, rows: Sequence[BolOrder], views: Mapping[int, OrderV
             )
         )
     )
-    return {
-        row.id: Standing(
-            last.get(row.id),
-            _waits(
-                row,
-                views.get(row.host_order_id) if row.host_order_id is not None else None,
-                shipping.get(row.id, ()),
-                row.id in cancelling,
-            ),
-            is_dead(row),
+    found = {}
+    for row in rows:
+        view = views.get(row.host_order_id) if row.host_order_id is not None else None
+        states, asked = shipping.get(row.id, set()), row.id in cancelling
+        found[row.id] = Standing(
+            _now(row, view, states, asked), last.get(row.id), _waits(row, view, states, asked)
         )
-        for row in rows
-    }
+    return found
 
 
 def is_dead(row: BolOrder) -> bool:
@@ -147,7 +135,37 @@ def next_step(row: BolOrder, view: OrderView, *, may_decide: bool) -> str:
     return " ".join(steps)
 
 
-def _waits(row: BolOrder, view: OrderView | None, shipping: Iterable[str], cancelling: bool) -> str:
+def _now(
+    row: BolOrder, view: OrderView | None, shipping: Collection[str], cancelling: bool
+) -> tuple[str, Level]:
+    """Tell where an order stands by what bol and the warehouse did with it last; green is only what bol has confirmed."""
+    if view is None:
+        return _("imported"), Level.INFO
+    if cancelling:
+        return _("being cancelled at bol"), Level.INFO
+    if is_dead(row):
+        undone = view.state not in (OrderState.CANCELLED, OrderState.COMPLETED)
+        return _("cancelled at bol"), Level.WARNING if undone else Level.INFO
+    if view.state == OrderState.CANCELLED:
+        return _("cancelled here"), Level.WARNING if cancelled_here(row, view) else Level.INFO
+    if any(state in shipping for state in FOR_A_PERSON):
+        return _("shipped, not settled with bol"), Level.DANGER
+    if view.state == OrderState.COMPLETED:
+        if any(state in shipping for state in AT_WORK):
+            return _("shipped, bol is being told"), Level.INFO
+        if EffectState.CONFIRMED in shipping:
+            return _("shipped and confirmed by bol"), Level.SUCCESS
+        return _("shipped"), Level.INFO
+    if any(line.shipped for line in view.lines):
+        return _("partly shipped"), Level.INFO
+    if view.state == OrderState.PAUSED:
+        return _("paused here"), Level.WARNING
+    if view.state == OrderState.CONCEPT:
+        return _("not processed yet"), Level.INFO
+    return (_("being picked") if view.picked else _("to be picked")), Level.INFO
+
+
+def _waits(row: BolOrder, view: OrderView | None, shipping: Collection[str], cancelling: bool) -> str:
     if view is None:
         return ""
     if cancelling:
@@ -163,4 +181,4 @@ def _waits(row: BolOrder, view: OrderView | None, shipping: Iterable[str], cance
         return _("Waits for you: cancelled here, but bol still counts on it")
     if requested(row) and view.state != OrderState.COMPLETED:
         return _("Waits for your answer: the customer asks to cancel")
-    return HERE_WAITS.get(view.state, "")
+    return ""

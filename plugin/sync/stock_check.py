@@ -19,7 +19,17 @@ from plugin.sync import runs
 from plugin.sync.comparing import keep, look_at
 from plugin.sync.context import CALL_SECONDS, Context, is_active, settings_of, store_url
 from plugin.sync.failures import come_back, line_is_down
-from plugin.sync.findings import KIND, Action, Asked, Cause
+from plugin.sync.findings import (
+    BEFORE_ACTIVATION,
+    BEFORE_SENDING,
+    KIND,
+    NIGHT,
+    OCCASION,
+    SENDING_BEGAN,
+    Action,
+    Asked,
+    Cause,
+)
 from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.offers import tell_of_nameless
 from plugin.sync.products import lock_products
@@ -38,7 +48,7 @@ RULES = ("stock_warehouses", "safety_stock", "max_stock", "managed_by_retailer")
 #: The walk is under way; after it, ``REST`` and the row id up to which offers that it did not show were read.
 WALK, REST = "walk", "rest"
 #: What stays counted when a walk begins anew: differences are kept once per run.
-KEPT_COUNTS = ("rules", "differed", "on their way", "corrected", "gone")
+KEPT_COUNTS = (OCCASION, "rules", "differed", "on their way", "corrected", "gone")
 AGAIN = timedelta(seconds=5)
 #: A call gets so many seconds to leave this process, before the work on another page keeps it from running.
 HEAD_START = 0.01
@@ -91,7 +101,12 @@ def start(host: HostPort, store_id: int, *, dry: bool, who: str) -> int:
         raise HostError(_("A stock check is under way already: wait for it, or stop it first."))
     settings = StoreSettings.load(store.settings)
     sends = is_active(store) and settings_of(store).send_stock
-    return _begin(host, store_id, settings, dry=dry or not sends, who=who).id
+    occasion = ""
+    if not sends and (store.activated_at is None or not who):
+        occasion = BEFORE_ACTIVATION
+    elif not settings.send_stock:
+        occasion = BEFORE_SENDING
+    return _begin(host, store_id, settings, dry=dry or not sends, who=who, occasion=occasion).id
 
 
 def rules_of(settings: StoreSettings) -> list[Any]:
@@ -154,10 +169,15 @@ def _begin_if_due(ctx: Context) -> Run | None:
                 f"{store_url(ctx.store_id)}checks",
             )
             return None
-        return _begin(ctx.host, ctx.store_id, ctx.settings, dry=False, who="")
+        # Whoever turns sending on has it begin now, and a night begins at its minute.
+        nightly = at is not None and due_at == next_check(due_at - timedelta(minutes=1), at)
+        occasion = NIGHT if nightly else SENDING_BEGAN
+        return _begin(ctx.host, ctx.store_id, ctx.settings, dry=False, who="", occasion=occasion)
 
 
-def _begin(host: HostPort, store_id: int, settings: StoreSettings, *, dry: bool, who: str) -> Run:
+def _begin(
+    host: HostPort, store_id: int, settings: StoreSettings, *, dry: bool, who: str, occasion: str
+) -> Run:
     session, now = host.session, host.now()
     runs.prune(host, store_id, KIND)
     run = Run(
@@ -165,7 +185,7 @@ def _begin(host: HostPort, store_id: int, settings: StoreSettings, *, dry: bool,
         kind=KIND,
         state=RunState.RUNNING,
         cursor="",
-        counts={"rules": rules_of(settings)},
+        counts={"rules": rules_of(settings), OCCASION: occasion},
         expected=_listed(session, store_id),
         dry=dry,
         asked_by=who,

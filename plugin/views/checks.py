@@ -51,8 +51,13 @@ class CheckPages(BolView):
         with self.host.reading() as session:
             page = read_page(session, statement)
             running = runs.running(self.host, store_id, KIND)
+        made = [run for (run,) in page.rows]
+        # Where stock is sent, what was only looked at before that is history.
+        looks = [run for run in made if words.is_of_set_up(run)] if found.settings.send_stock else []
         return self.page(
             "checks",
+            checks=[run for run in made if run not in looks],
+            looks=looks,
             it=found,
             store=found.store,
             page=page,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, select
 
 from host_app.plugin_api import HostPort, Integration, Level, StoreSummary
-from plugin.models import BolOrder, Offer, Store, StoreState
+from plugin.models import BolOrder, Store, StoreState
 from plugin.settings import StoreSettings
-from plugin.sync.attention import Task
+from plugin.sync.attention import KEPT, Task
 from plugin.sync.context import store_url
-from plugin.sync.dirty import kept_on_sale
 from plugin.texts import gettext as _
 from plugin.texts import ngettext
 from plugin.views import waiting, words
@@ -27,11 +26,6 @@ def integration(host: HostPort) -> Integration:
         stores = session.scalars(select(Store).order_by(Store.name)).all()
         known = set(session.scalars(select(Store.id).where(exists().where(BolOrder.store_id == Store.id))))
         found = waiting.tasks(host)
-        kept = dict(
-            session.execute(
-                select(Offer.store_id, func.count()).where(kept_on_sale(Offer)).group_by(Offer.store_id)
-            ).all()
-        )
     return Integration(
         key=KEY,
         title=TITLE,
@@ -42,16 +36,17 @@ def integration(host: HostPort) -> Integration:
                 store.name,
                 *state_of(store),
                 store_url(store.id),
-                doing(store, found, had_orders=store.id in known, kept=kept.get(store.id, 0)),
+                doing(store, found, had_orders=store.id in known),
             )
             for store in stores
         ),
     )
 
 
-def doing(store: Store, found: Sequence[Task], *, had_orders: bool, kept: int = 0) -> str:
-    """Return in one sentence how a store is doing; kept: how many offers a person keeps on sale without stock here."""
-    decisions = sum(task.decisions for task in found if task.store_id == store.id)
+def doing(store: Store, found: Sequence[Task], *, had_orders: bool) -> str:
+    """Return in one sentence how a store is doing."""
+    mine = [task for task in found if task.store_id == store.id]
+    decisions = sum(task.decisions for task in mine)
     if store.state == StoreState.CONNECTED:
         return _("Nothing is imported or sent yet: go on with the set-up.")
     if store.state in (StoreState.DISCONNECTED, StoreState.DISCONNECTING):
@@ -61,14 +56,15 @@ def doing(store: Store, found: Sequence[Task], *, had_orders: bool, kept: int = 
         return since if store.problem_kind else f"{since} {_('It is tried again by itself.')}"
     if store.state == StoreState.PAUSED:
         return _("No orders come in, and nothing is sent to bol.")
-    if decisions:
-        return ngettext("%(num)s thing needs you.", "%(num)s things need you.", decisions)
-    if kept:
+    if mine and mine[0].kind == KEPT:
+        # Nothing more urgent stands before it.
         return ngettext(
             "bol goes on selling %(num)s offer that has no stock here.",
             "bol goes on selling %(num)s offers that have no stock here.",
-            kept,
+            mine[0].number,
         )
+    if decisions:
+        return ngettext("%(num)s thing needs you.", "%(num)s things need you.", decisions)
     if not had_orders and StoreSettings.load(store.settings).import_orders:
         return _("Set up, waiting for the first order.")
     if store.orders_imported_at is not None:

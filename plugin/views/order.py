@@ -21,7 +21,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import REASONS, cancelled_here, in_the_way, requested
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
-from plugin.sync.order_waits import is_dead, next_step, to_put_back
+from plugin.sync.order_waits import is_dead, next_step, standings, to_put_back
 from plugin.sync.overview import order_state
 from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, may_decide, shows, telling, who
@@ -61,6 +61,7 @@ class OrderPage(BolView):
             events = session.scalars(
                 select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
             ).all()
+            stands = standings(session, [row], {here.order_id: here} if here else {})[row.id]
         step = next_step(row, here, may_decide=may_decide()) if here else ""
         back = step and here is not None and (to_put_back(row, here) or is_dead(row))
         gone = here is not None and here.state == OrderState.CANCELLED
@@ -69,7 +70,7 @@ class OrderPage(BolView):
             store=store,
             row=row,
             word=word,
-            dead=is_dead(row),
+            stands=stands,
             here=here,
             here_url=self.host.order_url(row.host_order_id) if here else "",
             known=known,

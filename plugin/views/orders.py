@@ -68,6 +68,7 @@ class OrderPages(BolView):
             where=where,
             state=state,
             cancelled_soon=CANCELLED_SOON,
+            undone=UNDONE,
             last_soon=last_soon(self.host.now()),
             threatened=threatened,
             order_url=self.host.order_url,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
 from flask import flash, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
@@ -53,6 +57,9 @@ class ShipmentPages(BolView):
                 )
             ).all()
             again = hopeless(session, [row for (row,) in page.rows])
+            parcels = _parcels(session, [row for (row,) in page.rows])
+            picklists = self.host.labelled_picklists({row.host_picklist_id for (row,) in page.rows})
+            withdrawn = self.host.withdrawn({row.host_shipment_id for (row,) in page.rows})
             items = session.execute(
                 select(BolOrderItem.order_id, BolOrderItem.order_item_id, BolOrderItem.title).where(
                     BolOrderItem.order_id.in_({row.order_id for (row,) in page.rows})
@@ -64,6 +71,10 @@ class ShipmentPages(BolView):
             store=store,
             settings=StoreSettings.load(store.settings),
             page=page,
+            boxes=_boxes([row for (row,) in page.rows]),
+            parcels=parcels,
+            picklists=picklists,
+            withdrawn=withdrawn,
             state=state,
             needs_you=NEEDS_YOU,
             not_corrected=NOT_CORRECTED,
@@ -112,3 +123,34 @@ class ShipmentPages(BolView):
         return self.back_to(
             url_for("bol.shipments", store_id=store_id, state=request.form.get("state") or None)
         )
+
+
+def _boxes(rows: Sequence[ShipmentEffect]) -> list[list[ShipmentEffect]]:
+    """Return the rows put together by their parcel, where all is told of them alike: people know parcels, bol knows items.
+
+    What a person must decide is decided item by item.
+    """
+    alike = lambda row: (
+        row.host_shipment_id,
+        row.state,
+        row.error,
+        row.transporter_code,
+        row.tracking_code,
+        row.id if row.state in FOR_A_PERSON else 0,
+    )
+    return [list(box)[::-1] for _key, box in groupby(rows, alike)]
+
+
+def _parcels(session: Any, rows: Sequence[ShipmentEffect]) -> dict[int, tuple[int, int]]:
+    """Return the place of each parcel among those of its picklist, and how many these are. In a transaction."""
+    known: dict[int, list[int]] = {}
+    for picklist_id, parcel_id in session.execute(
+        select(ShipmentEffect.host_picklist_id, ShipmentEffect.host_shipment_id)
+        .where(ShipmentEffect.host_picklist_id.in_({row.host_picklist_id for row in rows}))
+        .distinct()
+        .order_by(ShipmentEffect.host_shipment_id)
+    ):
+        known.setdefault(picklist_id, []).append(parcel_id)
+    return {
+        parcel_id: (place, len(mine)) for mine in known.values() for place, parcel_id in enumerate(mine, 1)
+    }

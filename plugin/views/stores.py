@@ -35,7 +35,8 @@ class StorePages(BolView):
             in_the_way = attention.in_the_way_of(self.host, tasks)
             subjects = attention.subjects_of(self.host, tasks)
             hopeless = attention.hopeless_of(self.host, tasks)
-            shown = charts.charts(self.host, store_id, period) if found.store.activated_at else ()
+            began = found.store.activated_at is not None
+            shown = charts.charts(self.host, store_id, period, charts.WAREHOUSE) if began else ()
             chosen_settings = select(SettingChange.id).where(SettingChange.store_id == store_id).limit(1)
             resume = "bol.summary" if session.scalar(chosen_settings) is not None else "bol.settings"
             set_up_at = stores.set_up_at(self.host, found.store)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,14 +21,33 @@ from flask_babel import (  # type: ignore[import-untyped]
 )
 
 from host_app.plugin_api import Level, language
-from plugin.models import BolOrderState, EffectState, OfferLink, Run, RunState, SettingChange, StoreState
+from plugin.models import (
+    BolOrderItem,
+    BolOrderState,
+    EffectState,
+    OfferLink,
+    Run,
+    RunState,
+    SettingChange,
+    StoreState,
+)
 from plugin.retelling import retold
 from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
 from plugin.sync import due, eans, offer_states, overview, panels, settling
 from plugin.sync.call_log import PACKING
 from plugin.sync.charts import DAY
 from plugin.sync.failures import without_reference
-from plugin.sync.findings import Action, Cause, Skipped
+from plugin.sync.findings import (
+    BEFORE_ACTIVATION,
+    BEFORE_SENDING,
+    NIGHT,
+    OCCASION,
+    SENDING_BEGAN,
+    SETTING_UP,
+    Action,
+    Cause,
+    Skipped,
+)
 from plugin.sync.runs import COMMAND_LINE
 from plugin.sync.transporters import TRANSPORTER_CODES, doubt
 from plugin.texts import gettext as _
@@ -68,9 +88,6 @@ ORDERS: Mapping[str, tuple[str, Level]] = {
     BolOrderState.TOO_OLD: (_l("older than the start date"), Level.INFO),
     offer_states.FAILED: (_l("with an error"), Level.DANGER),
 }
-
-#: Instead of "imported", where bol has cancelled the whole order.
-DEAD: tuple[str, Level] = (_l("cancelled at bol"), Level.WARNING)
 
 OFFERS = offer_states.WORDS
 
@@ -201,6 +218,14 @@ ACTIONS: Mapping[str, tuple[str, Level]] = {
     Action.HELD: (_l("held by the guard"), Level.WARNING),
 }
 
+#: What brought a stock check about, where it was no wish of a person's.
+OCCASIONS: Mapping[str, str] = {
+    BEFORE_ACTIVATION: _l("Before the store was activated: nothing sent"),
+    BEFORE_SENDING: _l("Before stock was sent: only compared"),
+    SENDING_BEGAN: _l("When sending stock began"),
+    NIGHT: _l("Each night"),
+}
+
 SKIPPED: Mapping[str, str] = {
     Skipped.BOL_SHIPS: _l("shipped by bol"),
     Skipped.NO_PRODUCT: _l("without a product here"),
@@ -284,12 +309,31 @@ def subject(told: str) -> str:
     return ", ".join(f"{SUBJECTS.get(kind, kind)} {number}".strip() for kind, _space, number in parts)
 
 
-def asked_by(run: Run) -> str:
-    """Return who started a stock check."""
-    if run.asked_by == COMMAND_LINE:
-        return _("a command")
-    # Only setting a store up has offers compared by itself without sending anything.
-    return run.asked_by or (_("setting up the store") if run.dry else _("the schedule"))
+def brought_about(run: Run) -> str:
+    """Tell what kind of stock check it was, and who asked for it."""
+    occasion = run.counts.get(OCCASION, "")
+    if occasion in OCCASIONS:
+        return str(OCCASIONS[occasion])
+    if not run.asked_by:
+        # Only setting a store up has offers compared by itself without sending anything.
+        return _("Setting up the store: nothing sent") if run.dry else _("By itself")
+    person = _("a command") if run.asked_by == COMMAND_LINE else run.asked_by
+    if run.dry:
+        return _("Dry run, asked for by %(who)s: nothing sent", who=person)
+    return _("Asked for by %(who)s", who=person)
+
+
+def is_of_set_up(run: Run) -> bool:
+    """Tell if a stock check only looked, before the store sent stock at all."""
+    return run.dry and (run.counts.get(OCCASION) in SETTING_UP or not run.asked_by)
+
+
+def with_articles(text: str, items: Iterable[BolOrderItem]) -> str:
+    """Write a line about an order with what its articles are called, where it names them by bol's numbers."""
+    for item in items:
+        if name := item.title or item.ean:
+            text = re.sub(rf"\b{re.escape(item.order_item_id)}\b", name.replace("\\", r"\\"), text)
+    return text
 
 
 def when(value: datetime | None) -> str:

@@ -249,6 +249,30 @@ def test_the_guard_asks_once_for_all_its_offers(shop: Shop) -> None:
     assert (task.kind, task.number, task.decisions) == (attention.GUARD, 3, 1)
 
 
+def test_what_a_person_keeps_on_sale_is_one_task_that_leaves_by_itself(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    set_all(Offer, held_at=shop.clock.now(), dirty_version=Offer.done_version)
+    (task,) = tasks(shop)
+    assert (task.kind, task.number, task.decisions) == (attention.KEPT, 2, 1)
+
+    set_all(Store, state=StoreState.PAUSED)
+    assert [task.about for task in tasks(shop)] == [StoreState.PAUSED]
+    # What is kept out of stock updates is bol's or another system's to sell.
+    set_all(Offer, excluded=True)
+    assert tasks(shop) == []
+    set_all(Offer, excluded=False, confirmed_amount=0)
+    assert tasks(shop) == []
+
+
+def test_who_keeps_articles_on_sale_hears_of_everything_else_first(shop: Shop) -> None:
+    shop.connect()
+    shop.work()
+    set_all(Offer, held_at=shop.clock.now(), dirty_version=Offer.done_version)
+    set_all(Run, state=RunState.FAILED, finished_at=shop.clock.now())
+    assert kinds(shop)[-1] == attention.KEPT
+
+
 def test_a_store_that_is_gone_asks_for_nothing(shop: Shop) -> None:
     shop.connect()
     shop.work()

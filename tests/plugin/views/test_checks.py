@@ -437,3 +437,46 @@ def test_a_plan_comes_before_shipments_are_sent(site: Site, chief: Person, store
 
 def test_a_plan_without_parcels_says_so(site: Site, chief: Person, store: int) -> None:
     assert "Nothing: no parcel waits." in text(chief, f"{store}/shipment-plan")
+
+
+def test_each_check_tells_what_it_was_and_those_of_the_set_up_are_folded(
+    site: Site, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        store = shop.store_id = shop.runtime.connect_store(
+            name="Shop", environment="sandbox", client_id="seller", client_secret="secret"
+        )
+        shop.work()
+    press(chief, f"{store}/checks/start", dry="on")
+    work(site)
+    with site.shop() as shop:
+        shop.runtime.activate(store, "chief")
+        shop.work()
+    press(chief, f"{store}/checks/start", dry="on")
+    work(site)
+    page = text(packer, f"{store}/checks")
+    assert "Before the store was activated: nothing sent" in page
+    assert "Before stock was sent: only compared" in page
+    assert "looks before stock was sent" not in page
+    with site.shop() as shop:
+        # bol may have changed since it was last seen.
+        shop.pass_time(8 * 3600, steps=1)
+        shop.settings(send_stock=True, check_time=None)
+        shop.work()
+        shop.pass_time(600, steps=2)
+    press(chief, f"{store}/checks/start")
+    work(site)
+    press(chief, f"{store}/checks/start", dry="on")
+    work(site)
+    page, folded = chief.get(f"/admin/bol/{store}/checks").text.split("looks before stock was sent")
+    assert "Asked for by chief" in page and "Dry run, asked for by chief: nothing sent" in page
+    assert "When sending stock began" in page
+    assert "Before" not in page.split("<tbody>")[1] and "Before the store was activated" in folded
+
+
+def test_a_nightly_check_says_so(site: Site, sending: int, chief: Person) -> None:
+    with site.shop() as shop:
+        due_at = shop.store().next_check_at
+        shop.pass_time((due_at - shop.clock.now()).total_seconds() + 61, steps=1)
+    assert "Each night" in text(chief, f"{sending}/checks")
+    assert "Each night." in text(chief, f"{sending}/checks/{newest(site).id}")

@@ -13,6 +13,7 @@ from host_app.db import transaction
 from host_app.models import Notification, Product
 from host_app.services import orders as orders_here
 from host_app.services import picking
+from host_app.services.picking import NewParcel
 from host_app.services.stock import adjust_stock
 from plugin.models import BolOrder, BolOrderState, EffectState, Offer, Run, ShipmentEffect, Store, StoreState
 from plugin.settings import StoreSettings
@@ -60,6 +61,32 @@ def test_a_shipment_tells_what_was_in_the_parcel(site: Site, store: int, packer:
     page = text(packer, f"{store}/shipments")
     assert "Kettle" in page
     assert "Toaster" in page
+
+
+def test_shipments_are_told_by_parcel_with_its_place_on_the_picklist(
+    site: Site, store: int, packer: Person
+) -> None:
+    with site.shop() as shop:
+        order_id = shop.order((KETTLE, 2), (TOASTER, 1))
+        shop.import_orders()
+        picklist_id = shop.picklist_id(order_id)
+        kettles, toaster = shop.picklist_lines(picklist_id)
+        with transaction():
+            picking.pick_all(picklist_id)
+            lines = {kettles.id: 1, toaster.id: 1}, {kettles.id: 1}
+            picking.close_picklist(
+                picklist_id,
+                [NewParcel("postnl", f"3S {of}", held) for of, held in enumerate(lines)],
+                who="ann",
+            )
+        shop.work()
+        number = shop.picklists(order_id)[0].number
+    page = text(packer, f"{store}/shipments").split("What to do")[1]
+    # The newest first; goods of one parcel in one line.
+    second, first = re.split(r"Shipment \d+", page)[1:]
+    assert f"parcel 2 of 2, {number}" in second and "1 × Kettle" in second and "Toaster" not in second
+    assert f"parcel 1 of 2, {number}" in first and "1 × Kettle 1 × Toaster" in first
+    assert "2 in all" in page
 
 
 def test_no_store_is_connected_yet(site: Site, chief: Person) -> None:
@@ -201,7 +228,7 @@ def test_orders_tell_what_they_wait_for_and_what_happened_last(
         shop.settings(send_shipments=True)
         order_id = shop.order((KETTLE, 1))
         shop.import_orders()
-    assert "Waits to be picked and shipped." in told()
+    assert ">to be picked<" in told()
     assert "Taken over as order" in told()
     with site.shop() as shop:
         shop.sandbox.request_cancellation(order_id)
@@ -209,6 +236,7 @@ def test_orders_tell_what_they_wait_for_and_what_happened_last(
     assert "Waits for your answer: the customer asks to cancel." in told()
     with site.shop() as shop:
         shop.runtime.accept_request(store, shop.bol_order(order_id).id, "ann")
+    assert ">being cancelled at bol<" in told()
     assert "Waits for bol to cancel it." in told()
     with site.shop() as shop:
         shop.pass_time(20, steps=4)
@@ -217,12 +245,15 @@ def test_orders_tell_what_they_wait_for_and_what_happened_last(
         shop.import_orders()
         shop.close(order_id)
         shop.work()
+    assert ">shipped, bol is being told<" in told()
     assert "Waits for bol to confirm the shipment." in told()
     with site.shop() as shop:
         shop.pass_time(120, steps=6)
     page = told()
     assert "Waits" not in page.split("<tbody>")[1]
-    assert "as shipped" in page
+    assert "bol has 1 of item Kettle as shipped" in page
+    assert ">shipped and confirmed by bol<" in page
+    assert ">imported<" not in page
     assert "was cancelled, because bol cancelled it" in page
 
 
@@ -353,8 +384,11 @@ def test_what_was_kept_on_sale_is_told_everywhere_and_can_be_sent_after_all(
     assert kept in page and "Send 0 after all" not in page
     for reader in (packer, chief):
         page = text(reader, f"{store}/")
-        assert "bol goes on selling 1 offer that has no stock here." in page
+        assert page.count("1 article is kept on sale though none is free here: bol may sell what") == 1
+        assert f"Kettle EAN {KETTLE} : bol sells {free}" in page
+        assert "1 thing needs you." in page
         assert "All is well" not in page and "bol has all that it should" not in page
+        assert "1 article is kept on sale" in text(reader, "attention")
         assert "bol goes on selling 1 offer that has no stock here." in reader.get("/admin/").text
     assert "It is sent" in press(chief, f"{store}/offers/{row.id}/send-zero")
     with site.shop() as shop:
@@ -592,9 +626,40 @@ def test_charts_have_their_numbers_in_tables_and_no_inline_code(
         shop.import_orders()
     for period in ("24h", "30d", "nonsense"):
         page = packer.get(f"/admin/bol/{store}/?period={period}").text
-        assert page.count("data-bol-chart") == 4
-        assert page.count("<summary>As a table") == 4
+        assert page.count("data-bol-chart") == 3
+        assert page.count("<summary>As a table") == 3
+        technical = packer.get(f"/admin/bol/{store}/calls?period={period}").text
+        assert technical.count("data-bol-chart") == 1 and "Calls to bol</strong>" in technical
         assert "Orders in</strong>: 1" in page
         assert "<style" not in page
         assert not re.search(r"<script(?![^>]* src=)", page)
         assert " style=" not in page
+
+
+def test_the_chosen_filter_is_in_sight_also_where_it_is_folded_up(
+    site: Site, store: int, packer: Person
+) -> None:
+    for page, daily, seldom in (
+        ("offers", "kept on sale", "invalid EAN"),
+        ("orders", "asked", "undone"),
+        ("shipments", "needs you", "closed"),
+    ):
+        for state in (daily, seldom):
+            shown = packer.get(f"/admin/bol/{store}/{page}", query_string={"state": state}).text
+            in_sight, folded = shown.split('class="bol-narrowing"')[1].split("<details>")
+            assert in_sight.count('aria-current="true"') == 1, (page, state)
+            assert (f"state={state.replace(' ', '+')}" in folded.split("</details>")[0]) == (state == seldom)
+
+
+def test_what_technicians_look_at_stands_behind_one_tab(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    tabs = lambda reader, page: reader.get(f"/admin/bol/{store}/{page}").text.split("</ul>")[0:9]
+    for page in ("connection", "calls"):
+        shown = "".join(tabs(chief, page)).split('aria-label="Pages of this store"')[1]
+        assert "For technicians" in shown and 'aria-current="page">For technicians' in shown
+    assert ">Calls<" not in chief.get(f"/admin/bol/{store}/").text
+    # A packer may look at the calls, and is led to no page that is not theirs.
+    shown = packer.get(f"/admin/bol/{store}/calls").text
+    assert f"/admin/bol/{store}/connection" not in shown
+    assert f'href="/admin/bol/{store}/calls" aria-current="page">For technicians' in shown
