@@ -108,9 +108,9 @@ def _tell_people(name: str, error: Exception) -> None:
                 key=f"{told}{now:%Y-%m-%dT%H}",
                 kind=KIND,
                 level=Level.DANGER,
-                title=kept_text("The background job %(name)s failed", name=name),
+                title=kept_text("Background work failed: %(name)s", name=name),
                 body=kept_text(
-                    "%(error)s. It is tried again by itself; the log of the worker tells more.",
+                    "%(error)s. It is tried again by itself; the log of the background work tells more.",
                     error=reason,
                 ),
             )

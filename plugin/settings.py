@@ -173,9 +173,9 @@ class StoreSettings:
             if not 0 <= getattr(self, name) <= MAX_WAIT_MINUTES:
                 found[name] = _("Choose %(least)s to %(most)s minutes.", least=0, most=MAX_WAIT_MINUTES)
         if not all(pattern and code for pattern, code in self.tracking_patterns.items()):
-            found["tracking_patterns"] = _("Give each pattern a transporter code.")
+            found["tracking_patterns"] = _("Give each pattern one of bol's codes.")
         if any(len(code) > MAX_CODE for code in self.carriers.values()):
-            found["carriers"] = _("A transporter code has at most 60 characters.")
+            found["carriers"] = _("bol's code for a carrier has at most 60 characters.")
         wrong = [address for address in self.mail_to.split() if not ADDRESS.fullmatch(address)]
         if wrong:
             found["mail_to"] = (

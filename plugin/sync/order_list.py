@@ -458,7 +458,7 @@ def note_page(ctx: Context, page: connector.OrderPage, told_before: datetime | N
         signatures |= {item.order_item_id: _signature(item) for item in changed}
         row.list_signature = ";".join(sorted(signatures.values()))
         if missed:
-            told.append((row, _("Found by the daily sweep: the reads before it had not told of this change")))
+            told.append((row, _("Found by the daily check: this change had been missed")))
     # All orders of the page at once: written one by one they would take longer than the call.
     session.flush()
     for row, text in told:

@@ -328,7 +328,7 @@ def _wait_for_carrier(ctx: Context, rows: Sequence[ShipmentEffect], carrier: str
 def no_code(host: HostPort, carrier: str) -> str:
     """Say that bol's code of a carrier is missing."""
     return _(
-        "The carrier %(carrier)s has no transporter code of bol: set it in the store's settings.",
+        "The carrier %(carrier)s has no code of bol: set it in the store's settings.",
         carrier=_carrier_title(host, carrier),
     )
 

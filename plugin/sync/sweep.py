@@ -162,7 +162,7 @@ def _compare(ctx: Context, shipment: ShipmentSummary) -> bool:
         note(
             ctx.host,
             row.id,
-            _("Found by the daily sweep among bol's shipments: no read had told of this order"),
+            _("Found by the daily check among bol's shipments: this order had been missed"),
         )
         return True
     if row.state != BolOrderState.IMPORTED:
@@ -214,8 +214,8 @@ def _finish(ctx: Context, run: Run, counts: dict[str, Any]) -> None:
             "order",
             Level.WARNING,
             ngettext(
-                "the daily sweep found %(num)s order that the reads had missed",
-                "the daily sweep found %(num)s orders that the reads had missed",
+                "the daily check found %(num)s order that had been missed",
+                "the daily check found %(num)s orders that had been missed",
                 counts["missed"],
             ),
             _("They come in now. If this happens again, ask for the log to be looked at."),

@@ -55,12 +55,12 @@ def doubt(code: str) -> str:
         return ""
     if like := _like(code):
         return _(
-            "“%(code)s” is none of the transporter codes that bol has published. Do you mean %(codes)s? bol may refuse parcels with it.",
+            "“%(code)s” is none of the codes that bol has published. Do you mean %(codes)s? bol may refuse parcels with it.",
             code=code,
             codes=", ".join(like),
         )
     return _(
-        "“%(code)s” is none of the transporter codes that bol has published. bol may refuse parcels with it.",
+        "“%(code)s” is none of the codes that bol has published. bol may refuse parcels with it.",
         code=code,
     )
 

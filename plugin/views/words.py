@@ -140,7 +140,7 @@ FLOWS: Mapping[str, str] = {
     "products": _l("Import of products"),
     "stock": _l("Stock update"),
     "shipments": _l("Shipment confirmed by bol"),
-    "sweep": _l("Daily sweep of orders"),
+    "sweep": _l("Daily check of orders"),
     "stock check": _l("Stock check"),
 }
 
@@ -195,13 +195,16 @@ MAIL_KINDS: Mapping[str, str] = {
 #: Cause of a difference -> how people call it, and what it means.
 CAUSES: Mapping[str, tuple[str, str]] = {
     Cause.CHANGED_AT_BOL: (_l("changed at bol"), _l("A person or another program set this amount at bol.")),
-    Cause.LOST: (_l("lost update"), _l("A change here did not arrive at bol.")),
-    Cause.ORDER: (_l("order in flight"), _l("It was ordered at bol since the last update.")),
+    Cause.LOST: (_l("change that did not arrive"), _l("A change here did not arrive at bol.")),
+    Cause.ORDER: (_l("ordered meanwhile"), _l("It was ordered at bol since the last update.")),
     Cause.NEW: (_l("new at bol"), _l("This offer was not known here yet.")),
     Cause.LINK: (_l("newly linked"), _l("The offer had no product here; now one has its EAN.")),
     Cause.ON_ITS_WAY: (_l("on its way"), _l("The right amount waits to be sent already.")),
     Cause.NOT_SENT: (_l("not sent yet"), _l("The stock here was not sent to bol so far.")),
-    Cause.CUT_OFF: (_l("cut-off switched"), _l("The amount is right, but who subtracts open orders is not.")),
+    Cause.CUT_OFF: (
+        _l("orders subtracted by the other"),
+        _l("The amount is right, but who subtracts open orders is not."),
+    ),
     Cause.DISCARDED: (
         _l("kept on sale"),
         _l("The guard held a 0 back, and somebody pressed “Keep selling at bol”."),

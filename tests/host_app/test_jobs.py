@@ -107,7 +107,7 @@ def test_a_failure_is_told_once_a_day_and_its_subject_rests(probe: Probe, doing:
             assert timedelta(seconds=8) < row.expires_at - utcnow() < timedelta(seconds=11)
             row.expires_at = utcnow() - timedelta(seconds=1)
     assert calls == [7, 7]
-    assert notices() == ["The background job probe:work failed"]
+    assert notices() == ["Background work failed: probe:work"]
     with reading() as session:
         assert "secret" not in session.scalars(select(Notification.body)).one()
 

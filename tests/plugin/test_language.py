@@ -87,7 +87,7 @@ def test_what_a_person_did_is_kept_in_the_installations_language(
         assert expected[installed] in kept(shop)
     chief.post(f"{path}/keep", path)
     refused = chief.post(f"{path}/accept-request", path).text
-    assert {"en": "De klant vraagt niet meer", "nl": "does not ask to cancel anything"}[installed] in refused
+    assert {"en": "De klant wil niets meer", "nl": "does not ask to cancel anything"}[installed] in refused
 
 
 def test_what_jobs_did_is_kept_in_the_installations_language(site: Site, installed: str) -> None:

@@ -21,7 +21,7 @@ TEXTS: tuple[Callable[[], str], ...] = (
     lambda: str(NOT_TOLD),
     lambda: TimedOut().operator_text(_),
     lambda: REFUSED.operator_text(_),
-    lambda: _("The carrier %(carrier)s has no transporter code of bol: set it in the store's settings.", carrier="Own"),
+    lambda: _("The carrier %(carrier)s has no code of bol: set it in the store's settings.", carrier="Own"),
     lambda: _("bol has %(count)s of item %(item)s as shipped", count=2, item="17"),
     lambda: _(
         "bol refused shipment %(shipment)s of item %(item)s: %(reason)s",

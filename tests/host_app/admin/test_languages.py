@@ -240,8 +240,8 @@ def test_what_is_kept_is_shown_in_the_language_of_whoever_looks(dutch_house: Fla
     chief = logged_in(dutch_house, "chief")
     page = words(chief, "/admin/notifications/", **{"Accept-Language": "en"})
     assert page.count("Do not &lt;send&gt; in en") == 3
-    assert "The background job host:mail failed" in page and "It is tried again by itself" in page
-    assert "De achtergrondtaak host:mail is mislukt" in words(chief, "/admin/notifications/", **DUTCH)
+    assert "Background work failed: host:mail" in page and "It is tried again by itself" in page
+    assert "Achtergrondwerk mislukt: host:mail" in words(chief, "/admin/notifications/", **DUTCH)
     history = words(chief, "/admin/products/1", **{"Accept-Language": "en"})
     assert "new product" in history and "nieuw product" not in history
     assert "written once" not in page + history
@@ -258,7 +258,7 @@ def test_mails_and_notifications_are_in_the_language_of_the_installation(dutch_h
         )
         with reading() as session:
             kept = session.query(Notification).one()
-    assert kept.title == "De achtergrondtaak host:mail is mislukt"
+    assert kept.title == "Achtergrondwerk mislukt: host:mail"
     assert sent["Subject"] == "Magazijn: 2 nieuwe meldingen"
 
 

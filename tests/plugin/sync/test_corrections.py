@@ -415,7 +415,7 @@ def test_a_correction_to_a_carrier_without_a_code_is_asked_for_and_not_sent_as_a
     correct(packed, "gls", "G1")
     assert transport(packed) == ("TNT", "A")
     (told,) = packed.all(Notification)
-    assert "GLS has no transporter code" in told.body
+    assert "GLS has no code of bol" in told.body
     with reading():
         (task,) = attention.tasks(packed.host)
         assert attention.carriers_of(packed.host, [task])[task].key == "gls"

@@ -510,7 +510,7 @@ def test_the_sweep_finds_what_the_reads_missed_and_says_so(shop: Shop) -> None:
     (run,) = shop.all(Run, Run.kind == SWEEP)
     assert (run.state, run.counts["missed"]) == ("done", 1)
     assert shop.host_order(order_id).state == "cancelled"
-    assert any("daily sweep" in title for title in shop.notices())
+    assert any("daily check" in title for title in shop.notices())
 
 
 def test_the_sweep_tells_of_shipments_that_were_made_elsewhere(shop: Shop) -> None:

@@ -201,9 +201,12 @@ def test_the_report_comes_as_a_file(
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert [(row["EAN"], row["Stock at bol"], row["Stock by us"], row["Cause"]) for row in rows] == [
         (KETTLE, "99", "20", "changed at bol"),
-        (TOASTER, "10", "10", "cut-off switched"),
+        (TOASTER, "10", "10", "orders subtracted by the other"),
     ]
-    assert (rows[1]["Cut-off at bol"], rows[1]["Cut-off by us"]) == ("bol", "this warehouse")
+    assert (rows[1]["Orders subtracted by, at bol"], rows[1]["Orders subtracted by, as it should be"]) == (
+        "bol",
+        "this warehouse",
+    )
 
 
 def test_a_cell_of_the_file_is_never_a_formula(site: Site, sending: int, chief: Person) -> None:

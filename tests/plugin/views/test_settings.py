@@ -178,7 +178,7 @@ def test_the_warehouse_that_delivers_by_itself_is_offered_once_and_says_what_it_
         ("mail_to", "ann", "ann is no e-mail address."),
         ("max_stock", "1000", "bol takes 0 to 999 pieces."),
         ("confirm_after_minutes", "1441", "Choose 0 to 1440 minutes."),
-        ("tracking_patterns", "3S*", "Give each pattern a transporter code."),
+        ("tracking_patterns", "3S*", "Give each pattern one of bol's codes."),
         ("orders_from", "yesterday", "Enter a day"),
         ("lookup", "luck", "Choose how products are found."),
         ("warehouse_id", "99", "This warehouse is not there any more"),
@@ -209,8 +209,8 @@ def test_all_that_is_wrong_is_named_in_the_order_of_the_page_and_leads_to_its_fi
     assert told == [
         ("import_minutes", "Look for new orders every ... minutes", "Choose 5 to 60 minutes."),
         ("safety_stock", "Keep back", "Enter a whole number."),
-        ("carrier-dhl", "DHL", "A transporter code has at most 60 characters."),
-        ("carrier-gls", "GLS", "A transporter code has at most 60 characters."),
+        ("carrier-dhl", "DHL", "bol's code for a carrier has at most 60 characters."),
+        ("carrier-gls", "GLS", "bol's code for a carrier has at most 60 characters."),
         ("address_days", "Keep names and addresses for ... days", "Choose 1 to 3650 days."),
         ("mail_to", "To these addresses", "These are no e-mail addresses: ann, ben."),
     ]
@@ -305,11 +305,11 @@ def test_parcels_that_wait_are_told_before_sending_is_turned_on(
     [
         (
             {"carrier:dpd": "DPD"},
-            "“DPD” is none of the transporter codes that bol has published. Do you mean DPD-BE, DPD-NL?",
+            "“DPD” is none of the codes that bol has published. Do you mean DPD-BE, DPD-NL?",
         ),
         (
             {"carrier:dpd": "BLA"},
-            "“BLA” is none of the transporter codes that bol has published. bol may refuse",
+            "“BLA” is none of the codes that bol has published. bol may refuse",
         ),
         ({"carrier:postnl": "tnt"}, "“tnt” is none of"),
         ({"tracking_patterns": "3S* = TNTT"}, "“TNTT” is none of"),

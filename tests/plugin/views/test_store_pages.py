@@ -134,9 +134,7 @@ def test_the_code_asked_for_is_filled_in_and_one_that_bol_never_published_needs_
             return StoreSettings.load(shop.store().settings).carriers.get("dpd", "")
 
     asked = give("DPD")
-    assert (
-        "“DPD” is none of the transporter codes that bol has published. Do you mean DPD-BE, DPD-NL?" in asked
-    )
+    assert "“DPD” is none of the codes that bol has published. Do you mean DPD-BE, DPD-NL?" in asked
     assert re.search(r'name="code" value="DPD" required', asked)
     assert re.search(r'type="checkbox"[^>]*name="confirmed" value="DPD">', asked)
     assert "“BLA” is none of" in give("BLA", confirmed="DPD")
@@ -152,7 +150,7 @@ def test_what_is_typed_into_an_address_is_only_text(site: Site, store: int, chie
     crafted = chief.get(
         f'/admin/bol/attention?store={store}&carrier=dpd&code="><script>alert(1)</script>'
     ).text
-    assert "<script>alert" not in crafted and "is none of the transporter codes" in crafted
+    assert "<script>alert" not in crafted and "is none of the codes" in crafted
 
 
 def test_a_problem_is_shown_in_words(site: Site, store: int, packer: Person) -> None:
@@ -546,7 +544,7 @@ def test_a_sweep_tells_how_far_it_is(site: Site, store: int, packer: Person) -> 
             )
         )
     page = text(packer, f"{store}/")
-    assert "Daily sweep of orders not yet running 50 orders and 7 shipments looked at" in page
+    assert "Daily check of orders not yet running 50 orders and 7 shipments looked at" in page
 
 
 def test_what_waits_is_told_with_its_age_and_its_end(site: Site, store: int, packer: Person) -> None:

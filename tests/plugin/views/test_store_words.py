@@ -43,7 +43,7 @@ def test_a_fresh_store_says_what_it_waits_for_and_why_flows_never_ran(
     assert "Nothing: bol has all that it should." in page
     assert "Stock update nothing so far" in page and "Shipment confirmed by bol nothing so far" in page
     assert re.search(r"Stock check not yet: first (today|\d+ \w+ \d{4}) 03:30", page)
-    assert re.search(r"Daily sweep of orders not yet: first (today|\d+ \w+ \d{4}) 04:10", page)
+    assert re.search(r"Daily check of orders not yet: first (today|\d+ \w+ \d{4}) 04:10", page)
 
 
 def test_all_is_well_once_an_order_came(site: Site, store: int, chief: Person) -> None:
