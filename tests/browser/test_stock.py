@@ -119,7 +119,7 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
         chief.look(name.replace("?state=", "-"))
     chief.open(f"{store}offers?q={EANS[0]}")
     page.locator("td[data-label=EAN] a").first.click()
-    expect(page.get_by_role("button", name="Push now")).to_be_visible()
+    expect(page.get_by_role("button", name="Send now")).to_be_visible()
     chief.look("offer")
     chief.open(store)
     held = [ean for ean in EANS if at_bol(house, ean) == 50]
