@@ -438,6 +438,53 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     assert shipment["transport"]["shippingLabelId"] == label["shippingLabelId"]
     assert shipment["transport"]["trackAndTrace"] == label["trackAndTrace"]
 
+    # In the list its number is short, until somebody wants it: then it is whole, and chosen.
+    packer.open("/admin/bol/1/labels")
+    number = row_of(page, order_id).locator(".bol-long")
+    assert number.evaluate("one => one.scrollWidth > one.clientWidth")
+    packer.look("labels")
+    number.focus()
+    assert number.evaluate("one => one.scrollWidth <= one.clientWidth")
+    assert page.evaluate("getSelection().toString()") == label["shippingLabelId"]
+    packer.look("label-number")
+
+
+def test_a_label_that_is_scanned_again_before_the_first_scan_was_answered_closes_once(
+    house: House, packer: Window
+) -> None:
+    order_id, _ = order(house, [{"ean": LAMP, "quantity": 1, "distributionParty": "BOL"}])
+    open_picklist(packer, order_id)
+    page = packer.page
+    page.get_by_role("button", name="Pick all").click()
+    page.get_by_role("button", name="Show label options").click()
+    page.get_by_role("button", name=re.compile("^Buy this label: €")).first.click()
+    expect(page.get_by_role("link", name="Print label")).to_be_visible(timeout=30_000)
+    (label,) = (one for one in house.sandbox.state(SELLER)["labels"] if one["orderId"] == order_id)
+
+    scans: list[Any] = []
+    answered: list[Any] = []
+    closings: list[Any] = []
+    page.route(re.compile(r"/scan$"), lambda route: route.continue_() if scans else scans.append(route))
+    page.route(re.compile(r"/close$"), lambda route: closings.append(route))
+    page.on("response", lambda answer: answered.append(answer) if answer.url.endswith("/scan") else None)
+    expect(page.locator(".host-scan")).to_be_focused()
+    for _again in range(2):
+        page.keyboard.type(label["trackAndTrace"])
+        page.keyboard.press("Enter")
+        # Longer than a reader that reads the same code twice.
+        page.wait_for_timeout(300)
+    scans[0].continue_()
+    for _moment in range(100):
+        if len(answered) == 2:
+            break
+        page.wait_for_timeout(100)
+    assert len(answered) == 2
+    page.wait_for_timeout(500)
+    assert len(closings) == 1
+    closings.pop().continue_()
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
+    expect(page.locator("#said .alert-danger")).to_have_count(0)
+
 
 def test_a_label_that_is_bought_and_can_not_be_fetched_is_fetched_by_a_button(
     house: House, packer: Window
