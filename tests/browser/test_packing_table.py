@@ -12,7 +12,7 @@ import pytest
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
 from tests.browser.steps import comes_in, confirmed, row_of
-from tests.browser.window import Window, follow, resize
+from tests.browser.window import PHONE, Window, follow, resize
 from tests.e2e.house import House, eventually
 
 expect = playwright().expect
@@ -96,6 +96,26 @@ def test_a_cancelled_order_is_put_back_on_a_phone_and_cancelled_here_by_itself(
     expect(page.get_by_text("Cancelled: ")).to_be_visible()
     expect(page.get_by_text("Do not ship it.")).to_have_count(0)
     packer.look("cancelled-order")
+
+
+def test_a_picklist_on_a_phone_is_a_card_of_a_few_lines_that_is_tapped_anywhere(
+    house: House, open_window: OpenWindow
+) -> None:
+    order_id, _items = order(house, [{"ean": BOARD, "quantity": 2}])
+    packer = open_window(PHONE)
+    packer.log_in("packer", house.password("packer"))
+    comes_in(packer, order_id)
+    packer.menu("Picklists")
+    page, card = packer.page, row_of(packer.page, order_id)
+    for text in ("P-0", "0 of 2 picked", "SNIJ-38", "due "):
+        expect(card).to_contain_text(text)
+    expect(card.get_by_text("Open", exact=True)).to_be_hidden()
+    packer.look("cards")
+    card.scroll_into_view_if_needed()
+    box = card.bounding_box()
+    assert box is not None and 44 <= box["height"] <= 120
+    page.mouse.click(box["x"] + box["width"] - 20, box["y"] + box["height"] - 6)
+    expect(page.get_by_role("heading", name="Picklist P-0")).to_be_visible()
 
 
 def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
