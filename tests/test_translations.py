@@ -17,6 +17,8 @@ CALLS = {"_", "_l", "N_", "gettext", "ngettext", "lazy_gettext", "lazy", "kept_t
 
 EXPRESSION = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 ATTRIBUTE = re.compile(r'\b(aria-label|placeholder|title|alt|data-label|data-confirm|data-text)="([^"]*)"')
+#: Words for a tracking code, an offer, a call to bol, to correct, "at most" and to be checked that are not ours.
+OTHER_WORDS = ("trackingcode", "aanbieding", "aanroep", "verbeter", "hoogstens", "nagegaan", "bulkwerk")
 #: Names that are the same in each language.
 WORD = re.compile(r"(?!bol\b|bol\.com|EAN\b)[^\W\d_]{2}")
 
@@ -69,6 +71,15 @@ def test_a_button_or_setting_has_one_name(part: Part) -> None:
         if (title := catalogue.get(quoted)) is not None
         for one in strings(message)
         if f"“{title.string}”" not in one
+    ]
+    assert found == []
+
+
+def test_dutch_has_one_word_for_a_thing() -> None:
+    """Those of the word list in CONTRIBUTING.md, and not these."""
+    other = re.compile("|".join(OTHER_WORDS), re.IGNORECASE)
+    found = [
+        one for part in PARTS for message in part.written() for one in strings(message) if other.search(one)
     ]
     assert found == []
 
