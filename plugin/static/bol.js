@@ -87,6 +87,19 @@
     if (told) told.hidden = false;
   });
 
+  // Who is led to something that is folded up sees it.
+  function unfold() {
+    const target = document.getElementById(window.location.hash.slice(1));
+    const folds = [];
+    for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
+    if (!folds.some((fold) => !fold.open)) return;
+    folds.forEach((fold) => (fold.open = true));
+    target.scrollIntoView();
+    target.focus();
+  }
+  window.addEventListener("hashchange", unfold);
+  unfold();
+
   // Where the tabs of a store don't fit, the one that is open is in sight; also once a phone is turned.
   function showTab() {
     const tabs = document.querySelector(".bol-tabs");

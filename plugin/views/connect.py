@@ -20,7 +20,7 @@ from plugin.sync.stock_plan import made_of, newest_plan
 from plugin.sync.stores import why_not_active
 from plugin.sync.subscriptions import why_not
 from plugin.texts import gettext as _
-from plugin.views import words
+from plugin.views import settings_groups, words
 from plugin.views.base import ADMINISTRATORS, Answer, does, form, shows, telling, who
 from plugin.views.checks import progress
 from plugin.views.connection import ConnectionPages
@@ -141,6 +141,9 @@ class ConnectPages(ConnectionPages):
             it=found,
             store=found.store,
             form=settings,
+            groups=settings_groups.GROUPS,
+            told=settings_groups.told(found.settings, warehouses, carriers),
+            unfolded=settings_groups.unfolded(found.settings, settings.settings, settings.errors),
             opened=opened,
             stale=stale,
             consequences=warned,

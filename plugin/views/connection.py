@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from host_app.plugin_api import HostError
 from plugin.models import ApiCall, StoreState
+from plugin.settings import StoreSettings
 from plugin.sync.leaving import unfinished
 from plugin.sync.preview import is_ahead
 from plugin.sync.sign_in import days_left, reason, tried_again_at
@@ -208,6 +209,7 @@ class ConnectionPages(BolView):
         page = self.page(
             "connection",
             store=store,
+            settings=StoreSettings.load(store.settings),
             line=self.actions.line_state(store_id),
             can_login=store.environment in self.actions.login_environments(),
             address=self.redirect_address(),

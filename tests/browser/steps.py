@@ -46,6 +46,14 @@ def choose_sandbox(page: Page) -> None:
     page.locator("label[for=environment-sandbox]").click()
 
 
+def unfold(page: Page, *groups: str) -> None:
+    """Open groups of a store's settings, or all of them."""
+    for group in page.locator(".bol-group").all():
+        closed = group.get_attribute("open") is None
+        if closed and (not groups or group.get_attribute("id") in groups):
+            group.locator("summary").first.click()
+
+
 def connect_with_secret(window: Window, store: str, seller: tuple[str, str]) -> None:
     """Connect a store with a seller's own client id and secret."""
     page = window.page

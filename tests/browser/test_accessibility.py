@@ -10,7 +10,7 @@ import pytest
 from tests.browser.accessibility import findings
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
-from tests.browser.steps import comes_in, connect_with_secret, each_page, row_of
+from tests.browser.steps import comes_in, connect_with_secret, each_page, row_of, unfold
 from tests.browser.window import Window
 from tests.e2e.house import House
 
@@ -109,17 +109,22 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
     page.get_by_role("button", name="Dry run: only report").click()
     yield "stock checks"
     window.open(f"{store}settings")
+    yield "settings, folded up"
+    unfold(page, "orders")
     page.get_by_label("Look for new orders every").fill("1")
     page.get_by_role("button", name="Save").first.click()
     expect(page.get_by_text("Nothing was saved")).to_be_visible()
     yield "settings with a message"
     window.open(f"{store}settings")
+    unfold(page)
+    yield "settings, all unfolded"
     page.get_by_label("Keep names and addresses for").fill("30")
     page.get_by_role("button", name="Save").first.click()
     page.locator("#confirm").get_by_role("button", name="Save").click()
     expect(page.get_by_text("Put a tick here first")).to_be_visible()
     yield "settings that ask for a tick"
     window.open(f"{store}settings")
+    unfold(page, "stock")
     page.locator("label[for=send_stock]").click()
     page.get_by_role("button", name="Save").first.click()
     expect(page.get_by_role("heading", name="What happens if stock updates are sent")).to_be_visible()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.needs import playwright
-from tests.browser.steps import buy, choose_sandbox, comes_in, confirmed, pack, row_of
+from tests.browser.steps import buy, choose_sandbox, comes_in, confirmed, pack, row_of, unfold
 from tests.browser.window import PHONE
 from tests.e2e.house import House
 
@@ -45,6 +45,7 @@ def test_a_second_store_is_connected_and_its_first_order_goes_round(
 
     expect(page.get_by_text("Groene Vingers is connected")).to_be_visible()
     window.look("settings")
+    unfold(page, "stock", "shipments")
     page.locator("label[for=send_stock]").click()
     page.locator("label[for=send_shipments]").click()
     expect(page.get_by_label("Send stock updates")).to_be_checked()

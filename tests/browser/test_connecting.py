@@ -71,12 +71,14 @@ def test_both_ways_in(house: House, chief: Window) -> None:
     # bol tells by webhook.
     def told() -> bool:
         page.reload()
-        return page.get_by_text("bol tells events at once").count() > 0
+        return page.get_by_text("bol tells us at once when").count() > 0
 
     for _ in range(60):
         if told():
             break
         page.wait_for_timeout(1000)
+    expect(page.get_by_text("bol tells us at once when")).to_be_visible()
+    page.get_by_text("For technicians: addresses").click()
     expect(page.get_by_text("bol tells events at once")).to_be_visible()
     chief.look("webhooks")
 

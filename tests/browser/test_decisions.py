@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.needs import playwright
-from tests.browser.steps import comes_in, connect_with_secret, row_of
+from tests.browser.steps import comes_in, connect_with_secret, row_of, unfold
 from tests.browser.window import DESK, PHONE, Window, resize
 from tests.e2e.house import House, eventually
 
@@ -175,6 +175,7 @@ def set_code(window: Window, code: str) -> None:
     """Give Trunkrs another code in the settings of the demonstration's store."""
     page = window.page
     window.open("/admin/bol/1/settings")
+    unfold(page, "shipments")
     page.get_by_label("Trunkrs", exact=True).fill(code)
     page.get_by_role("button", name="Save").first.click()
     page.locator("label[for=confirmed]").click()
@@ -186,6 +187,7 @@ def connect_without_products(window: Window) -> None:
     """Connect the third seller's store, with "Import products" off, and activate it."""
     page = window.page
     connect_with_secret(window, "Oever Wonen", ("third-seller", "third-secret"))
+    unfold(page, "products")
     page.locator("label[for=import_products]").click()
     expect(page.get_by_label("Import products")).not_to_be_checked()
     page.get_by_role("button", name="Save").click()

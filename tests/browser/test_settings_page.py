@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.needs import playwright
+from tests.browser.steps import unfold
 from tests.browser.window import DESK, PHONE, Window, resize
 
 expect = playwright().expect
@@ -35,9 +36,12 @@ def test_saving_stays_in_sight_and_covers_no_field(chief: Window, size: tuple[in
     unsaved = page.get_by_text("Not saved yet")
     expect(save).to_be_in_viewport(ratio=1)
     expect(unsaved).to_be_hidden()
-    page.get_by_role("link", name="Cancellations").click()
+    # Folded up all of it is seen at a glance, with what is set.
+    expect(page.get_by_role("heading", name="Data")).to_be_visible()
+    expect(page.get_by_text("imported every 5 minutes")).to_be_visible()
+    chief.look(f"folded-{size[0]}")
+    unfold(page)
     expect(save).to_be_in_viewport(ratio=1)
-    expect(page.get_by_role("heading", name="Cancellations")).to_be_in_viewport(ratio=1)
     assert page.evaluate(COVERED) == []
 
     every = page.get_by_label("Look for new orders every")
@@ -51,6 +55,7 @@ def test_saving_stays_in_sight_and_covers_no_field(chief: Window, size: tuple[in
 def test_a_message_says_that_nothing_is_saved_yet(chief: Window) -> None:
     page = chief.page
     chief.open(SETTINGS)
+    unfold(page, "orders")
     page.get_by_label("Look for new orders every").fill("1")
     page.locator(".bol-save").get_by_role("button", name="Save").click()
     expect(page.get_by_text("Nothing was saved")).to_be_in_viewport(ratio=1)
@@ -61,6 +66,7 @@ def test_a_message_says_that_nothing_is_saved_yet(chief: Window) -> None:
 def test_each_message_leads_into_its_field(chief: Window) -> None:
     page = chief.page
     chief.open(SETTINGS)
+    unfold(page, "orders", "stock", "data")
     wrong = {"Look for new orders every": "1", "Keep back": "-1", "Keep names and addresses for": "0"}
     for label, value in wrong.items():
         page.get_by_label(label, exact=True).fill(value)
@@ -84,6 +90,7 @@ def test_what_asks_to_be_confirmed_is_in_sight_and_is_led_to_from_anywhere(
     page = chief.page
     resize(page, *size)
     chief.open(SETTINGS)
+    unfold(page, "data")
     days = page.get_by_label("Keep names and addresses for")
     before = days.input_value()
     days.fill("30")
@@ -105,12 +112,26 @@ def test_what_asks_to_be_confirmed_is_in_sight_and_is_led_to_from_anywhere(
     expect(days).to_have_value(before)
 
 
+def test_whoever_is_led_to_a_group_or_into_one_finds_it_open(chief: Window) -> None:
+    page = chief.page
+    for place, seen in (("carriers", "Trunkrs"), ("stock", "Keep back")):
+        chief.open("/admin/")
+        chief.open(f"{SETTINGS}#{place}")
+        expect(page.get_by_label(seen, exact=True)).to_be_in_viewport()
+    # And by the keyboard alone.
+    page.locator("#data summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Keep the log of calls for")).to_be_visible()
+
+
 def test_settings_are_saved_without_scripts(chief: Window) -> None:
     plain = chief.context.browser.new_context(  # type: ignore[union-attr]
         java_script_enabled=False, storage_state=chief.context.storage_state()
     )
     page = plain.new_page()
     page.goto(f"{chief.url}{SETTINGS}")
+    unfold(page, "data")
+    expect(page.get_by_label("Keep the log of calls for")).to_be_visible()
     save = page.locator(".bol-save").get_by_role("button", name="Save")
     expect(save).to_be_in_viewport(ratio=1)
     save.click()

@@ -15,7 +15,7 @@ from plugin.connector import (
     sandbox_environment,
 )
 from tests.browser.needs import playwright
-from tests.browser.steps import connect_with_secret
+from tests.browser.steps import connect_with_secret, unfold
 from tests.browser.window import Window
 from tests.e2e.house import House, eventually
 
@@ -63,6 +63,7 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
     # Sending begins with its plan, which tells what changes at bol.
     set_at_bol(house, EANS[3], 12)
     chief.open(f"{store}settings")
+    unfold(page, "stock")
     page.locator("label[for=send_stock]").click()
     page.get_by_label("Stop when many products sell out at once").fill("2")
     page.get_by_role("button", name="Save").click()

@@ -19,7 +19,7 @@ def test_charts_are_drawn_and_can_be_read_as_tables(house: House, open_window: O
     window.menu("bol.com")
     page = window.page
     page.get_by_role("link", name="Demo store").click()
-    expect(page.locator("[data-bol-chart] canvas")).to_have_count(4)
+    expect(page.locator("[data-bol-chart] canvas")).to_have_count(3)
 
     chart = page.locator("[data-bol-chart]").first
     chart.get_by_text("As a table").click()
@@ -28,7 +28,7 @@ def test_charts_are_drawn_and_can_be_read_as_tables(house: House, open_window: O
     window.look("store-24-hours")
 
     page.get_by_role("link", name="30 days").click()
-    expect(page.locator("[data-bol-chart] canvas")).to_have_count(4)
+    expect(page.locator("[data-bol-chart] canvas")).to_have_count(3)
     window.look("store-30-days")
 
 

@@ -12,6 +12,7 @@ import pytest
 from plugin.models import SettingChange
 from plugin.settings import DEFAULT_CARRIERS, StoreSettings
 from plugin.sync.transporters import TRANSPORTER_CODES
+from plugin.views import settings_groups
 from plugin.views.words import SETTINGS
 from tests.host_app.admin.conftest import Person
 from tests.host_app.factories import add_warehouse
@@ -366,3 +367,49 @@ def test_a_store_that_is_not_active_needs_no_second_look(site: Site, store: int,
     with site.shop() as shop:
         shop.runtime.pause(store)
     assert "The settings are saved." in send(chief, store, accept_requests="on", address_days="1")
+
+
+def folded(page: str) -> dict[str, tuple[bool, str]]:
+    """Return each group of a page: whether it is open, and what its line tells."""
+    found = re.findall(
+        r'<details class="card mb-2 bol-group" id="(\w+)"( open)?>.*?<span[^>]*>([^<]*)<', page
+    )
+    return {group: (bool(opened), html.unescape(line)) for group, opened, line in found}
+
+
+def test_each_group_tells_in_one_line_what_is_set(site: Site, store: int, chief: Person) -> None:
+    with site.shop() as shop:
+        shop.settings(
+            send_stock=True, safety_stock=2, max_stock=50, send_shipments=True, confirm_after_minutes=1,
+            carriers={}, import_minutes=30, mail_kinds=("label", "stock"), overrule_at_closing=True,
+            orders_from=date(2026, 3, 2), import_products=False,
+        )  # fmt: skip
+    groups = folded(chief.get(f"/admin/bol/{store}/settings").text)
+    assert set(groups) == {
+        "orders", "products", "stock", "shipments", "labels", "cancellations", "notifications", "data",
+    }  # fmt: skip
+    assert not any(opened for opened, _line in groups.values())
+    assert groups["orders"][1] == "imported every 30 minutes · placed from 2 Mar 2026 · processed at once"
+    assert groups["products"][1] == "not imported · found by code first"
+    assert groups["stock"][1] == "sent to bol · 2 kept back · at most 50 shown · compared each night at 03:30"
+    assert re.fullmatch(r"told to bol · after 1 minute · \d+ carriers without a code", groups["shipments"][1])
+    assert groups["cancellations"][1].endswith("bol is asked before closing · packers may ship all the same")
+    assert groups["notifications"][1] == "2 kinds are mailed"
+    assert groups["data"][1] == "addresses kept for 90 days · calls kept for 14 days"
+
+
+def test_every_setting_is_in_one_of_the_groups() -> None:
+    grouped = [name for _title, names in settings_groups.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(StoreSettings().dump())
+
+
+def test_what_is_wrong_or_not_saved_yet_is_unfolded(site: Site, store: int, chief: Person) -> None:
+    page = f"/admin/bol/{store}/settings"
+    shown = chief.post(page, page=page, safety_stock="-1", **{"carrier:dpd": "X" * 99}).text
+    opened = {group for group, (opened, _line) in folded(shown).items() if opened}
+    assert opened == {"stock", "shipments"}
+    # What is to be confirmed first.
+    shown = chief.post(page, page=page, address_days="30").text
+    assert "Nothing is saved yet" in shown
+    assert {group for group, (opened, _line) in folded(shown).items() if opened} == {"data"}
+    assert folded(shown)["data"][1] == "addresses kept for 90 days · calls kept for 14 days"

@@ -342,6 +342,37 @@ def test_a_paused_store_goes_on_at_once_or_shows_first_what_happens(site: Site, 
     assert "This store is active already." in shown
 
 
+def test_whoever_disconnects_is_told_first_what_stops_what_stays_and_how_to_come_back(
+    site: Site, chief: Person
+) -> None:
+    with site.shop() as shop:
+        store = shop.connect(send_shipments=True)
+        shop.work()
+        shop.order((KETTLE, 1))
+        shop.import_orders()
+    shown = html.unescape(chief.get(f"/admin/bol/{store}/connection").text)
+    told = shown.split('data-confirm="Disconnect Shop?')[1].split('"')[0]
+    assert "no orders come in and no stock is sent, while bol goes on selling what it shows" in told
+    assert "Finished first: 1 order here, and 0 messages that bol waits for." in told
+    for said in ("What bol goes on showing:", "What stays here:", "bought labels", "How to come back:"):
+        assert said in shown
+    assert "report them in its seller portal" not in shown
+    with site.shop() as shop:
+        shop.settings(send_shipments=False)
+    assert "report them in its seller portal" in html.unescape(
+        chief.get(f"/admin/bol/{store}/connection").text
+    )
+
+
+def test_news_from_bol_is_told_in_words_and_its_address_to_technicians_only(
+    site: Site, chief: Person, store: int
+) -> None:
+    shown = html.unescape(chief.get(f"/admin/bol/{store}/connection").text)
+    words, technical = shown.split("For technicians: addresses, limits and the last calls")
+    assert "bol is asked for its news: for orders every 10 seconds" in words
+    assert "HOST_PUBLIC_URL" not in words and "HOST_PUBLIC_URL is not set" in technical
+
+
 def test_a_store_can_go_at_once_and_can_change_its_mind(site: Site, chief: Person) -> None:
     with site.shop() as shop:
         store = shop.connect(send_shipments=True)
