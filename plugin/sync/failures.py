@@ -17,6 +17,7 @@ from plugin.connector import (
     StoreUnavailable,
 )
 from plugin.connector.errors import REFERENCE
+from plugin.texts import gettext as _
 from plugin.texts import in_each_language
 
 #: Errors that every further call would meet as well: the flow stops and comes back later.
@@ -51,6 +52,13 @@ def without_reference(text: str) -> str:
     for ending in in_each_language(REFERENCE):
         text = text.partition(f" {ending.partition('%(')[0]}")[0]
     return text
+
+
+def tried_again(reason: str) -> str:
+    """Add to an operator's text that it is tried again by itself, where it does not say so."""
+    again = _("It is tried again by itself.")
+    # What bol's errors advise may go on from there.
+    return reason if again.rstrip(".") in reason else f"{reason} {again}"
 
 
 def line_is_down(error: BolError) -> bool:

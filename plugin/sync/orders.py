@@ -19,7 +19,7 @@ from plugin.models import BolOrder, BolOrderItem, BolOrderState, Store, StoreSta
 from plugin.sync.cancelling import take_confirmed
 from plugin.sync.context import CALL_SECONDS, Context
 from plugin.sync.eans import other_forms
-from plugin.sync.failures import come_back, line_is_down
+from plugin.sync.failures import come_back, line_is_down, tried_again
 from plugin.sync.order_list import SANDBOX_EVERY, list_is_due, read_list_if_due
 from plugin.sync.parallel import in_flight
 from plugin.sync.taking_over import Reading, lock_row, take_over, with_order
@@ -257,7 +257,7 @@ def _holding_up_no_other(ctx: Context, reading: Reading) -> Iterator[None]:
                 "order",
                 Level.DANGER,
                 _("order %(order)s could not be taken over", order=reading.order_id),
-                _("%(reason)s It is tried again by itself.", reason=_reason(error)),
+                tried_again(_reason(error)),
             )
 
 

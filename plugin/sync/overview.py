@@ -56,6 +56,7 @@ from plugin.sync.offer_states import (
     UP_TO_DATE,
     WAITING,
 )
+from plugin.sync.owed import next_try
 from plugin.sync.products import KIND as IMPORT
 from plugin.sync.sweep import KIND as SWEEP
 
@@ -124,6 +125,7 @@ class Overview:
     importing: the walk over the offers that is under way. last_import: the newest one.
     matches: offers by how they came to their product, and by what is unclear about it.
     names_to_come: products whose names are being read from bol's catalogue. at: when this was so.
+    next_try: when something is tried next, while bol can't be asked.
     """
 
     store: Store
@@ -140,6 +142,7 @@ class Overview:
     matches: Mapping[str, int]
     names_to_come: int
     at: datetime
+    next_try: datetime | None
     waiting: Sequence[Waiting] = field(default=())
     flows: Sequence[LastRun] = field(default=())
 
@@ -283,6 +286,7 @@ def _overview(host: HostPort, session: Any, store: Store) -> Overview:
             select(func.count()).where(Offer.store_id == store.id, Offer.title_due_at <= now)
         ),
         at=now,
+        next_try=next_try(host, store) if store.problem else None,
         waiting=_work(session, store.id, settings),
         flows=(
             LastRun("orders", store.orders_imported_at),

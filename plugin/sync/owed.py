@@ -77,6 +77,15 @@ def find_owed(host: HostPort, store: Store) -> list[Owed]:
     return found
 
 
+def next_try(host: HostPort, store: Store) -> datetime | None:
+    """Return when the next thing of all that waits is done or tried; None where nothing waits. In a transaction."""
+    moments = [
+        host.session.scalar(select(func.min(column)).where(*conditions))
+        for _kind, column, conditions in _kinds(store)
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
 def _kinds(store: Store) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     """Yield each kind of work: its name, its due column, its conditions."""
     if store.state == StoreState.DISCONNECTED:

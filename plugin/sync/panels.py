@@ -406,7 +406,7 @@ def _parcel_rows(
     told = [
         (f"{IN_PLACE[0]}. {reason(effect)}", IN_PLACE[1])
         if in_place
-        else _standing(effect, paused, may_decide)
+        else _standing(effect, paused, may_decide, host.now())
         for effect in effects
     ]
     after = []
@@ -421,7 +421,7 @@ def _parcel_rows(
                 _("Told to bol instead: %(code)s", code=corrected)
                 if in_place
                 else _("Its correction to %(code)s", code=corrected),
-                *_standing(correction, paused, may_decide),
+                *_standing(correction, paused, may_decide, host.now()),
             )
         )
     asked = correction.tracking_code if correction else first
@@ -475,7 +475,9 @@ def _corrections(host: HostPort, effects: Sequence[ShipmentEffect]) -> Sequence[
     return found
 
 
-def _standing(effect: ShipmentEffect | TransportEffect, paused: str, may_decide: bool) -> tuple[str, Level]:
+def _standing(
+    effect: ShipmentEffect | TransportEffect, paused: str, may_decide: bool, now: datetime
+) -> tuple[str, Level]:
     if waits_for_code(effect):
         return str(CARRIER_WAITS if may_decide else CARRIER_ASKED), Level.WARNING
     word, tone = WORDS[EffectState(effect.state)]
@@ -483,7 +485,7 @@ def _standing(effect: ShipmentEffect | TransportEffect, paused: str, may_decide:
         return f"{paused} {reason(effect)}".strip(), Level.WARNING
     elif effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
         word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
-        return ". ".join(filter(None, (word, goes_on(effect), retold(effect.error)))), tone
+        return ". ".join(filter(None, (word, goes_on(effect, now), retold(effect.error)))), tone
     elif effect.state == EffectState.CONFIRMED and effect.settled_at is not None:
         word = _("confirmed by bol on %(moment)s", moment=minute(effect.settled_at))
     return (f"{word}. {reason(effect)}" if effect.error else str(word)), tone
@@ -495,12 +497,12 @@ def reason(effect: Any) -> str:
     return told.removesuffix(str(ONCE_SENT)).strip() if effect.state == EffectState.CLOSED else told
 
 
-def goes_on(effect: ShipmentEffect | TransportEffect | CancellationEffect) -> str:
+def goes_on(effect: ShipmentEffect | TransportEffect | CancellationEffect, now: datetime) -> str:
     """Tell of what is being checked when bol is looked at next, and when a person will be asked; "" of all else."""
     if effect.state != EffectState.UNKNOWN or effect.unknown_since is None:
         return ""
     person = time(effect.unknown_since + DECIDE_AFTER)
-    if effect.due_at is None:
+    if effect.due_at is None or effect.due_at <= now:
         return _("If bol does not show it by %(person)s, a person is asked", person=person)
     return _(
         "Next look at %(next)s; if bol does not show it by %(person)s, a person is asked",
@@ -688,8 +690,11 @@ def _offer_panel(
     rows = [PanelRow(_("Store"), store.name), PanelRow(_("EAN"), offer.ean), PanelRow(_("Stock"), told, tone)]
     if made:
         rows.append(PanelRow(_("Should have"), f"{number(made.amount)} ({sum_of(made)})"))
-    if not sends:
+    if not settings.send_stock:
         rows.append(PanelRow(_("Stock updates"), _("off: bol is told nothing"), Level.WARNING))
+    elif not sends:
+        waits = _("bol is told once the store is active")
+        rows.append(PanelRow(_("Stock updates"), waits, Level.WARNING))
     if offer.in_doubt:
         rows.append(PanelRow(_("bol has"), _("not known: an answer was lost"), Level.WARNING))
     else:

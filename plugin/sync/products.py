@@ -20,7 +20,7 @@ from plugin.sync import runs
 from plugin.sync.context import CALL_SECONDS, Context, is_active
 from plugin.sync.dirty import change_offers
 from plugin.sync.eans import problem
-from plugin.sync.failures import come_back
+from plugin.sync.failures import come_back, tried_again
 from plugin.sync.links import kept_by_hand, link_offers
 from plugin.sync.mapping import FBR
 from plugin.sync.matching import Match, find_look_alikes, find_matches, find_products
@@ -380,7 +380,7 @@ def _refused(ctx: Context, run: Run, error: HostError) -> None:
             "stock",
             Level.DANGER,
             _("products could not be imported"),
-            _("%(reason)s It is tried again by itself.", reason=error),
+            tried_again(str(error)),
         )
 
 

@@ -24,19 +24,22 @@ from host_app.plugin_api import Level, language
 from plugin.models import (
     BolOrderItem,
     BolOrderState,
+    CancellationEffect,
     EffectState,
     OfferLink,
     Run,
     RunState,
     SettingChange,
+    ShipmentEffect,
     StoreState,
+    TransportEffect,
 )
 from plugin.retelling import retold
 from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
 from plugin.sync import due, eans, offer_states, overview, panels, settling
 from plugin.sync.call_log import PACKING
 from plugin.sync.charts import DAY
-from plugin.sync.failures import without_reference
+from plugin.sync.failures import tried_again, without_reference
 from plugin.sync.findings import (
     BEFORE_ACTIVATION,
     BEFORE_SENDING,
@@ -65,7 +68,6 @@ EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in
 label_standing = panels.label_standing
 sum_of = offer_states.sum_of
 waits_for_code = panels.waits_for_code
-goes_on = panels.goes_on
 reason = panels.reason
 PACK_ANEW, SENT_ANEW = panels.PACK_ANEW, panels.SENT_ANEW
 NOTHING_OPEN = settling.NOTHING_OPEN
@@ -364,6 +366,11 @@ def ago(value: datetime | None) -> str:
     return str(format_timedelta(-passed, granularity="minute", add_direction=True))
 
 
+def goes_on(effect: ShipmentEffect | TransportEffect | CancellationEffect) -> str:
+    """Write how what is being checked at bol goes on."""
+    return panels.goes_on(effect, datetime.now(UTC))
+
+
 def lasting(value: timedelta) -> str:
     """Write how long something takes."""
     if value < timedelta(minutes=1):
@@ -453,6 +460,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "bol_lasting": lasting,
     "bol_took": took,
     "bol_told": problem,
+    "bol_tried_again": tried_again,
     "bol_retold": retold,
     "bol_environment": environment,
     "bol_money": money,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
@@ -11,9 +13,10 @@ from host_app.plugin_api import HostError, LabelSale, Level, OrderNote, Panel
 from host_app.services import picking
 from host_app.services.orders import cancel_order
 from host_app.services.stock import adjust_stock
+from plugin.models import EffectState, ShipmentEffect
 from plugin.sync import attention
 from plugin.sync.dirty import mark_all
-from plugin.sync.panels import order_notes, picklist_panels, product_panels, reason
+from plugin.sync.panels import goes_on, order_notes, picklist_panels, product_panels, reason
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
@@ -326,6 +329,18 @@ def test_a_product_shows_its_offers_and_what_bol_has_of_them(shop: Shop) -> None
     with shop.host.reading():
         (panel,) = product_panels(shop.host, offer.product_id or 0)
     assert rows(panel)["Stock updates"] == "off: bol is told nothing"
+    shop.settings(send_stock=True)
+    shop.runtime.pause(shop.store_id)
+    with shop.host.reading():
+        (panel,) = product_panels(shop.host, offer.product_id or 0)
+    assert rows(panel)["Stock updates"] == "bol is told once the store is active"
+
+
+def test_what_is_being_checked_names_no_moment_that_has_passed(shop: Shop) -> None:
+    now = shop.clock.now()
+    effect = ShipmentEffect(state=EffectState.UNKNOWN, unknown_since=now, due_at=now + timedelta(minutes=5))
+    assert goes_on(effect, now).startswith("Next look at ")
+    assert goes_on(effect, now + timedelta(minutes=6)).startswith("If bol does not show it by ")
 
 
 def test_a_product_tells_the_whole_sum_of_what_bol_should_have(shop: Shop) -> None:

@@ -352,6 +352,8 @@ def test_what_the_guard_stopped_is_decided_on_the_stores_page(
     hold()
     page = text(packer, f"{store}/")
     assert page.count("1 offer is about to go to 0 at bol, and you are asked first") == 1
+    assert "1 offer is about to go to 0 , held until somebody decides." in page
+    assert "bol has all that it should" not in page and "Held until somebody decides 1" in page
     assert "Only an administrator can do this: tell one" in page
     assert "are sent" in press(chief, f"{store}/send-zeros")
     assert "No offer is held back any more." in press(chief, f"{store}/discard-zeros")

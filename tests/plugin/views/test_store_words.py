@@ -291,6 +291,11 @@ def test_a_problem_that_passes_by_itself_asks_for_nobody_and_one_that_does_not_p
     home = html.unescape(chief.get("/admin/").text)
     assert "problem at bol</span> Problem since" in home and "needs attention</span>" not in home
     assert "It is tried again by itself." in home
+    # Said once, with when it is; and the box of shipments says what it waits for.
+    page = text(chief, f"{store}/")
+    assert page.count("It is tried again by itself.") == 1
+    assert re.search(r"Next try: today \d\d:\d\d\.", page)
+    assert "1 shipment waiting" in page and "Answer lost, being checked at bol 1" in page
     for path in (f"{store}/", "", f"{store}/connection"):
         assert "bol has a technical problem" in text(chief, path)
         assert "bol's reference" not in text(chief, path)
