@@ -80,6 +80,19 @@
     document.getElementById(box.dataset.bolEnter).click();
   });
 
+  // Where bol's login page can't be used, the fields for client id and secret are there instead.
+  function chooseSignIn() {
+    const login = document.querySelector("[data-bol-logins]");
+    const chosen = login && document.querySelector("[name=environment]:checked");
+    if (!chosen) return;
+    login.hidden = !login.dataset.bolLogins.split(" ").includes(chosen.value);
+    document.querySelector("[data-bol-enter]").open ||= login.hidden;
+  }
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[name=environment]")) chooseSignIn();
+  });
+  chooseSignIn();
+
   // What was changed in a form, and is not saved, is said beside its button.
   document.addEventListener("input", (event) => {
     const form = event.target.closest("[data-bol-form]");

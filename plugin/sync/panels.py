@@ -611,7 +611,8 @@ def _badges_of(
     for parcel_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == parcel_id]
         if parcel_id in kept:
-            of_parcels[parcel_id] = (OrderBadge(_("Shipped at bol"), Level.DANGER),)
+            # Nobody has to do anything about it once its goods are on their way in another one.
+            of_parcels[parcel_id] = (OrderBadge(_("Shipped at bol"), Level.DANGER if again else Level.INFO),)
         elif parcel_id not in withdrawn:
             of_parcels[parcel_id] = _badge(mine, store, in_place)
             if parcel_id in in_place or any(effect.state == EffectState.CONFIRMED for effect in mine):

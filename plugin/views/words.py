@@ -56,6 +56,34 @@ from plugin.sync.transporters import TRANSPORTER_CODES, doubt
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
 
+#: The pages of a store.
+TABS: Mapping[str, str] = {
+    "overview": _l("Overview"),
+    "orders": _l("Orders"),
+    "offers": _l("Offers"),
+    "eans": _l("EAN doctor"),
+    "checks": _l("Stock checks"),
+    "shipments": _l("Shipments"),
+    "labels": _l("Labels"),
+    "settings": _l("Settings"),
+    "technical": _l("For technicians"),
+    "connection": _l("Connection"),
+    "calls": _l("Calls"),
+}
+#: What a filter of the offers shows, where its name does not say it.
+OFFER_FILTERS: Mapping[str, str] = {
+    "failed": _l("bol was told an amount and did not take it. It is tried again by itself."),
+    "held": _l(
+        "They are about to go to 0 at bol all at once: nothing is sent for them until somebody decides."
+    ),
+    "kept on sale": _l("Somebody chose to keep them on sale at bol although nothing of them is free here."),
+    "no product": _l("Nothing here has their EAN: their stock is not sent."),
+    "waiting": _l("Their stock changed, and bol is told as fast as it allows."),
+    "up to date": _l("bol has the amount that it should."),
+    "excluded": _l("The settings keep them out: bol is told nothing of their stock."),
+    "bol ships": _l("bol has them in its own warehouse (LVB/FBB), counts them and ships them itself."),
+    "gone": _l("bol does not list them any more. If they come back, they are linked and sent again."),
+}
 #: Environment of a store -> how a person chooses it, and what it means.
 ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
     "production": (_l("bol.com"), _l("Your real seller account: real orders, real customers.")),

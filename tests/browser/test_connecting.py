@@ -31,6 +31,10 @@ def test_both_ways_in(house: House, chief: Window) -> None:
     chief.open("/admin/bol/connect")
     chief.look("connect")
     page.get_by_label("Name of the store").fill(STORE)
+    # Where bol's login page can't be used, the other way is there at once.
+    page.locator("label[for=environment-production]").click()
+    expect(page.get_by_role("button", name="Log in at bol")).to_be_hidden()
+    expect(page.get_by_label("Client id")).to_be_visible()
     choose_sandbox(page)
     page.get_by_role("button", name="Log in at bol").click()
     page.wait_for_url(re.compile(re.escape(house.sandbox.url)))

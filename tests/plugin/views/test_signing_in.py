@@ -64,6 +64,19 @@ def stores(site: Site) -> list[Store]:
         return shop.all(Store)
 
 
+def test_where_bols_login_page_can_not_be_used_the_fields_for_a_secret_are_unfolded(
+    site: Site, chief: Person
+) -> None:
+    page = chief.get("/admin/bol/connect").text
+    folded = '<details data-bol-enter="connect">'
+    assert folded in page
+    token = chief.token("/admin/bol/connect")
+    typed = {"csrf_token": token, "name": "Shop", "environment": "production"}
+    page = html.unescape(chief.client.post("/admin/bol/connect/login", data=typed).text)
+    assert "The store is not connected." in page and folded not in page
+    assert '<details data-bol-enter="connect" open>' in page
+
+
 def test_a_store_is_connected_at_bols_login_page(site: Site, chief: Person) -> None:
     page = html.unescape(chief.get("/admin/bol/connect").text)
     assert "Log in at bol" in page and f"http://localhost{RETURN}" in page

@@ -19,6 +19,7 @@ from plugin.models import BolOrder, BolOrderState, EffectState, Offer, Run, Ship
 from plugin.settings import StoreSettings
 from plugin.sync.overview import overviews
 from plugin.sync.sweep import KIND as SWEEP
+from plugin.views import words
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE, TOASTER
 from tests.plugin.views.conftest import Site
@@ -663,3 +664,32 @@ def test_what_technicians_look_at_stands_behind_one_tab(
     shown = packer.get(f"/admin/bol/{store}/calls").text
     assert f"/admin/bol/{store}/connection" not in shown
     assert f'href="/admin/bol/{store}/calls" aria-current="page">For technicians' in shown
+
+
+def test_each_page_of_a_store_is_told_apart_by_its_title(site: Site, store: int, chief: Person) -> None:
+    pages = (
+        "",
+        "orders",
+        "offers",
+        "eans",
+        "checks",
+        "shipments",
+        "labels",
+        "settings",
+        "connection",
+        "calls",
+    )
+    titles = [
+        re.search(r"<title>(.*?)</title>", chief.get(f"/admin/bol/{store}/{page}").text) for page in pages
+    ]
+    found = [html.unescape(title.group(1)) for title in titles if title]
+    assert len(set(found)) == len(pages) and all("Shop - " in title for title in found)
+
+
+@pytest.mark.parametrize("state", words.OFFER_FILTERS)
+def test_a_filter_of_the_offers_says_what_it_shows(
+    site: Site, store: int, packer: Person, state: str
+) -> None:
+    told = str(words.OFFER_FILTERS[state])
+    assert told in text(packer, f"{store}/offers?state={state}")
+    assert told not in text(packer, f"{store}/offers")
