@@ -50,7 +50,7 @@ from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing, sum_of
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
 from plugin.sync.settling import ONCE_SENT
-from plugin.sync.shipped import sent_in_their_place, withdrawn_after
+from plugin.sync.shipped import in_place, sent_in_their_place, withdrawn_after
 from plugin.texts import day, minute, number, time
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -320,11 +320,11 @@ def _panel(
     if picklist_id is not None and paused and not effects and _is_closed(host, picklist_id):
         # What left with it is taken over this moment.
         rows.append(PanelRow(_("At bol"), paused, Level.WARNING))
-    in_place = _in_place(host, row, effects)
+    instead = in_place(host, effects)
     for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
         rows += _parcel_rows(
-            host, shipment_id, mine, names, paused, may_decide, in_place=shipment_id in in_place
+            host, shipment_id, mine, names, paused, may_decide, instead=shipment_id in instead
         )
     settings = StoreSettings.load(store.settings) if store else StoreSettings()
     links = [
@@ -370,14 +370,6 @@ def _is_closed(host: HostPort, picklist_id: int) -> bool:
     return picklist is not None and any(not parcel.withdrawn for parcel in picklist.parcels)
 
 
-def _in_place(host: HostPort, row: BolOrder, effects: Sequence[ShipmentEffect]) -> frozenset[int]:
-    """Return those of these parcels whose goods bol has by parcels of the order that were withdrawn."""
-    if all(effect.state != EffectState.CLOSED for effect in effects):
-        return frozenset()
-    of_order = host.session.scalars(select(ShipmentEffect).where(ShipmentEffect.order_id == row.id)).all()
-    return sent_in_their_place(of_order, host.withdrawn(effect.host_shipment_id for effect in of_order))
-
-
 def _parcel_rows(
     host: HostPort,
     shipment_id: int,
@@ -386,7 +378,7 @@ def _parcel_rows(
     paused: str,
     may_decide: bool,
     *,
-    in_place: bool,
+    instead: bool,
 ) -> list[PanelRow]:
     """Return what bol knows of one parcel: in a row, or one for each item where they differ."""
     parcel = host.parcel(shipment_id)
@@ -405,7 +397,7 @@ def _parcel_rows(
     )
     told = [
         (f"{IN_PLACE[0]}. {reason(effect)}", IN_PLACE[1])
-        if in_place
+        if instead
         else _standing(effect, paused, may_decide, host.now())
         for effect in effects
     ]
@@ -419,7 +411,7 @@ def _parcel_rows(
         after.append(
             PanelRow(
                 _("Told to bol instead: %(code)s", code=corrected)
-                if in_place
+                if instead
                 else _("Its correction to %(code)s", code=corrected),
                 *_standing(correction, paused, may_decide, host.now()),
             )
@@ -554,13 +546,13 @@ def order_notes(
 def _badge(
     effects: Sequence[ShipmentEffect],
     store: Store,
-    in_place: frozenset[int] = frozenset(),
+    instead: frozenset[int] = frozenset(),
     *,
     unfinished: bool = False,
 ) -> tuple[OrderBadge, ...]:
     """Return the most pressing of what bol has of some parcels; nothing where there is none.
 
-    :param in_place: those of the parcels whose goods bol has by others.
+    :param instead: those of the parcels whose goods bol has by others.
     :param unfinished: they are those of an order of which a part is still to be packed.
     """
     for state, (word, tone) in BADGES.items():
@@ -571,7 +563,7 @@ def _badge(
             word, tone = CARRIER_BADGE, Level.WARNING
         elif state == EffectState.WANTED and not may_send(store):
             word, tone = NOT_SENT_BADGE, Level.WARNING
-        elif state == EffectState.CLOSED and all(effect.host_shipment_id in in_place for effect in mine):
+        elif state == EffectState.CLOSED and all(effect.host_shipment_id in instead for effect in mine):
             word, tone = IN_PLACE
         elif unfinished:
             word, tone = PARTLY.get(state, (word, tone))
@@ -594,7 +586,7 @@ def _badges_of(
         for effect in effects
         if effect.host_shipment_id in withdrawn and effect.state == EffectState.CONFIRMED
     }
-    in_place = sent_in_their_place(effects, withdrawn)
+    instead = sent_in_their_place(effects, withdrawn)
     shipped = (OrderBadge(str(WITHDRAWN_BADGE), Level.DANGER),)
     lines = view.lines if view else ()
     unfinished = any(line.quantity > line.shipped + line.cancelled for line in lines)
@@ -607,20 +599,20 @@ def _badges_of(
         back = any(
             effect.host_shipment_id in kept and effect.host_picklist_id == picklist_id for effect in effects
         )
-        of_picklists[picklist_id] = _badge(mine, store, in_place) + (again if back else ())
+        of_picklists[picklist_id] = _badge(mine, store, instead) + (again if back else ())
     for parcel_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == parcel_id]
         if parcel_id in kept:
             # Nobody has to do anything about it once its goods are on their way in another one.
             of_parcels[parcel_id] = (OrderBadge(_("Shipped at bol"), Level.DANGER if again else Level.INFO),)
         elif parcel_id not in withdrawn:
-            of_parcels[parcel_id] = _badge(mine, store, in_place)
-            if parcel_id in in_place or any(effect.state == EffectState.CONFIRMED for effect in mine):
+            of_parcels[parcel_id] = _badge(mine, store, instead)
+            if parcel_id in instead or any(effect.state == EffectState.CONFIRMED for effect in mine):
                 withdrawing[parcel_id] = str(
                     WITHDRAWING if any(effect.transporter_code for effect in mine) else WITHDRAWING_LABEL
                 )
     return {
-        "order_badges": _badge(left, store, in_place, unfinished=unfinished) + again,
+        "order_badges": _badge(left, store, instead, unfinished=unfinished) + again,
         "picklist_badges": of_picklists,
         "parcel_badges": of_parcels,
         "withdrawing": withdrawing,

@@ -91,6 +91,19 @@ def sent_in_their_place(effects: Iterable[ShipmentEffect], withdrawn: frozenset[
     return frozenset(parcel for parcel, goods in closed.items() if goods <= at_bol and parcel not in others)
 
 
+def in_place(host: HostPort, closed: Iterable[ShipmentEffect]) -> frozenset[int]:
+    """Return which parcels of these rows were sent in the place of others, by which bol has their goods. In a transaction."""
+    orders = {effect.order_id for effect in closed if effect.state == EffectState.CLOSED}
+    if not orders:
+        return frozenset()
+    effects = host.session.scalars(select(ShipmentEffect).where(ShipmentEffect.order_id.in_(orders))).all()
+    withdrawn = host.withdrawn({effect.host_shipment_id for effect in effects})
+    of_orders: dict[int, list[ShipmentEffect]] = {}
+    for effect in effects:
+        of_orders.setdefault(effect.order_id, []).append(effect)
+    return frozenset().union(*(sent_in_their_place(mine, withdrawn) for mine in of_orders.values()))
+
+
 def was_withdrawn_before(host: HostPort, effect: ShipmentEffect) -> bool:
     """Tell if bol has pieces of this item as shipped, of another parcel that was withdrawn here. In a transaction."""
     others = host.session.scalars(

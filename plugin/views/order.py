@@ -23,6 +23,7 @@ from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.order_waits import is_dead, next_step, standings, to_put_back
 from plugin.sync.overview import order_state
+from plugin.sync.shipped import in_place
 from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, may_decide, shows, telling, who
 
@@ -61,6 +62,7 @@ class OrderPage(BolView):
             events = session.scalars(
                 select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
             ).all()
+            instead = in_place(self.host, effects[0])
             stands = standings(session, [row], {here.order_id: here} if here else {})[row.id]
         step = next_step(row, here, may_decide=may_decide()) if here else ""
         back = step and here is not None and (to_put_back(row, here) or is_dead(row))
@@ -86,6 +88,7 @@ class OrderPage(BolView):
             threatened=threatened(row),
             last_soon=last_soon(self.host.now()),
             shipments=effects[0],
+            instead=instead,
             corrections=effects[1],
             labels=effects[2],
             cancellations=effects[3],

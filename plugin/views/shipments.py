@@ -14,6 +14,7 @@ from plugin.models import BolOrderItem, EffectState, ShipmentEffect, TransportEf
 from plugin.settings import StoreSettings
 from plugin.sync.overview import FOR_A_PERSON
 from plugin.sync.refused import hopeless
+from plugin.sync.shipped import in_place
 from plugin.texts import gettext as _
 from plugin.views.base import Answer, BolView, does, shows
 from plugin.views.paging import chosen, listed, read_page
@@ -59,6 +60,7 @@ class ShipmentPages(BolView):
             again = hopeless(session, [row for (row,) in page.rows])
             parcels = _parcels(session, [row for (row,) in page.rows])
             picklists = self.host.labelled_picklists({row.host_picklist_id for (row,) in page.rows})
+            instead = in_place(self.host, [row for (row,) in page.rows])
             withdrawn = self.host.withdrawn({row.host_shipment_id for (row,) in page.rows})
             items = session.execute(
                 select(BolOrderItem.order_id, BolOrderItem.order_item_id, BolOrderItem.title).where(
@@ -75,6 +77,7 @@ class ShipmentPages(BolView):
             parcels=parcels,
             picklists=picklists,
             withdrawn=withdrawn,
+            instead=instead,
             state=state,
             needs_you=NEEDS_YOU,
             not_corrected=NOT_CORRECTED,

@@ -97,6 +97,7 @@ label_standing = panels.label_standing
 sum_of = offer_states.sum_of
 waits_for_code = panels.waits_for_code
 reason = panels.reason
+IN_PLACE = panels.IN_PLACE
 PACK_ANEW, SENT_ANEW = panels.PACK_ANEW, panels.SENT_ANEW
 NOTHING_OPEN = settling.NOTHING_OPEN
 #: What is said of a shipment that waits for that: in short, to those who may fill it in, and to others.

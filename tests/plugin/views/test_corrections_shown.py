@@ -131,3 +131,28 @@ def test_a_correction_whose_carrier_has_no_code_is_no_refusal_and_leads_to_the_c
     page = chief.get(f"/admin/picklists/{picklist}").text
     assert 'href="/admin/bol/attention">Fill in the carrier&#39;s code</a>' in page
     assert "Fill in the carrier&#39;s code</a>" not in packer.get(f"/admin/picklists/{picklist}").text
+
+
+def test_goods_packed_anew_are_shown_as_shipped_at_bol_with_their_new_code(
+    site: Site, store: int, packer: Person
+) -> None:
+    with site.shop() as shop:
+        shop.settings(send_shipments=True)
+        order_id = shop.order((KETTLE, 1))
+        shop.import_orders()
+        shop.close(order_id, tracking="3SFIRST")
+        shop.pass_time(20, steps=4)
+        first = shop.effects()[0].host_shipment_id
+        with transaction():
+            picking.withdraw_shipment(first, who="ann")
+        shop.work()
+        shop.close(order_id, tracking="3SANEW")
+        shop.pass_time(120, steps=6)
+        row, here = shop.bol_order(order_id).id, shop.host_order(order_id).id
+    for page in (f"{store}/shipments", f"{store}/orders/{row}"):
+        told = text(packer, page)
+        assert "Shipped at bol bol has these goods as shipped already" in told, page
+        assert "bol has the new code" in told and "Handled elsewhere The" not in told, page
+    for path in (f"/admin/orders/{here}", "/admin/orders/", "/admin/shipments/"):
+        found = packer.get(path).text
+        assert "Shipped at bol" in found and "badge-danger" not in found, path
