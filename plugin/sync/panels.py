@@ -49,6 +49,7 @@ from plugin.sync.labels import TELL_AFTER
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing, sum_of
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
+from plugin.sync.role_words import told_to
 from plugin.sync.settling import ONCE_SENT
 from plugin.sync.shipped import in_place, sent_in_their_place, withdrawn_after
 from plugin.texts import day, minute, number, time
@@ -65,6 +66,11 @@ WORDS = {
     EffectState.CLOSED: (_l("handled elsewhere"), Level.INFO),
 }
 
+
+#: Of what a person must decide, to those who can't: in the panels, and in lists.
+DECISION_ASKED = _l("unknown: an administrator decides")
+DECISION_BADGE = _l("Unknown at bol: an administrator decides")
+LABEL_ASKED = _l("bol may have charged this: an administrator decides")
 
 NOT_SENT = _l("bol is not told yet: “Send shipments and update status” is off.")
 NOT_ACTIVE = _l("bol is not told yet: the store is not active.")
@@ -150,10 +156,11 @@ LABEL_LATE = (_l("bought, can't be fetched from bol yet"), Level.WARNING)
 LABEL_STUCK = (_l("bought, can't be fetched from bol: do not buy another one"), Level.DANGER)
 
 
-def label_standing(effect: LabelEffect, now: datetime) -> tuple[str, Level]:
+def label_standing(effect: LabelEffect, now: datetime, *, may_decide: bool = True) -> tuple[str, Level]:
     """Return in words where the purchase of a label stands."""
     if effect.state != EffectState.SENT or effect.label_id is None:
-        return LABEL_WORDS[EffectState(effect.state)]
+        word, tone = LABEL_WORDS[EffectState(effect.state)]
+        return LABEL_ASKED if effect.state == EffectState.DECISION and not may_decide else word, tone
     if effect.unknown_since is None:
         return LABEL_COMES
     return LABEL_LATE if now - effect.unknown_since < TELL_AFTER else LABEL_STUCK
@@ -300,11 +307,12 @@ def _panel(
     ]
     refs = {parcel.label_ref for parcel in parcels if parcel is not None}
     for bought in labels:
-        word, tone = label_standing(bought, host.now())
+        word, tone = label_standing(bought, host.now(), may_decide=may_decide)
         pieces = ", ".join(
             f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(bought.pieces.items())
         )
-        told = f"{word}. {retold(bought.error)}" if bought.error else str(word)
+        why = reason(bought, may_decide=may_decide)
+        told = f"{word}. {why}" if why else str(word)
         rows.append(PanelRow(_("Label for %(pieces)s", pieces=pieces), told, tone))
         if (
             bought.hand_over_by is not None
@@ -396,7 +404,7 @@ def _parcel_rows(
         else _("Shipment %(number)s at bol", number=shipment_id)
     )
     told = [
-        (f"{IN_PLACE[0]}. {reason(effect)}", IN_PLACE[1])
+        (f"{IN_PLACE[0]}. {reason(effect, may_decide=may_decide)}", IN_PLACE[1])
         if instead
         else _standing(effect, paused, may_decide, host.now())
         for effect in effects
@@ -473,20 +481,27 @@ def _standing(
     if waits_for_code(effect):
         return str(CARRIER_WAITS if may_decide else CARRIER_ASKED), Level.WARNING
     word, tone = WORDS[EffectState(effect.state)]
+    why = reason(effect, may_decide=may_decide)
     if effect.state == EffectState.WANTED and paused:
-        return f"{paused} {reason(effect)}".strip(), Level.WARNING
+        return f"{paused} {why}".strip(), Level.WARNING
+    elif effect.state == EffectState.DECISION and not may_decide:
+        word = DECISION_ASKED
     elif effect.state == EffectState.UNKNOWN and effect.unknown_since is not None:
         word = _("being checked at bol since %(moment)s", moment=minute(effect.unknown_since))
-        return ". ".join(filter(None, (word, goes_on(effect, now), retold(effect.error)))), tone
+        return ". ".join(filter(None, (word, goes_on(effect, now), why))), tone
     elif effect.state == EffectState.CONFIRMED and effect.settled_at is not None:
         word = _("confirmed by bol on %(moment)s", moment=minute(effect.settled_at))
-    return (f"{word}. {reason(effect)}" if effect.error else str(word)), tone
+    return (f"{word}. {why}" if why else str(word)), tone
 
 
-def reason(effect: Any) -> str:
-    """Return why something went as it did; without what was to be done about it, once that is done."""
+def reason(effect: Any, *, may_decide: bool = True) -> str:
+    """Return why something went as it did; without what was to be done about it, once that is done, and without what only
+    administrators can press, where that is not who looks."""
     told = retold(effect.error)
-    return told.removesuffix(str(ONCE_SENT)).strip() if effect.state == EffectState.CLOSED else told
+    if effect.state == EffectState.CLOSED:
+        return told.removesuffix(str(ONCE_SENT)).strip()
+    needs_somebody = effect.state in (EffectState.REFUSED, EffectState.DECISION)
+    return told_to(told, may_decide=may_decide, needs_somebody=needs_somebody)
 
 
 def goes_on(effect: ShipmentEffect | TransportEffect | CancellationEffect, now: datetime) -> str:
@@ -548,6 +563,7 @@ def _badge(
     store: Store,
     instead: frozenset[int] = frozenset(),
     *,
+    may_decide: bool,
     unfinished: bool = False,
 ) -> tuple[OrderBadge, ...]:
     """Return the most pressing of what bol has of some parcels; nothing where there is none.
@@ -565,6 +581,8 @@ def _badge(
             word, tone = NOT_SENT_BADGE, Level.WARNING
         elif state == EffectState.CLOSED and all(effect.host_shipment_id in instead for effect in mine):
             word, tone = IN_PLACE
+        elif state == EffectState.DECISION and not may_decide:
+            word = DECISION_BADGE
         elif unfinished:
             word, tone = PARTLY.get(state, (word, tone))
         return (OrderBadge(str(word), tone),)
@@ -572,7 +590,11 @@ def _badge(
 
 
 def _badges_of(
-    effects: Sequence[ShipmentEffect], withdrawn: frozenset[int], store: Store, view: OrderView | None
+    effects: Sequence[ShipmentEffect],
+    withdrawn: frozenset[int],
+    store: Store,
+    view: OrderView | None,
+    may_decide: bool,
 ) -> dict[str, Any]:
     """Return what a note says of an order, its picklists and its parcels: each of its own, and a parcel that was withdrawn
     only where bol has it all the same."""
@@ -599,20 +621,22 @@ def _badges_of(
         back = any(
             effect.host_shipment_id in kept and effect.host_picklist_id == picklist_id for effect in effects
         )
-        of_picklists[picklist_id] = _badge(mine, store, instead) + (again if back else ())
+        of_picklists[picklist_id] = _badge(mine, store, instead, may_decide=may_decide) + (
+            again if back else ()
+        )
     for parcel_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == parcel_id]
         if parcel_id in kept:
             # Nobody has to do anything about it once its goods are on their way in another one.
             of_parcels[parcel_id] = (OrderBadge(_("Shipped at bol"), Level.DANGER if again else Level.INFO),)
         elif parcel_id not in withdrawn:
-            of_parcels[parcel_id] = _badge(mine, store, instead)
+            of_parcels[parcel_id] = _badge(mine, store, instead, may_decide=may_decide)
             if parcel_id in instead or any(effect.state == EffectState.CONFIRMED for effect in mine):
                 withdrawing[parcel_id] = str(
                     WITHDRAWING if any(effect.transporter_code for effect in mine) else WITHDRAWING_LABEL
                 )
     return {
-        "order_badges": _badge(left, store, instead, unfinished=unfinished) + again,
+        "order_badges": _badge(left, store, instead, may_decide=may_decide, unfinished=unfinished) + again,
         "picklist_badges": of_picklists,
         "parcel_badges": of_parcels,
         "withdrawing": withdrawing,
@@ -649,7 +673,7 @@ def _note(
         waiting_carriers=waiting,
         waiting_hint=" ".join(hints) if waiting else "",
         waiting_url=carriers_url(store.id) if waiting and may_decide else "",
-        **_badges_of(effects, withdrawn, store, view),
+        **_badges_of(effects, withdrawn, store, view, may_decide),
     )
 
 

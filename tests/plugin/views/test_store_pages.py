@@ -452,7 +452,7 @@ def test_shipments_tell_their_state_and_what_to_do(site: Site, store: int, chief
 
 
 def test_what_is_told_of_a_refused_shipment_leads_to_the_buttons_that_it_names(
-    site: Site, store: int, chief: Person
+    site: Site, store: int, chief: Person, packer: Person
 ) -> None:
     with site.shop() as shop:
         shop.settings(send_shipments=True)
@@ -471,6 +471,20 @@ def test_what_is_told_of_a_refused_shipment_leads_to_the_buttons_that_it_names(
         page = chief.get(path).text
         assert ">Handled elsewhere</button>" in page and ">Send again</button>" not in page
         assert "would refuse them again" in page
+    # Who has no such button is told whom to ask.
+    with site.shop() as shop:
+        host_order, picklist = shop.host_order(order_id).id, shop.effects()[0].host_picklist_id
+        bols_order = shop.bol_order(order_id).id
+    for path in (
+        f"/admin/orders/{host_order}",
+        f"/admin/picklists/{picklist}",
+        f"/admin/bol/{store}/shipments?state=refused",
+        f"/admin/bol/{store}/orders/{bols_order}",
+    ):
+        page = packer.get(path).text
+        assert "Ask an administrator" in page and "press “" not in page, path
+        page = chief.get(path).text
+        assert "Ask an administrator" not in page, path
 
 
 def test_a_shipment_is_tried_again_and_another_handled_elsewhere(
