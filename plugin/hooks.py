@@ -41,6 +41,7 @@ from plugin.sync import (
     bought_labels,
     cancel_decisions,
     corrections,
+    left_labels,
     links,
     mailing,
     order_decisions,
@@ -89,12 +90,14 @@ def product_changed(host: HostPort, event: ProductChanged) -> list[Wake]:
 @hookimpl
 def picklist_closed(host: HostPort, event: PicklistClosed) -> list[Wake]:
     store_id = shipments.owe(host, event)
+    left_labels.look(host, event.order_id)
     return [] if store_id is None else [wake_for(SHIPMENTS, store_id), wake_for(ORDERS, store_id)]
 
 
 @hookimpl
 def shipment_changed(host: HostPort, event: ShipmentChanged) -> list[Wake]:
     store_id = corrections.change(host, event)
+    left_labels.look_at_parcel(host, event.shipment_id)
     return [] if store_id is None else [wake_for(SHIPMENTS, store_id)]
 
 
@@ -103,6 +106,7 @@ def order_cancelled(host: HostPort, event: OrderCancelled) -> list[Wake]:
     store_id = store_of(event.source)
     if store_id is not None:
         cancel_decisions.offer_to_cancel(host, store_id, event.reference, event.order_id)
+        left_labels.look(host, event.order_id)
     return []
 
 
@@ -111,6 +115,7 @@ def order_reduced(host: HostPort, event: OrderReduced) -> list[Wake]:
     store_id = store_of(event.source)
     if store_id is None or not order_decisions.reduced(host, store_id, event.reference, event.order_id):
         return []
+    left_labels.look(host, event.order_id)
     return [wake_for(ORDERS, store_id)]
 
 

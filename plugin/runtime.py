@@ -28,6 +28,7 @@ from plugin.sync import (
     label_options,
     labels,
     leaving,
+    left_labels,
     offer_decisions,
     order_decisions,
     runs,
@@ -409,6 +410,11 @@ class Runtime(Connecting):
         with self.host.transaction():
             labels.buy_again(self.host, store_id, effect_id)
             self.host.wake(wake_for(SHIPMENTS, store_id))
+
+    def settle_label(self, store_id: int, effect_id: int, who: str) -> None:
+        """:raises HostError: the label is not left over, or was settled."""
+        with self.host.transaction():
+            left_labels.settle(self.host, store_id, effect_id, who)
 
     def fetch_label(self, store_id: int, effect_id: int) -> None:
         """:raises HostError: the label does not wait to be fetched."""

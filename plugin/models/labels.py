@@ -21,6 +21,7 @@ class LabelEffect(Base):
     option and price: what it is called at bol and costs without VAT, as bol offered it.
     hand_over_by: until when bol takes the parcel, as the option said.
     label_id: bol's number of the label, once it is known; confirmed: the label lies with the picklist.
+    due_at of a bought one: since when nothing travels on it any more, and nobody has settled that with bol.
     unknown_since: since when a label that is bought can't be fetched.
     A purchase whose number is not known is never repeated by itself: it waits in ``decision`` for a person.
     """

@@ -33,6 +33,7 @@ from plugin.models import (
 from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import (
     ACTIVE,
+    MOST_NAMED,
     OPEN_AT_BOL,
     OPEN_HERE,
     WITHDRAWN_HERE,
@@ -48,6 +49,7 @@ from plugin.sync.dirty import held, in_need
 from plugin.sync.failures import SIGN_IN, without_reference
 from plugin.sync.labels import TELL_AFTER as TELL_LABEL_AFTER
 from plugin.sync.labels import TO_FETCH
+from plugin.sync.left_labels import left_over
 from plugin.sync.mapping import AMSTERDAM, FBR
 from plugin.sync.matching import find_products
 from plugin.sync.offer_states import IS_KEPT_ON_SALE
@@ -75,6 +77,8 @@ REFUSED, CARRIER, CORRECTION, PRODUCT, UNREADABLE, RUN, STOCK = (
     "stock error",
 )
 CONSENT, TO_BE_FETCHED = "consent", "label to fetch"
+#: Labels that are paid, and on which nothing travels.
+LABEL_NOT_USED = "label not used"
 #: A person chose that bol goes on selling what is not here: nobody is hurried, and nobody forgets it.
 KEPT = "kept on sale"
 #: A corrected parcel whose carrier has no code: bol was not asked.
@@ -275,7 +279,8 @@ def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:
     }
     subjects |= _of_cancellations(host, [task for task in alone if task.kind in OF_ORDERS and task.order_id])
     subjects |= _of_parcels(host, [task for task in alone if task.kind in OF_PARCELS])
-    subjects |= _of_labels(host, [task for task in alone if task.kind in (LABEL, TO_BE_FETCHED)])
+    of_labels = (LABEL, TO_BE_FETCHED, LABEL_NOT_USED)
+    subjects |= _of_labels(host, [task for task in alone if task.kind in of_labels])
     subjects |= {task: _for_sale(host, task) for task in found if task.kind in (GUARD, KEPT)}
     return {task: subject for task, subject in subjects.items() if subject.goods}
 
@@ -348,7 +353,7 @@ def _of_parcels(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
 
 
 def _of_labels(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
-    """Return what travels on labels that are lost, or can't be fetched."""
+    """Return what travels on labels that are lost, or can't be fetched, and what those that are left over were bought for."""
     if not found:
         return {}
     rows = host.session.execute(
@@ -470,6 +475,33 @@ def _not_fetched(look: Look) -> Iterator[Task]:
         )
     )  # fmt: skip
     yield from _one_by_one(look, TO_BE_FETCHED, stuck.order_by(LabelEffect.id))
+
+
+def _not_used(look: Look) -> Iterator[Task]:
+    """Labels that are paid and left over: all of a store's are settled with bol in one go."""
+    rows = look.session.execute(
+        select(
+            LabelEffect.store_id, LabelEffect.id, LabelEffect.order_id, BolOrder.order_id, LabelEffect.due_at
+        )
+        .join(BolOrder)
+        .where(look.mine(LabelEffect), left_over())
+        .order_by(LabelEffect.id)
+        .limit(MOST_ROWS)
+    )
+    by_store: dict[int, list[Any]] = {}
+    for row in rows:
+        by_store.setdefault(row[0], []).append(row)
+    for store_id, mine in by_store.items():
+        orders = list(dict.fromkeys(row[3] for row in mine))
+        yield look.task(
+            LABEL_NOT_USED,
+            store_id,
+            number=len(mine),
+            about=", ".join(orders[:MOST_NAMED]) + (", …" if len(orders) > MOST_NAMED else ""),
+            since=min(row[4] for row in mine),
+            row_id=mine[0][1],
+            order_id=mine[0][2],
+        )
 
 
 def _requests(look: Look) -> Iterator[Task]:
@@ -682,6 +714,7 @@ FINDERS: tuple[Finder, ...] = (
     _refused,
     _carriers,
     _corrections,
+    _not_used,
     _products,
     _unreadable,
     _runs,

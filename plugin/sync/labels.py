@@ -14,7 +14,7 @@ from host_app.plugin_api import HostError, HostPort, Level, NewLabel, Notice, Pi
 from plugin.connector import BolError, LabelOption, NotExecuted, NotFound, ProcessStatus, ShipmentItem
 from plugin.models import BolOrder, EffectState, LabelEffect, Store
 from plugin.models.effects import UNSETTLED
-from plugin.sync import effects
+from plugin.sync import effects, left_labels
 from plugin.sync.cancel_decisions import names_of
 from plugin.sync.context import CALL_SECONDS, Context, store_url
 from plugin.sync.failures import come_back, line_is_down
@@ -274,9 +274,17 @@ def _fetch(ctx: Context, effect: LabelEffect) -> bool:
                 # Else it came before, and is used for goods that are packed anew.
                 told = _("Label %(label)s bought by %(who)s", label=label.label_id, who=effect.who)
                 note(ctx.host, effect.order_id, told)
+            _look_if_left_over(ctx, effect.order_id)
     # In a store that does nothing else, as a paused one, nobody else says so.
     ctx.clear_problem()
     return True
+
+
+def _look_if_left_over(ctx: Context, order_row_id: int) -> None:
+    """Its picklist may have been withdrawn, or closed, while it was on its way. In a transaction."""
+    order = ctx.host.session.get(BolOrder, order_row_id)
+    if order is not None and order.host_order_id is not None:
+        left_labels.look(ctx.host, order.host_order_id)
 
 
 def is_number(label_id: str) -> bool:

@@ -46,6 +46,7 @@ from plugin.sync.context import ATTENTION_URL, carriers_url, is_active, order_ur
 from plugin.sync.effects import DECIDE_AFTER
 from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
+from plugin.sync.left_labels import is_left_over
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing, sum_of
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
@@ -150,6 +151,9 @@ LABEL_WORDS = {
 }
 
 
+#: One that is paid, and on which nothing travels any more; and one of which a person has settled that with bol.
+LABEL_NOT_USED = (_l("paid, and not used"), Level.DANGER)
+LABEL_SETTLED = (_l("paid and not used, settled"), Level.INFO)
 #: A label whose number is known, until it is here; and where that does not go well, at first and for longer.
 LABEL_COMES = (_l("bought, being fetched from bol"), Level.INFO)
 LABEL_LATE = (_l("bought, can't be fetched from bol yet"), Level.WARNING)
@@ -158,6 +162,10 @@ LABEL_STUCK = (_l("bought, can't be fetched from bol: do not buy another one"), 
 
 def label_standing(effect: LabelEffect, now: datetime, *, may_decide: bool = True) -> tuple[str, Level]:
     """Return in words where the purchase of a label stands."""
+    if is_left_over(effect):
+        return LABEL_NOT_USED
+    if effect.state == EffectState.CLOSED and effect.label_id is not None:
+        return LABEL_SETTLED
     if effect.state != EffectState.SENT or effect.label_id is None:
         word, tone = LABEL_WORDS[EffectState(effect.state)]
         return LABEL_ASKED if effect.state == EffectState.DECISION and not may_decide else word, tone
@@ -306,6 +314,7 @@ def _panel(
         host.parcel(effect.host_shipment_id) for effect in effects if effect.state == EffectState.CONFIRMED
     ]
     refs = {parcel.label_ref for parcel in parcels if parcel is not None}
+    ends = _nothing_leaves(host, row)
     for bought in labels:
         word, tone = label_standing(bought, host.now(), may_decide=may_decide)
         pieces = ", ".join(
@@ -317,6 +326,7 @@ def _panel(
         if (
             bought.hand_over_by is not None
             and bought.state == EffectState.CONFIRMED
+            and not (ends or is_left_over(bought))
             and bought.label_id not in refs
         ):
             by = _(
@@ -353,6 +363,12 @@ def _panel(
     if labels:
         links.append(PanelLink(_("Labels of this store"), f"{store_url(row.store_id)}labels"))
     return Panel("bol.com", tuple(rows), tuple(links))
+
+
+def _nothing_leaves(host: HostPort, row: BolOrder) -> bool:
+    """Tell if nothing more of an order is to be handed to a carrier."""
+    view = host.order_views([row.host_order_id]).get(row.host_order_id) if row.host_order_id else None
+    return is_dead(row) or view is None or view.state in (OrderState.CANCELLED, OrderState.COMPLETED)
 
 
 def _options_url(host: HostPort, picklist_id: int, label: bought_labels.Bought) -> str:

@@ -7,8 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from plugin.models import BolOrder, EffectState, LabelEffect
+from plugin.sync.left_labels import NOT_USED, left_over
 from plugin.texts import gettext as _
-from plugin.views.base import EVERYONE, Answer, BolView, does, shows, telling
+from plugin.views.base import EVERYONE, Answer, BolView, does, shows, telling, who
 from plugin.views.paging import chosen, read_page
 
 LABEL = "/<int:store_id>/labels/<int:effect_id>"
@@ -20,14 +21,16 @@ class LabelPages(BolView):
     @shows("/<int:store_id>/labels")
     def labels(self, store_id: int) -> Answer:
         """List the labels that were asked for, the newest first."""
-        store, state = self.store(store_id), chosen("state", [state.value for state in EffectState])
+        store, state = self.store(store_id), chosen("state", [NOT_USED, *EffectState])
         statement = (
             select(LabelEffect)
             .where(LabelEffect.store_id == store_id)
             .options(joinedload(LabelEffect.order).selectinload(BolOrder.items))
             .order_by(LabelEffect.id.desc())
         )
-        if state:
+        if state == NOT_USED:
+            statement = statement.where(left_over())
+        elif state:
             statement = statement.where(LabelEffect.state == state)
         with self.host.reading() as session:
             page = read_page(session, statement)
@@ -64,6 +67,13 @@ class LabelPages(BolView):
         """Fetch a label at once that is bought and could not be fetched yet."""
         with telling(_("The label is being fetched, and appears on the picklist within a minute.")):
             self.actions.fetch_label(store_id, effect_id)
+        return self._back_to_labels(store_id)
+
+    @does(f"{LABEL}/settled")
+    def settle_label(self, store_id: int, effect_id: int) -> Answer:
+        """Keep that a label on which nothing travels was settled with bol."""
+        with telling(_("Noted: this label is settled.")):
+            self.actions.settle_label(store_id, effect_id, who())
         return self._back_to_labels(store_id)
 
     def _back_to_labels(self, store_id: int) -> Answer:

@@ -36,7 +36,7 @@ from plugin.models import (
 )
 from plugin.retelling import retold
 from plugin.settings import BARCODE_FIRST, CODE_FIRST, DEFAULT_CARRIERS
-from plugin.sync import due, eans, offer_states, overview, panels, settling
+from plugin.sync import due, eans, left_labels, offer_states, overview, panels, settling
 from plugin.sync.call_log import PACKING
 from plugin.sync.charts import DAY
 from plugin.sync.failures import tried_again, without_reference
@@ -94,6 +94,7 @@ ENVIRONMENTS: Mapping[str, tuple[str, str]] = {
 EFFECTS: Mapping[str, tuple[str, Level]] = {state.value: word for state, word in panels.WORDS.items()}
 
 label_standing = panels.label_standing
+is_left_over = left_labels.is_left_over
 sum_of = offer_states.sum_of
 waits_for_code = panels.waits_for_code
 reason = panels.reason

@@ -187,3 +187,25 @@ def test_a_label_that_can_not_be_fetched_is_told_everywhere_and_fetched_by_a_but
     assert "does not wait to be fetched any more" in press(chief, path)
     assert told not in text(chief, "attention")
     assert stuck not in text(packer, f"{store}/orders/{row_id}")
+
+
+def test_a_label_that_is_paid_and_not_used_is_listed_and_settled(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    with site.shop() as shop:
+        order_id = asked(shop)
+        shop.pass_time(20, steps=5)
+        shop.sandbox.cancel(order_id)
+        shop.import_orders()
+    row = effect(site)
+    tasks = text(chief, "attention")
+    assert f"1 label is paid and not used (order {order_id})" in tasks
+    page = text(packer, f"{store}/labels?state=not+used")
+    assert order_id in page and "paid, and not used" in page
+    assert "Settled with bol" not in page
+    assert "Only an administrator can do this" in text(packer, "attention")
+    settled = press(chief, f"{store}/labels/{row.id}/settled")
+    assert "Noted: this label is settled." in settled
+    assert "No label is in this state." in text(chief, f"{store}/labels?state=not+used")
+    assert "Not used. Settled by chief." in text(chief, f"{store}/labels")
+    assert "is paid and not used" not in text(chief, "attention")

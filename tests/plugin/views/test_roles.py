@@ -132,6 +132,7 @@ POST /admin/bol/<int:store_id>/import-products
 POST /admin/bol/<int:store_id>/import-products/<int:run_id>/stop
 POST /admin/bol/<int:store_id>/labels/<int:effect_id>/buy-again
 POST /admin/bol/<int:store_id>/labels/<int:effect_id>/enter-number
+POST /admin/bol/<int:store_id>/labels/<int:effect_id>/settled
 POST /admin/bol/<int:store_id>/offers/<int:row_id>/exclude
 POST /admin/bol/<int:store_id>/offers/<int:row_id>/include
 POST /admin/bol/<int:store_id>/offers/<int:row_id>/link
