@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, literal_column, select
+from sqlalchemy import exists, func, literal_column, null, select
 from sqlalchemy.orm import aliased, selectinload
 
 from host_app.plugin_api import Choice, HostPort
@@ -524,8 +524,10 @@ def _cancelled(look: Look) -> Iterator[Task]:
         (STILL_AT_BOL, OPEN_AT_BOL),
         (WITHDRAWN, WITHDRAWN_HERE),
     ):
+        # When bol was read says nothing of when a parcel was withdrawn: its own page tells that.
+        since = null() if kind == WITHDRAWN else BolOrder.read_at
         waiting = (
-            select(BolOrder.store_id, BolOrder.id, BolOrder.id, BolOrder.order_id, BolOrder.read_at)
+            select(BolOrder.store_id, BolOrder.id, BolOrder.id, BolOrder.order_id, since)
             # The literal words let the database use the index of the few that are not empty.
             .where(
                 look.mine(BolOrder),

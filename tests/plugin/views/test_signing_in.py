@@ -366,7 +366,7 @@ def test_whoever_disconnects_is_told_first_what_stops_what_stays_and_how_to_come
     shown = html.unescape(chief.get(f"/admin/bol/{store}/connection").text)
     told = shown.split('data-confirm="Disconnect Shop?')[1].split('"')[0]
     assert "no orders come in and no stock is sent, while bol goes on selling what it shows" in told
-    assert "Finished first: 1 order here, and 0 messages that bol waits for." in told
+    assert "Finished first: 1 order." in told
     for said in ("What bol goes on showing:", "What stays here:", "bought labels", "How to come back:"):
         assert said in shown
     assert "report them in its seller portal" not in shown
