@@ -39,6 +39,7 @@ KEPT = (
     "taken off order %(number)s",
     "all pieces were taken off",
     "picklist %(number)s closed",
+    "%(reason)s: %(count)s on the shelf, %(number)s more in carts",
     "shipment %(number)s withdrawn",
     "order %(number)s cancelled",
     "picklist %(number)s",

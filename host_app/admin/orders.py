@@ -15,9 +15,9 @@ from werkzeug.wrappers import Response
 from host_app.admin.base import HostView, changing, found, notes_on, paged, panels, who
 from host_app.db import db
 from host_app.models import Order, OrderLine, Picklist, Shipment, ShipmentLine
+from host_app.models.picking import OPEN_PICKLISTS
 from host_app.plugin_api import HostError, OrderState
 from host_app.services import orders
-from host_app.services.orders import OPEN_PICKLISTS
 
 WAITING = "waiting"
 NUMBER = re.compile(r"o-?0*(\d{1,9})", re.IGNORECASE)

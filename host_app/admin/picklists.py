@@ -50,11 +50,10 @@ from host_app.models import (
     Shipment,
     ShipmentLine,
 )
-from host_app.models.picking import PicklistState
+from host_app.models.picking import OPEN_PICKLISTS, PicklistState
 from host_app.plugin_api import HostError, LabelSale
 from host_app.plugins import plugins
 from host_app.services import labels, picking
-from host_app.services.orders import OPEN_PICKLISTS
 from host_app.wellformed import LARGEST_ID
 
 #: Browsers show PDF files in a page of their own making, which the usual policy would keep from working.

@@ -97,6 +97,7 @@ class ProductsView(HostView):
                 "host/product.html",
                 product=product,
                 stocks=stocks,
+                carts=stock.in_carts(product_id),
                 warehouses=warehouses,
                 history=history,
                 panels=shown,
@@ -184,6 +185,7 @@ class ProductsView(HostView):
                 warehouse_id,
                 change=amount if how == "change" else None,
                 set_to=amount if how == "counted" else None,
+                seen_on_shelf=request.form.get(f"shelf-{warehouse_id}", type=int),
                 reason=reason[:200],
                 who=who(),
             )

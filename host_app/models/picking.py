@@ -22,6 +22,10 @@ class PicklistState(StrEnum):
     CANCELLED = "cancelled"
 
 
+#: What is picked of these lies in a cart.
+OPEN_PICKLISTS = (PicklistState.NEW, PicklistState.PAUSED)
+
+
 class Picklist(Base):
     """The task to collect an order, or the part of it that is in stock."""
 

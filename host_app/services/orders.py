@@ -16,7 +16,7 @@ from host_app.db import current_session, insert_if_absent, utcnow
 from host_app.events import emit
 from host_app.languages import kept_text
 from host_app.models import Label, Order, OrderLine, OrderMark, Picklist, PicklistLine, Stock
-from host_app.models.picking import PicklistState
+from host_app.models.picking import OPEN_PICKLISTS, PicklistState
 from host_app.plugin_api import (
     AcceptedOrder,
     HostError,
@@ -36,7 +36,6 @@ from host_app.services.stock import change_stock
 from host_app.wakes import wake
 
 BACKORDERS = Wake("host:backorders", HOST_QUEUE, "host_app.services.backorders:fill_backorders")
-OPEN_PICKLISTS = (PicklistState.NEW, PicklistState.PAUSED)
 #: Stands before the key of a hold on an order that a person had paused: it stays paused when the hold ends.
 PAUSED_BEFORE = "paused before "
 

@@ -9,10 +9,14 @@ from sqlalchemy import func, insert, select, update
 
 from host_app.db import current_session, insert_if_absent, utcnow
 from host_app.events import emit
-from host_app.models import Product, Stock, StockHistory
+from host_app.languages import kept_text
+from host_app.models import Picklist, PicklistLine, Product, Stock, StockHistory
+from host_app.models.picking import OPEN_PICKLISTS
 from host_app.plugin_api import FreeStock, HostError, StockChange
 
 CHUNK = 500
+#: So much of a person's own reason is kept where a count says beside it what was in carts.
+LONGEST_OWN_WORDS = 140
 
 
 def change_stock(
@@ -82,12 +86,17 @@ def adjust_stock(
     *,
     change: int | None = None,
     set_to: int | None = None,
+    seen_on_shelf: int | None = None,
     reason: str,
     who: str,
 ) -> int | None:
-    """Correct the physical stock, by ``change`` pieces or to a counted amount. The stock is known from then on.
+    """Correct the physical stock, by ``change`` pieces or to what was counted on the shelf. The stock is known from then on.
 
-    :raises HostError: neither or both are given, or the result would be negative.
+    Picked pieces of open picklists lie in carts: they are no longer on the shelf, and in the stock until their picklist is
+    closed. So they are added to what was counted.
+
+    :param seen_on_shelf: what should have been on the shelf when who counted began (see ``on_shelf``).
+    :raises HostError: neither or both are given, the result would be negative, or the shelf changed since it was seen.
     """
     session = current_session()
     if (change is None) == (set_to is None):
@@ -102,7 +111,28 @@ def adjust_stock(
         .where(Stock.product_id == product_id, Stock.warehouse_id == warehouse_id)
         .with_for_update()
     ).one()
-    difference = change if change is not None else (set_to or 0) - now
+    if change is not None:
+        difference = change
+    else:
+        # Closing a picklist locks this row, too, and picking moves no stock: what is read now belongs to ``now``.
+        carts = in_carts(product_id).get(warehouse_id, 0)
+        if seen_on_shelf is not None and seen_on_shelf != now - carts:
+            raise HostError(
+                _(
+                    "Not saved: while this page was open, the number on the shelf went from %(before)s to %(now)s "
+                    "(picked, put back or adjusted). Count once more.",
+                    before=seen_on_shelf,
+                    now=now - carts,
+                )
+            )
+        difference = (set_to or 0) + carts - now
+        if carts:
+            reason = kept_text(
+                "%(reason)s: %(count)s on the shelf, %(number)s more in carts",
+                reason=reason[:LONGEST_OWN_WORDS],
+                count=set_to,
+                number=carts,
+            )
     if now + difference < 0:
         raise HostError(
             _("There are %(there)s pieces; %(less)s can't be taken away.", there=now, less=-difference)
@@ -115,6 +145,21 @@ def adjust_stock(
     if not difference:
         return None
     return change_stock(product_id, warehouse_id, physical=difference, reason=reason, who=who)
+
+
+def in_carts(product_id: int) -> Mapping[int, int]:
+    """Return, by warehouse, how many pieces of a product are picked and on their way to be packed."""
+    statement = (
+        select(Picklist.warehouse_id, func.sum(PicklistLine.picked))
+        .join(PicklistLine, PicklistLine.picklist_id == Picklist.id)
+        .where(
+            Picklist.state.in_(OPEN_PICKLISTS),
+            PicklistLine.product_id == product_id,
+            PicklistLine.picked > 0,
+        )
+        .group_by(Picklist.warehouse_id)
+    )
+    return {warehouse_id: int(picked) for warehouse_id, picked in current_session().execute(statement)}
 
 
 def announce_stock(product_id: int, warehouse_id: int, reason: str, who: str) -> int:

@@ -26,8 +26,8 @@ from host_app.models import (
     Stock,
     StockHistory,
 )
+from host_app.models.picking import OPEN_PICKLISTS
 from host_app.plugin_api import OrderState
-from host_app.services.orders import OPEN_PICKLISTS
 from plugin.models import (
     BolOrder,
     BolOrderState,

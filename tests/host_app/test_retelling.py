@@ -63,7 +63,7 @@ def test_all_that_is_kept_and_shown_can_be_said_anew() -> None:
 @pytest.mark.parametrize("message", KEPT)
 def test_each_of_them_is_said_in_the_other_language_and_back(message: str) -> None:
     values = dict.fromkeys(
-        ("addresses", "why", "told", "count", "error", "plugin", "subject", "name", "number"), "R-7"
+        ("addresses", "why", "told", "count", "error", "plugin", "subject", "name", "number", "reason"), "R-7"
     )
     english, dutch = message % values, kept_text_in("nl", message, values)
 

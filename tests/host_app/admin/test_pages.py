@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from host_app.db import db, reading, transaction, utcnow
 from host_app.mail_server import MailServer
 from host_app.models import EventDelivery, MailSetting, Notification, Order, Product, Stock
 from host_app.plugin_api import FreeStock, Level, Notice, StoreSummary
-from host_app.services import notifications, orders, stock
+from host_app.services import notifications, orders, picking, stock
 from tests.conftest import AppFactory, settings_for
 from tests.host_app import factories
 from tests.host_app.admin.conftest import Person, logged_in
@@ -125,6 +126,77 @@ def test_the_page_of_a_product_follows_what_others_change(chief: Person, stocked
     assert 'data-part data-watch="/admin/products/1"' in page
     for part in ("panels", "stock", "history"):
         assert f'id="{part}" data-part>' in page
+
+
+def count_on_shelf(person: Person, page: str, amount: int, **fields: str) -> str:
+    """Send the form of a product's page as it was shown."""
+    shelf = dict(re.findall(r'name="(shelf-\d+)" value="(-?\d+)"', page))
+    values = {"warehouse": "1", "how": "counted", "amount": str(amount), "reason": "counted"}
+    return person.post("/admin/products/1/adjust", **(shelf | values | fields)).text
+
+
+def physical(do: Do, warehouse_id: int = 1) -> int:
+    return int(do(lambda: db.session.get(Stock, (1, warehouse_id)).physical))
+
+
+def test_who_counts_the_shelf_does_not_lose_the_pieces_in_a_cart(
+    chief: Person, packer: Person, do: Do, stocked: None
+) -> None:
+    do(lambda: factories.accept("R-1", (1, 2)))
+    packer.post("/admin/picklists/1/scan", code="A1")
+    page = chief.get("/admin/products/1").text
+    assert "1 picked piece is in a cart and is added by itself." in page and "1 of them in carts" in page
+
+    page = count_on_shelf(chief, page, 9)
+    assert physical(do) == 10
+
+    page = count_on_shelf(chief, page, 8)
+    assert physical(do) == 9
+    assert "counted: 8 on the shelf, 1 more in carts" in page
+    packer.post("/admin/picklists/1/pick-all")
+    do(close_first_picklist)
+    assert physical(do) == 7, "8 lay on the shelf, one more was picked, and both have left"
+
+
+def test_a_cart_counts_in_its_own_warehouse_only(
+    chief: Person, packer: Person, do: Do, stocked: None
+) -> None:
+    do(lambda: factories.add_warehouse("Second"))
+    do(lambda: factories.accept("R-1", (1, 2)))
+    packer.post("/admin/picklists/1/scan", code="A1")
+
+    count_on_shelf(chief, chief.get("/admin/products/1").text, 4, warehouse="2")
+    assert (physical(do), physical(do, 2)) == (10, 4)
+
+
+def test_what_was_picked_while_somebody_counted_is_counted_once_more(
+    chief: Person, packer: Person, do: Do, stocked: None
+) -> None:
+    do(lambda: factories.accept("R-1", (1, 2)))
+    before = chief.get("/admin/products/1").text
+    packer.post("/admin/picklists/1/scan", code="A1")
+
+    page = count_on_shelf(chief, before, 10)
+    assert "went from 10 to 9" in page and physical(do) == 10
+    count_on_shelf(chief, page, 9)
+    assert physical(do) == 10
+
+
+def test_a_picklist_that_is_closed_while_somebody_counts_takes_nothing_from_the_shelf(
+    chief: Person, packer: Person, do: Do, stocked: None
+) -> None:
+    do(lambda: factories.accept("R-1", (1, 2)))
+    packer.post("/admin/picklists/1/pick-all")
+    before = chief.get("/admin/products/1").text
+    do(close_first_picklist)
+
+    count_on_shelf(chief, before, 8)
+    assert physical(do) == 8
+
+
+def close_first_picklist() -> None:
+    with transaction():
+        picking.close_picklist(1, [picking.NewParcel("postnl", "3S1")], who="packer")
 
 
 @pytest.mark.parametrize(("how", "amount", "physical"), [("change", "-3", 7), ("counted", "42", 42)])
