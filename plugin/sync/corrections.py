@@ -286,7 +286,8 @@ def _tell_withdrawn(host: HostPort, store: Store, row: ShipmentEffect) -> None:
                 order=order.order_id,
             ),
             body=_(
-                "bol can't take a confirmed shipment back. Send the parcel, or contact bol's partner service."
+                "Have the same goods packed anew into one parcel, and sent: bol is told its tracking code by itself. If nothing is "
+                "to be sent, contact bol's partner service."
             ),
             url=host.order_url(order.host_order_id) if order.host_order_id else store_url(store.id),
         )

@@ -116,25 +116,23 @@ WITHDRAWN_BADGE = _l("Withdrawn here, shipped at bol")
 IN_PLACE = (_l("Shipped at bol"), Level.SUCCESS)
 #: What is asked before a parcel is withdrawn that bol has confirmed.
 WITHDRAWING = _l(
-    "bol has this parcel as shipped, and can't take that back. If its goods still go to the customer, do not withdraw it: send "
-    "them, and where they travel with another carrier or tracking code, write those above and press “Correct”. Withdraw it "
-    "only if they are not sent."
+    "bol has this parcel as shipped, and can't take that back. If only its carrier or tracking code is another one, do not withdraw "
+    "it: write those above and press “Correct”. Withdraw it where it must be packed anew: bol is told the code of the new parcel."
 )
 #: The same of one on a label of bol's, of which nothing can be corrected.
 WITHDRAWING_LABEL = _l(
-    "bol has this parcel as shipped, and can't take that back. If its goods still go to the customer, do not withdraw it: send "
-    "them with its label. Withdraw it only if they are not sent."
+    "bol has this parcel as shipped, on its own label, and can't take that back. Withdraw it only where it must be packed anew: "
+    "the new parcel travels on the same label."
 )
 #: What a packer does about goods whose parcel was withdrawn, and that bol has as shipped.
 PACK_ANEW = _l(
-    "bol can't take a confirmed shipment back, and its customer waits for it: pack the same goods anew into one parcel, by the "
-    "order's picklist, and send it. bol is told its tracking code by itself."
+    "The customer waits for it: pack the same goods anew into one parcel, by the order's picklist, and send it. bol is told its "
+    "tracking code by itself."
 )
 #: And an administrator: bol takes no second shipment, but another code for the one that it has.
 SENT_ANEW = _l(
-    "bol can't take a confirmed shipment back, and its customer waits for it: have the same goods packed anew into one parcel, by "
-    "the order's picklist, and sent. bol is told its carrier and tracking code by itself. If nothing is to be sent, contact bol's "
-    "partner service."
+    "The customer waits for it: have the same goods packed anew into one parcel, by the order's picklist, and sent. bol is told its "
+    "carrier and tracking code by itself. If nothing is to be sent, contact bol's partner service: bol can't take it back."
 )
 #: Of a product with more offers than that, the first ones are shown.
 MOST_OFFERS = 20
@@ -248,14 +246,9 @@ def _to_do(
             steps.append(
                 _("The customer asks to cancel. Ask an administrator to decide; do not send it before.")
             )
-    again = withdrawn_after(effects, host.withdrawn(effect.host_shipment_id for effect in effects), view)
-    if again:
-        names = _names(host, row)
-        goods = ", ".join(
-            f"{count} × {names.get(item_id, item_id)}" for item_id, count in sorted(again.items())
-        )
-        told = _("bol has %(goods)s as shipped, but the parcel was withdrawn here.", goods=goods)
-        steps.append(f"{told} {SENT_ANEW if may_decide else PACK_ANEW}")
+    if withdrawn_after(effects, host.withdrawn(effect.host_shipment_id for effect in effects), view):
+        # The mark of the order, above it, names the goods.
+        steps.append(str(SENT_ANEW if may_decide else PACK_ANEW))
     rows = tuple(PanelRow(_("Next step"), step, Level.DANGER) for step in steps)
     return [Panel(_("bol.com: what to do now"), rows, tuple(links))] if rows else []
 

@@ -110,7 +110,7 @@ def test_bol_is_told_the_code_of_the_parcel_that_is_on_its_way(withdrawn: Shop) 
     with withdrawn.host.reading():
         note = order_notes(withdrawn.host, [order_id])[order_id]
         (panel,) = order_panels(withdrawn.host, order_id)
-    assert "do not withdraw it: send them" in note.withdrawing[parcel]
+    assert "press “Correct”" in note.withdrawing[parcel]
     told = {row.label: row.value for row in panel.rows}
     assert told[f"Shipment {parcel} (JVNEW) at bol"].startswith(
         "Shipped at bol. bol has these goods as shipped already"

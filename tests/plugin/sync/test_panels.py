@@ -116,7 +116,7 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     shop.pass_time(20, steps=4)
     first, parcel = shop.picklist_id(order_id), shop.effects()[0].host_shipment_id
     hint = noted(shop, order_id).withdrawing[parcel]
-    assert "do not withdraw it: send them" in hint and "write those above and press “Correct”" in hint
+    assert "do not withdraw it: write those above and press “Correct”" in hint and "packed anew" in hint
     with transaction():
         picking.withdraw_shipment(parcel, who="ann")
     shop.work()
@@ -136,7 +136,7 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
         step = rows(picklist_panels(shop.host, again)[0])["Next step"]
         (task,) = attention.tasks(shop.host)
         (goods,) = attention.subjects_of(shop.host, [task])[task].goods
-    assert step.startswith("bol has 2 × Kettle as shipped, but the parcel was withdrawn here.")
+    assert step.startswith("The customer waits for it: have the same goods packed anew into one parcel")
     assert "contact bol's partner service" in step and "told its carrier and tracking code by itself" in step
     assert (task.kind, task.about, goods.pieces) == (attention.WITHDRAWN, order_id, 2)
 
