@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flask import session
+from flask import request, session
 from flask_babel import gettext as _
 from flask_login import current_user
+from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
 from host_app.carriers import CARRIERS
 from host_app.db import db
-from host_app.models import Label, PicklistLine
+from host_app.models import Label, PicklistLine, Shipment
 from host_app.plugin_api import HostError
 from host_app.plugins import plugins
 from host_app.questions import questions
 from host_app.services import labels
-from host_app.services.picking import NewParcel
+from host_app.services.picking import NewParcel, OtherParcel, parcels_with
 
 MOST_PARCELS = 20
 #: Where the session keeps the carrier that was chosen last, and by which user.
@@ -48,6 +49,58 @@ class Verdict:
     objections: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     may_overrule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SameCode:
+    """Tracking codes of a form that other parcels bear, too: parcels that left, and others in the same form by their numbers.
+
+    ``key`` names exactly these: who takes them all the same sends it.
+    """
+
+    left: Mapping[str, OtherParcel]
+    within: Mapping[str, tuple[int, ...]]
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return (*self.left, *(code for code in self.within if code not in self.left))
+
+    @property
+    def key(self) -> str:
+        left = [f"{code}={other.shipment_id}" for code, other in self.left.items()]
+        within = [f"{code}={'+'.join(map(str, numbers))}" for code, numbers in self.within.items()]
+        return " ".join([*left, "/", *within])
+
+    @property
+    def confirmed(self) -> bool:
+        """Tell if the packer was asked about these very codes, and takes them."""
+        return request.form.get("same") == self.key
+
+
+def same_codes(parcels: Sequence[NewParcel], unused: Sequence[Label]) -> SameCode | None:
+    """Look if the code of a parcel is that of another one. No code is none; a bought label has its own."""
+    of_labels = {label.id: label.tracking_code for label in unused}
+    typed, seen = [], {}
+    for number, parcel in enumerate(parcels, start=1):
+        code = parcel.tracking_code.strip()[:80]
+        if parcel.label_id is None:
+            typed.append(code)
+        else:
+            code = of_labels.get(parcel.label_id, "")
+        if code:
+            seen.setdefault(code, []).append(number)
+    within = {code: tuple(numbers) for code, numbers in seen.items() if code in typed and len(numbers) > 1}
+    found = SameCode(parcels_with(typed), within)
+    return found if found.codes else None
+
+
+def same_code_as(shipment_id: int, code: str) -> SameCode | None:
+    """Look if the code to which a parcel is to be corrected is that of another one."""
+    before = db.session.scalar(select(Shipment.tracking_code).where(Shipment.id == shipment_id))
+    if before == code:
+        return None
+    left = parcels_with([code], but=shipment_id)
+    return SameCode(left, {}) if left else None
 
 
 def remember_carrier(parcels: Sequence[NewParcel]) -> None:

@@ -17,6 +17,7 @@ from host_app.admin.base import HostView, changing, found, notes_on, paged, pane
 from host_app.admin.closing import (
     LabelsChanged,
     ParcelDraft,
+    SameCode,
     Verdict,
     add_parcel,
     ask_plugins_about,
@@ -26,6 +27,7 @@ from host_app.admin.closing import (
     refuse_changed_labels,
     remember_carrier,
     remembered_carrier,
+    same_codes,
     without_code,
 )
 from host_app.admin.filters import retold
@@ -54,6 +56,7 @@ from host_app.models.picking import OPEN_PICKLISTS, PicklistState
 from host_app.plugin_api import HostError, LabelSale
 from host_app.plugins import plugins
 from host_app.services import labels, picking
+from host_app.services.picking import NewParcel
 from host_app.wellformed import LARGEST_ID
 
 #: Browsers show PDF files in a page of their own making, which the usual policy would keep from working.
@@ -71,6 +74,10 @@ URGENT_FIRST = (Order.deadline.is_(None), Order.deadline, Picklist.id)
 def late_now() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of picklists that are to be picked and late; the order is joined."""
     return Picklist.state == PicklistState.NEW, Order.deadline < utcnow()
+
+
+class _CodeTaken(Exception):
+    """Somebody else took the same tracking code while the shop was asked."""
 
 
 class PicklistsView(HostView):
@@ -259,6 +266,9 @@ class PicklistsView(HostView):
             if _is_short(picklist_id) and not _knows_of_less():
                 picking.refuse_parcels(picklist_id, parcels)
                 return self._page(picklist_id, drafts=drafts, short=True)
+            if (same := self._same(picklist_id, parcels)) and not same.confirmed:
+                picking.refuse_parcels(picklist_id, parcels)
+                return self._page(picklist_id, drafts=drafts, same=same)
             verdict = ask_plugins_about(picklist_id)
             if verdict.objections and not _overruled(verdict):
                 begin_reading()
@@ -266,6 +276,8 @@ class PicklistsView(HostView):
             with transaction():
                 picking.lock_picklist(picklist_id)
                 self._refuse_changed(picklist_id, drafts)
+                if (same := self._same(picklist_id, parcels)) and not same.confirmed:
+                    raise _CodeTaken
                 picking.close_picklist(picklist_id, parcels, who=who())
             remember_carrier(parcels)
             for objection in verdict.objections:
@@ -275,6 +287,9 @@ class PicklistsView(HostView):
         except picking.AlreadyClosed as error:
             flash(retold(str(error)), "danger")
             return _back(picklist_id)
+        except _CodeTaken:
+            begin_reading()
+            return self._page(picklist_id, drafts=drafts, same=self._same(picklist_id, parcels))
         except picking.ProductsCode as error:
             flash(retold(str(error)), "danger")
             begin_reading()
@@ -286,6 +301,9 @@ class PicklistsView(HostView):
         for warning in verdict.warnings:
             flash(warning, "warning")
         return _back(picklist_id)
+
+    def _same(self, picklist_id: int, parcels: Sequence[NewParcel]) -> SameCode | None:
+        return same_codes(parcels, labels.unused(picklist_id))
 
     def _refuse_changed(self, picklist_id: int, drafts: Sequence[ParcelDraft]) -> None:
         """Refuse what the packer has not seen: a pick by somebody else, or a label, after the page was shown."""
@@ -308,6 +326,7 @@ class PicklistsView(HostView):
         checked: Verdict | None = None,
         offers: Offers | None = None,
         short: bool = False,
+        same: SameCode | None = None,
         template: str = "host/picklist.html",
     ) -> str:
         shown, failed = panels("picklist_panels", picklist_id=picklist_id)
@@ -353,6 +372,8 @@ class PicklistsView(HostView):
                 typed=bool(drafts),
                 short=short,
                 knows_of_less=_knows_of_less(),
+                same=same,
+                took_same=request.form.get("same", "") if verdict else "",
                 verdict=verdict,
                 checked=checked,
                 may_check=bool(picklist.order.source) and _asks_shops(),

@@ -10,6 +10,7 @@ from sqlalchemy.orm import contains_eager, joinedload, selectinload
 from werkzeug.wrappers import Response
 
 from host_app.admin.base import HostView, changing, found, notes_on, paged, who
+from host_app.admin.closing import SameCode, same_code_as
 from host_app.admin.security import EVERYONE, safe_path
 from host_app.db import db
 from host_app.models import Label, Order, OrderLine, Shipment, ShipmentLine
@@ -49,6 +50,9 @@ class ShipmentsView(HostView):
     @expose("/<int:shipment_id>")
     def page(self, shipment_id: int) -> str:
         """Show one parcel."""
+        return self._page(shipment_id)
+
+    def _page(self, shipment_id: int, same: SameCode | None = None) -> str:
         shipment = found(
             db.session.scalar(
                 select(Shipment)
@@ -65,17 +69,28 @@ class ShipmentsView(HostView):
         label = db.session.scalar(select(Label).where(Label.shipment_id == shipment_id))
         note = notes_on([shipment.order_id])[shipment.order_id]
         return str(
-            self.render("host/shipment.html", shipment=shipment, labels_of={shipment_id: label}, note=note)
+            self.render(
+                "host/shipment.html", shipment=shipment, labels_of={shipment_id: label}, note=note, same=same
+            )
         )
 
+    @expose("/<int:shipment_id>/correct")
+    def corrected(self, shipment_id: int) -> Response:
+        """Lead back to the shipment who loads the question about a correction anew."""
+        return redirect(url_for("shipments.page", shipment_id=shipment_id))
+
     @expose("/<int:shipment_id>/correct", methods=["POST"])
-    def correct(self, shipment_id: int) -> Response:
-        """Correct carrier or tracking code; the webshop is told."""
+    def correct(self, shipment_id: int) -> Response | str:
+        """Correct carrier or tracking code, unless another parcel has the code and the packer was not asked yet; the webshop is
+        told."""
+        code = request.form.get("tracking_code", "")[:80].strip()
+        if (same := same_code_as(shipment_id, code)) and not same.confirmed:
+            return self._page(shipment_id, same)
         with changing(_("The shipment is corrected; its webshop is told at once.")):
             picking.correct_shipment(
                 shipment_id,
                 carrier=request.form.get("carrier", ""),
-                tracking_code=request.form.get("tracking_code", "")[:80],
+                tracking_code=code,
             )
         return redirect(safe_path(request.form.get("next") or f"/admin/shipments/{shipment_id}"))
 

@@ -101,7 +101,7 @@ class Shipment(Base):
     picklist_id: Mapped[int] = mapped_column(ForeignKey("picklist.id"), index=True)
     order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"), index=True)
     carrier: Mapped[str] = mapped_column(String(40))
-    tracking_code: Mapped[str | None] = mapped_column(String(80))
+    tracking_code: Mapped[str | None] = mapped_column(String(80), index=True)
     label_ref: Mapped[str | None] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     withdrawn_at: Mapped[datetime | None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
 from sqlalchemy import and_, or_, select, update
@@ -41,6 +42,20 @@ from host_app.wakes import wake
 
 #: A barcode of goods: EAN-8 to GTIN-14, whether or not anybody wrote it down.
 LIKE_A_BARCODE = re.compile(r"[0-9]{8}|[0-9]{12,14}")
+
+
+#: So long carriers don't give the same code to another parcel.
+CODE_LASTS = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherParcel:
+    """A parcel that left with a tracking code, as it is told."""
+
+    shipment_id: int
+    order_number: str
+    customer: str
+    packed_at: datetime
 
 
 class AlreadyClosed(HostError):
@@ -301,6 +316,36 @@ def correct_shipment(shipment_id: int, *, carrier: str, tracking_code: str) -> N
         ShipmentChanged(shipment.id, carrier, shipment.tracking_code, shipment.withdrawn_at is not None),
         f"order:{shipment.order_id}",
     )
+
+
+def parcels_with(codes: Iterable[str], *, but: int | None = None) -> Mapping[str, OtherParcel]:
+    """Return, of these tracking codes, those that a parcel of the last months bears which did not stay here: the newest one."""
+    # Scanners read what is printed; who types it does so in small letters.
+    wanted = {code: {code, code.upper(), code.lower()} for code in codes if code}
+    if not wanted:
+        return {}
+    newest_first = current_session().scalars(
+        select(Shipment)
+        .where(
+            Shipment.tracking_code.in_(set().union(*wanted.values())),
+            Shipment.withdrawn_at.is_(None),
+            Shipment.id != (but or 0),
+            Shipment.created_at > utcnow() - CODE_LASTS,
+        )
+        .options(selectinload(Shipment.order))
+        .order_by(Shipment.id.desc())
+    )
+    found: dict[str, OtherParcel] = {}
+    for shipment in newest_first:
+        for code, spellings in wanted.items():
+            if shipment.tracking_code in spellings:
+                found.setdefault(
+                    code,
+                    OtherParcel(
+                        shipment.id, shipment.order.number, shipment.order.customer, shipment.created_at
+                    ),
+                )
+    return found
 
 
 def withdraw_shipment(shipment_id: int, *, who: str) -> None:

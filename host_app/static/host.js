@@ -315,6 +315,14 @@ window.addEventListener("load", () => setTimeout(() => {
   if (wanted && document.activeElement === document.body) wanted.focus({ preventScroll: true });
 }));
 
+// A code that is asked about is replaced by what is scanned next.
+window.addEventListener("load", () => {
+  const field = document.querySelector("[data-replace]");
+  if (!field) return;
+  field.focus({ preventScroll: true });
+  field.select();
+});
+
 // Keys: "/" leads to where codes are scanned or searched, Escape folds up what is open.
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,6 +68,8 @@ class Probe:
         self.waiting: Any = None
         self.answer: Any = None
         self.asked: list[int] = []
+        #: Done while the packer waits for the answer.
+        self.meanwhile: Callable[[], object] = lambda: None
         self.stores: tuple[StoreSummary, ...] = ()
         self.panel_error: Exception | None = None
         self.offer: Any = None
@@ -133,6 +135,7 @@ class Probe:
     def picklist_closing(self, host: Any, picklist_id: int, seconds: float) -> ClosingAnswer | None:
         assert not host.in_transaction
         self.asked.append(picklist_id)
+        self.meanwhile()
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

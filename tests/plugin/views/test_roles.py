@@ -56,6 +56,7 @@ GET /admin/products/
 GET /admin/products/<int:product_id>
 GET /admin/shipments/
 GET /admin/shipments/<int:shipment_id>
+GET /admin/shipments/<int:shipment_id>/correct
 POST /admin/shipments/<int:shipment_id>/correct
 POST /admin/shipments/<int:shipment_id>/withdraw
 GET /admin/webshops/
