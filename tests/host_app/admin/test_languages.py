@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -245,6 +246,20 @@ def test_what_is_kept_is_shown_in_the_language_of_whoever_looks(dutch_house: Fla
     history = words(chief, "/admin/products/1", **{"Accept-Language": "en"})
     assert "new product" in history and "nieuw product" not in history
     assert "written once" not in page + history
+
+
+def test_what_became_of_a_test_mail_is_told_in_the_language_of_whoever_looks(dutch_house: Flask) -> None:
+    server = MailServer("127.0.0.1", 25, "none", "wms@example.com")
+    config = dutch_house.extensions["host_config"]
+    dutch_house.extensions["host_config"] = dataclasses.replace(config, mail_server=server)
+    chief = logged_in(dutch_house, "chief")
+    page = "/admin/notifications/"
+    chief.post("/admin/notifications/mail", page=page, addresses="a@example.com", levels="danger")
+    chief.post("/admin/notifications/mail/test", page=page)
+    assert "Testmail. Hij wordt verstuurd naar a@example.com." in words(chief, page, **DUTCH)
+    assert "Test e-mail. It is being sent to a@example.com." in words(
+        chief, page, **{"Accept-Language": "en"}
+    )
 
 
 def test_mails_and_notifications_are_in_the_language_of_the_installation(dutch_house: Flask) -> None:
