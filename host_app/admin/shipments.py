@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
@@ -13,7 +15,8 @@ from host_app.admin.base import HostView, changing, found, notes_on, paged, who
 from host_app.admin.closing import SameCode, same_code_as
 from host_app.admin.security import EVERYONE, safe_path
 from host_app.db import db
-from host_app.models import Label, Order, OrderLine, Shipment, ShipmentLine
+from host_app.models import Label, Order, OrderLine, Picklist, PicklistLine, Shipment, ShipmentLine
+from host_app.models.picking import PicklistState
 from host_app.services import picking
 
 
@@ -70,7 +73,12 @@ class ShipmentsView(HostView):
         note = notes_on([shipment.order_id])[shipment.order_id]
         return str(
             self.render(
-                "host/shipment.html", shipment=shipment, labels_of={shipment_id: label}, note=note, same=same
+                "host/shipment.html",
+                shipment=shipment,
+                labels_of={shipment_id: label},
+                note=note,
+                anew=_anew(shipment),
+                same=same,
             )
         )
 
@@ -109,3 +117,19 @@ class ShipmentsView(HostView):
         with changing(done):
             picking.withdraw_shipment(shipment_id, who=who())
         return redirect(url_for("shipments.page", shipment_id=shipment_id))
+
+
+def _anew(shipment: Shipment) -> Sequence[Picklist]:
+    """Return the open picklists by which the goods of a withdrawn parcel may be packed anew."""
+    if shipment.withdrawn_at is None:
+        return ()
+    lines = [line.order_line_id for line in shipment.lines]
+    return db.session.scalars(
+        select(Picklist)
+        .where(
+            Picklist.order_id == shipment.order_id,
+            Picklist.state == PicklistState.NEW,
+            Picklist.id.in_(select(PicklistLine.picklist_id).where(PicklistLine.order_line_id.in_(lines))),
+        )
+        .order_by(Picklist.id)
+    ).all()

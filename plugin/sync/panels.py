@@ -287,7 +287,8 @@ def _panel(
     bought_before = bought_labels.bought_before(host, picklist_id) if picklist_id is not None else ()
     names = _names(host, row)
     if any(item.distribution_party == VIA_BOL for item in row.items if item.imported):
-        if bought_before or any(label.state in COUNTED for label in labels):
+        left = picklist_id is not None and _is_closed(host, picklist_id)
+        if left or bought_before or any(label.state in COUNTED for label in labels):
             rows.append(PanelRow(_("Shipping"), _("Shipping via bol")))
         else:
             rows.append(

@@ -148,7 +148,7 @@ def test_labels_are_offered_as_the_plugin_says(packer: Person, probe: Telling) -
     page = packer.post(f"{PAGE}/pick-all", PAGE).text
     assert "Show label options" in page and "<summary>Buy a shipping label" not in page
     assert (
-        "This order needs a shipping label. Buy it above first" in page and "btn-primary btn-lg" not in page
+        "This order needs a shipping label. First get it above" in page and "btn-primary btn-lg" not in page
     )
 
 
@@ -156,7 +156,7 @@ def test_the_sale_of_labels_is_called_what_the_plugin_calls_it(packer: Person, p
     probe.note = OrderNote(labels=LabelSale.OFFERED, labels_title="By <boat>")
     assert "<summary>By &lt;boat&gt;: buy a shipping label for this order</summary>" in packer.get(PAGE).text
     probe.note = OrderNote(labels=LabelSale.NEEDED, labels_title="By <boat>")
-    assert "By &lt;boat&gt;: buy the label above first;" in packer.post(f"{PAGE}/pick-all", PAGE).text
+    assert "By &lt;boat&gt;: first get the label above;" in packer.post(f"{PAGE}/pick-all", PAGE).text
 
 
 def test_what_buying_a_label_means_is_said_before_it_is_bought_and_where_one_is_left(

@@ -501,7 +501,9 @@ def test_a_packer_withdraws_a_shipment_that_did_not_leave(
     assert free(do) == [(10, 2), (10, 3)]
     # Nothing lies picked any more, so the order may be cancelled.
     assert "Cancel this order, because" in chief.get("/admin/orders/1").text
+    assert "To the new picklist" not in packer.get(shipment).text
     do(make_picklist)
+    assert "To the new picklist P-00002" in packer.get(shipment).text
     assert "0 / 2" in packer.get("/admin/picklists/2").text
     assert "Withdrawn" in packer.get("/admin/shipments/").text
     assert "Withdrawn" in packer.get(PAGE).text
