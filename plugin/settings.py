@@ -36,6 +36,7 @@ MAX_IMPORT_MINUTES = 60
 MAX_ADDRESS_DAYS = 3650
 MAX_CALL_LOG_DAYS = 90
 MAX_WAIT_MINUTES = 24 * 60
+MAX_CARRIER_DAYS = 5
 MAX_GUARD_LEAST = 1_000_000
 #: bol's published maximum of stock.amount (Retailer API v10, 0..999; v11 names none).
 MAX_AMOUNT = 999
@@ -63,6 +64,7 @@ class StoreSettings:
     :param overrule_at_closing: packers may ship all the same what bol objects to when a picklist is closed.
     :param confirm_after_minutes: wait so long before a shipment is confirmed; one withdrawn before is not.
     :param tracking_wait_minutes: wait so long for a tracking code that is missing; 0 confirms without one.
+    :param carrier_days: so many days before the promised delivery an order must leave.
     :param tracking_patterns: pattern of a tracking code (``*`` and ``?`` as in file names) -> transporterCode;
         the first that fits wins over the carrier.
     :param labels_for_all: offer bol's labels for every order of this store, not only for those sold with Shipping via bol.
@@ -95,6 +97,7 @@ class StoreSettings:
     overrule_at_closing: bool = False
     confirm_after_minutes: int = 0
     tracking_wait_minutes: int = 0
+    carrier_days: int = 1
     labels_for_all: bool = False
     label_automatic: bool = False
     tracking_patterns: Mapping[str, str] = field(default_factory=dict)
@@ -172,6 +175,8 @@ class StoreSettings:
         for name in ("confirm_after_minutes", "tracking_wait_minutes"):
             if not 0 <= getattr(self, name) <= MAX_WAIT_MINUTES:
                 found[name] = _("Choose %(least)s to %(most)s minutes.", least=0, most=MAX_WAIT_MINUTES)
+        if not 0 <= self.carrier_days <= MAX_CARRIER_DAYS:
+            found["carrier_days"] = _("Choose %(least)s to %(most)s days.", least=0, most=MAX_CARRIER_DAYS)
         if not all(pattern and code for pattern, code in self.tracking_patterns.items()):
             found["tracking_patterns"] = _("Give each pattern one of bol's codes.")
         if any(len(code) > MAX_CODE for code in self.carriers.values()):

@@ -1,4 +1,4 @@
-"""Orders that bol will cancel soon, because they are not confirmed as shipped: told a day before."""
+"""When orders must leave, and which ones bol will cancel soon because they are not confirmed as shipped: told a day before."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, select, update
 
-from host_app.plugin_api import Level
-from plugin.models import BolOrder, BolOrderItem, BolOrderState
+from host_app.plugin_api import HostPort, Level
+from plugin.models import BolOrder, BolOrderItem, BolOrderState, EffectState, LabelEffect
 from plugin.sync.context import Context, order_url
-from plugin.sync.mapping import AMSTERDAM, FBR, is_ours, start_of_day
+from plugin.sync.mapping import AMSTERDAM, FBR, is_ours, leaves_by, start_of_day
 from plugin.texts import gettext as _
 
 #: bol cancels what is not confirmed by the third day after the latest delivery date (partner platform, "You cancel
@@ -47,6 +47,29 @@ def warn_moment(cancels_on: date | None) -> datetime | None:
 def last_soon(now: datetime) -> date:
     """Return the last day that is soon."""
     return now.astimezone(AMSTERDAM).date() + SOON
+
+
+def move_open_orders(host: HostPort, store_id: int, carrier_days: int) -> None:
+    """Let the orders that are still to be shipped leave so many days before their delivery; the moment on a bought label is exact,
+    and stays. In a transaction."""
+    exact = select(LabelEffect.order_id).where(
+        LabelEffect.store_id == store_id,
+        LabelEffect.state == EffectState.CONFIRMED,
+        LabelEffect.hand_over_by.is_not(None),
+    )
+    rows = host.session.execute(
+        select(BolOrder.host_order_id, BolOrder.latest_delivery, BolOrder.placed_at)
+        .where(
+            BolOrder.store_id == store_id,
+            BolOrder.state == BolOrderState.IMPORTED,
+            BolOrder.latest_delivery.is_not(None),
+            BolOrder.id.in_(select(BolOrderItem.order_id).where(*_OPEN_ITEM)),
+            BolOrder.id.not_in(exact),
+        )
+        .order_by(BolOrder.host_order_id)
+    ).all()
+    for host_order_id, delivery, placed_at in rows:
+        host.set_deadline(host_order_id, leaves_by(delivery, placed_at, carrier_days))
 
 
 def cancelled_soon(now: datetime) -> ColumnElement[bool]:

@@ -35,6 +35,7 @@ def host_order(
     shop_name: str,
     process: bool,
     warehouse_id: int | None,
+    carrier_days: int,
     now: datetime,
 ) -> host.NewOrder:
     """Translate an order; ``products`` gives the product of each item to pick, by the item's id."""
@@ -59,7 +60,7 @@ def host_order(
         lines=lines,
         process=process,
         warehouse_id=warehouse_id,
-        deadline=deadline(items),
+        deadline=deadline(items, order.placed_at, carrier_days),
         notes=tuple(notes(order)),
         shop_name=shop_name,
     )
@@ -81,10 +82,18 @@ def notes(order: Order) -> list[str]:
     return found
 
 
-def deadline(items: Sequence[OrderItem]) -> datetime | None:
-    """Return the end of the earliest day on which an item must be with the customer, or None where bol names none."""
+def deadline(items: Sequence[OrderItem], placed_at: datetime | None, carrier_days: int) -> datetime | None:
+    """Return until when an order must leave to be with the customer in time, or None where bol names no day."""
     days = [day for item in items if (day := item.exact_delivery_date or item.latest_delivery_date)]
-    return end_of_day(min(days)) if days else None
+    return leaves_by(min(days), placed_at, carrier_days) if days else None
+
+
+def leaves_by(delivery: date, placed_at: datetime | None, carrier_days: int) -> datetime:
+    """Return the end of the day on which a parcel must leave: so many days before its delivery, and not before it was ordered."""
+    day = delivery - timedelta(days=carrier_days)
+    if placed_at is not None:
+        day = max(day, min(placed_at.astimezone(AMSTERDAM).date(), delivery))
+    return end_of_day(day)
 
 
 def end_of_day(day: date) -> datetime:

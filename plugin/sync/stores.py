@@ -13,6 +13,7 @@ from host_app.plugin_api import HostError, HostPort
 from plugin.models import BolOrder, BolOrderState, Run, RunState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync import corrections, dirty, order_decisions, preview, products, runs, shipments, sign_in
+from plugin.sync.deadlines import move_open_orders
 from plugin.sync.findings import KIND
 from plugin.sync.sign_in import SignedIn
 from plugin.texts import gettext as _
@@ -193,6 +194,8 @@ def save_settings(host: HostPort, store_id: int, settings: StoreSettings, who: s
         _read_again(host, store_id, BolOrderState.TOO_OLD)
     if before.import_products != settings.import_products:
         _read_again(host, store_id, BolOrderState.WAITING_FOR_PRODUCT)
+    if before.carrier_days != settings.carrier_days:
+        move_open_orders(host, store_id, settings.carrier_days)
     if any(getattr(before, name) != getattr(settings, name) for name in STOCK_SETTINGS):
         dirty.mark_all(host, store_id)
     if (before.carriers, before.tracking_patterns) != (settings.carriers, settings.tracking_patterns):

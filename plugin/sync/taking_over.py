@@ -226,6 +226,7 @@ def _apply(ctx: Context, row: BolOrder, reading: Reading, order: connector.Order
             shop_name=ctx.store_name,
             process=ctx.settings.process_orders,
             warehouse_id=ctx.delivers_from,
+            carrier_days=ctx.settings.carrier_days,
             now=ctx.now(),
         )
     )

@@ -37,6 +37,7 @@ NUMBERS = (
     "guard_share",
     "confirm_after_minutes",
     "tracking_wait_minutes",
+    "carrier_days",
 )
 
 

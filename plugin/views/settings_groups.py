@@ -37,6 +37,7 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "send_shipments",
             "confirm_after_minutes",
             "tracking_wait_minutes",
+            "carrier_days",
             "carriers",
             "tracking_patterns",
         ),

@@ -201,6 +201,7 @@ SETTINGS: Mapping[str, str] = {
     "send_shipments": _l("Send shipments and update status"),
     "confirm_after_minutes": _l("Wait before confirming"),
     "tracking_wait_minutes": _l("Wait for a missing tracking code"),
+    "carrier_days": _l("Carriers take"),
     "carriers": _l("bol's code for each carrier"),
     "tracking_patterns": _l("Codes by tracking code"),
     "labels_for_all": _l("Labels of bol for every order"),

@@ -177,6 +177,10 @@ def test_a_label_tells_until_when_its_parcel_must_be_handed_over(via_bol: Shop, 
     # Until seven in the evening in Amsterdam, says the sandbox.
     assert after.astimezone(AMSTERDAM).hour == 19
 
+    # It is exact: what carriers take on average changes nothing in it.
+    via_bol.settings(send_shipments=True, label_automatic=automatic, carrier_days=0)
+    assert via_bol.host_order(via_bol.order_id).deadline == after
+
 
 @pytest.mark.parametrize("automatic", [False, True])
 def test_a_label_keeps_what_it_is_called_and_costs(via_bol: Shop, automatic: bool) -> None:

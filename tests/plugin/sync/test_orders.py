@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,7 @@ from plugin.connector.resources.orders import Orders
 from plugin.models import BolOrder, Offer, Store
 from plugin.settings import StoreSettings
 from plugin.sync import orders
+from plugin.sync.mapping import AMSTERDAM
 from plugin.sync.order_list import every, note_page
 from tests.host_app.factories import add_product, add_warehouse
 from tests.plugin.conftest import KETTLE, LAMP, TOASTER, Shop
@@ -45,6 +46,48 @@ def test_a_new_order_comes_in_with_its_address_prices_and_deadline(shop: Shop) -
     (line,) = lines(order.id)
     assert (line.quantity, line.unit_price, line.name) == (2, Decimal("24.95"), "Kettle")
     assert line.external_ref
+
+
+def leaves_on(shop: Shop, order_id: str) -> date:
+    deadline = shop.host_order(order_id).deadline
+    assert deadline is not None
+    return deadline.astimezone(AMSTERDAM).date()
+
+
+def bol_days(shop: Shop, order_id: str) -> tuple[date, date]:
+    """Return on which day bol has an order as placed, and by which day it promised it."""
+    with reading() as session:
+        row = session.scalars(select(BolOrder).where(BolOrder.order_id == order_id)).one()
+        assert row.placed_at is not None and row.latest_delivery is not None
+        return row.placed_at.astimezone(AMSTERDAM).date(), row.latest_delivery
+
+
+@pytest.mark.parametrize("days", [0, 1, 5])
+def test_an_order_is_due_on_the_day_it_must_leave_and_never_before_it_was_placed(
+    shop: Shop, days: int
+) -> None:
+    shop.connect(carrier_days=days)
+    shop.work()
+    order_id = shop.order((KETTLE, 2))
+    shop.import_orders()
+    placed, promised = bol_days(shop, order_id)
+    assert leaves_on(shop, order_id) == max(placed, promised - timedelta(days=days))
+
+
+def test_open_orders_follow_when_the_days_of_carriers_are_changed(shop: Shop) -> None:
+    shop.connect(carrier_days=0, send_shipments=True)
+    shop.work()
+    done, left = shop.order((KETTLE, 1)), shop.order((KETTLE, 1))
+    shop.import_orders()
+    shop.close(done)
+    shop.pass_time(20, steps=5)
+    shop.import_orders()
+    _placed, promised = bol_days(shop, left)
+    assert leaves_on(shop, left) == promised
+
+    shop.settings(carrier_days=1, send_shipments=True)
+    assert leaves_on(shop, left) == promised - timedelta(days=1)
+    assert leaves_on(shop, done) == promised, "what has left is not touched"
 
 
 def test_importing_again_makes_no_second_order(shop: Shop) -> None:
