@@ -82,7 +82,7 @@ def test_what_a_person_did_is_kept_in_the_installations_language(
         assert [row.text for row in shop.all(OrderMark) if row.text.startswith(mark)]
         expected = {
             "en": "Cancellation accepted by chief; bol is asked to cancel",
-            "nl": "Annulering geaccepteerd door chief; aan bol is gevraagd te annuleren",
+            "nl": "Annulering geaccepteerd door chief, en bij bol aangevraagd",
         }
         assert expected[installed] in kept(shop)
     chief.post(f"{path}/keep", path)
