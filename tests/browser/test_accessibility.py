@@ -34,6 +34,7 @@ def shop(house: House, window: Window) -> str:
     ]
     house.sandbox.add_seller(*SELLER, offers)
     connect_with_secret(window, "Zevende Winkel", SELLER)
+    unfold(page, "products", "shipments")
     page.locator("label[for=import_products]").click()
     page.locator("label[for=send_shipments]").click()
     page.get_by_role("button", name="Save").click()
