@@ -168,13 +168,50 @@ def without_code(drafts: Sequence[ParcelDraft], code: str) -> Sequence[ParcelDra
 
 
 def add_parcel(drafts: list[ParcelDraft], lines: Sequence[PicklistLine]) -> list[ParcelDraft]:
-    """Add an empty parcel; with the second one, everything picked starts in the first."""
+    """Add a parcel with one piece of the fullest one; with the second parcel, everything picked starts in the first."""
     if len(drafts) == 1:
         drafts[0].pieces = _texts({line.id: line.picked for line in lines})
     if len(drafts) < MOST_PARCELS:
-        empty = {line.id: "0" for line in lines}
-        drafts.append(ParcelDraft(drafts[-1].carrier, "", empty))
+        moved = _one_of_the_fullest(drafts)
+        pieces = {line.id: "1" if line.id == moved else "0" for line in lines}
+        drafts.append(ParcelDraft(drafts[-1].carrier, "", pieces))
     return drafts
+
+
+def remove_parcel(drafts: Sequence[ParcelDraft]) -> list[ParcelDraft]:
+    """Take the last parcel away; what it holds goes into the one before it."""
+    *left, gone = drafts
+    pieces, more = _held(left[-1]), _held(gone)
+    left[-1].pieces |= _texts(
+        {line_id: pieces.get(line_id, 0) + count for line_id, count in more.items() if count}
+    )
+    return left
+
+
+def _one_of_the_fullest(drafts: Sequence[ParcelDraft]) -> int | None:
+    """Take a piece out of the parcel by another carrier that holds the most, and return its line; None where none has two.
+
+    What a label is paid for stays with it, unless somebody moves it.
+    """
+    fullest = max(
+        (draft for draft in drafts if draft.label_id is None),
+        key=lambda draft: sum(_held(draft).values()),
+        default=None,
+    )
+    pieces = _held(fullest) if fullest is not None else {}
+    if fullest is None or sum(pieces.values()) < 2:
+        return None
+    line_id = next(line_id for line_id, count in reversed(pieces.items()) if count)
+    fullest.pieces[line_id] = str(pieces[line_id] - 1)
+    return line_id
+
+
+def _held(draft: ParcelDraft) -> dict[int, int]:
+    """Return the pieces of a parcel; nothing where they are no numbers, which is told when it is closed."""
+    try:
+        return _numbers(draft.pieces)
+    except HostError:
+        return {}
 
 
 def parcels_of(drafts: Sequence[ParcelDraft]) -> list[NewParcel]:

@@ -167,7 +167,8 @@ class OrdersView(HostView):
             if pieces is None:
                 raise HostError(_("Write pieces as whole numbers."))
             orders.take_off(order_id, line_id, pieces, who=who())
-        return _back(order_id)
+        # Marks that asked for it are taken away by their plugins, a moment later: the page follows that.
+        return redirect(url_for("orders.page", order_id=order_id, settling=1))
 
 
 def _back(order_id: int) -> Response:

@@ -27,6 +27,7 @@ from host_app.admin.closing import (
     refuse_changed_labels,
     remember_carrier,
     remembered_carrier,
+    remove_parcel,
     same_codes,
     without_code,
 )
@@ -258,7 +259,7 @@ class PicklistsView(HostView):
         if "add_parcel" in request.form:
             return self._page(picklist_id, drafts=add_parcel(drafts, lines))
         if "remove_parcel" in request.form and len(drafts) > 1:
-            return self._page(picklist_id, drafts=drafts[:-1])
+            return self._page(picklist_id, drafts=remove_parcel(drafts))
         try:
             # What can't be closed anyway is said before anyone is asked.
             parcels = parcels_of(drafts)
@@ -355,6 +356,14 @@ class PicklistsView(HostView):
         needs_label = note.labels == LabelSale.NEEDED
         # A carrier of one's own is the exception there, and is not to be proposed.
         usual = "" if needs_label else remembered_carrier()
+        stopped = any(mark.stops_picking for mark in picklist.order.marks)
+        complete = all(line.picked == line.quantity for line in picklist.lines) and not stopped
+        complete = complete and picklist.state == PicklistState.NEW and not (drafts or checked or offers)
+        sells, unlabelled, follows = (
+            may_have_labels(picklist, note),
+            _unlabelled(picklist),
+            follows_purchase(picklist),
+        )
         return str(
             self.render(
                 template,
@@ -367,7 +376,10 @@ class PicklistsView(HostView):
                 drafts=drafts or first_drafts(picklist.lines, unused, usual),
                 note=note,
                 needs_label=needs_label,
-                stopped=any(mark.stops_picking for mark in picklist.order.marks),
+                stopped=stopped,
+                # All is in the cart, and its label is what comes next: to buy it, or to scan it.
+                label_next=complete and needs_label and sells and bool(unlabelled) and not follows,
+                label_closes=complete and len(unused) == 1 and not unlabelled and not picklist.order.marks,
                 label_scanned=request.args.get("label") == "right",
                 typed=bool(drafts),
                 short=short,
@@ -380,10 +392,10 @@ class PicklistsView(HostView):
                 unused={label.id: label for label in unused},
                 labels_of={label.shipment_id: label for label in picklist.labels},
                 products={str(line.order_line_id): line.product for line in picklist.lines},
-                sells_labels=may_have_labels(picklist, note),
-                unlabelled=_unlabelled(picklist),
+                sells_labels=sells,
+                unlabelled=unlabelled,
                 offers=offers,
-                follows=follows_purchase(picklist),
+                follows=follows,
                 panels=shown,
                 failed=failed,
             )

@@ -84,6 +84,7 @@ function keepTyped(part, next) {
   if (part.dataset.touched) next.dataset.touched = "1";
   const held = part.contains(document.activeElement) && document.activeElement.id;
   part.replaceWith(document.adoptNode(next));
+  tellLast();
   if (held && document.getElementById(held)) document.getElementById(held).focus({ preventScroll: true });
 }
 
@@ -153,6 +154,24 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// So it is where a button is the next step: a code ends in Enter, which would press it.
+document.addEventListener("keydown", (event) => {
+  if (!event.target.matches("[data-next-step]") || ["Shift", "CapsLock", "NumLock", "AltGraph"].includes(event.key)) return;
+  const at = event.timeStamp;
+  const goesOn = burst.list === "" && at - burst.at <= PAUSE;
+  if (event.key === "Enter" && goesOn && burst.code.length > 1 && (at - burst.since) / burst.code.length < QUICK) {
+    event.preventDefault();
+    read(document.querySelector("[data-scan]"), burst.code.trim(), at);
+    Object.assign(burst, { code: "", at: -Infinity, ended: at });
+  } else if (event.key === "Enter" && at - burst.ended < PAUSE) {
+    event.preventDefault(); // Some scanners end with two.
+  } else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey && (event.key !== " " || goesOn)) {
+    event.preventDefault();
+    if (!goesOn) Object.assign(burst, { code: "", since: at });
+    Object.assign(burst, { list: "", code: burst.code + event.key, at });
+  }
+});
+
 document.addEventListener("focusout", (event) => {
   const list = event.target;
   if (!list.matches("select[data-carrier]")) return;
@@ -218,6 +237,14 @@ document.addEventListener("input", (event) => {
   const part = event.target.closest("[data-part]");
   if (part) part.dataset.touched = "1";
 });
+
+// A carrier that was chosen by hand is no longer that of the last parcel.
+function tellLast() {
+  document.querySelectorAll("[data-as-last]").forEach((hint) => {
+    hint.hidden = hint.parentElement.querySelector("select").value !== hint.dataset.asLast;
+  });
+}
+document.addEventListener("change", (event) => { if (event.target.matches("select[data-carrier]")) tellLast(); });
 
 function parsed(text) {
   return new DOMParser().parseFromString(text, "text/html");

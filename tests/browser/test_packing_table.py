@@ -361,6 +361,49 @@ def test_who_closes_with_less_is_asked_and_a_scan_goes_on_picking(
     expect(page.get_by_label("Tracking code")).to_have_value("JVPART01")
 
 
+def test_a_code_of_another_parcel_is_asked_about_and_the_right_one_replaces_it(
+    house: House, packer: Window
+) -> None:
+    page, field = packer.page, packer.page.get_by_label("Tracking code")
+
+    def pick(order_id: str) -> None:
+        open_picklist(packer, order_id)
+        page.get_by_role("button", name="Pick all").click()
+        page.get_by_label("Carrier").select_option("postnl")
+        field.fill("3SSAMECODE1")
+        page.keyboard.press("Enter")
+
+    first, second = (order(house, [{"ean": PAN, "quantity": 1}])[0] for _ in range(2))
+    pick(first)
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
+    open_picklist(packer, second)
+    expect(page.get_by_text("as your last parcel")).to_have_count(0)
+    page.get_by_role("button", name="Pick all").click()
+    hint = page.get_by_text("as your last parcel")
+    expect(hint).to_be_visible()
+    page.get_by_label("Carrier").select_option("dhl")
+    expect(hint).to_be_hidden()
+    page.get_by_label("Carrier").select_option("postnl")
+    field.focus()
+    page.keyboard.type("3SSAMECODE1")
+    page.keyboard.press("Enter")
+    asked = page.get_by_text("Not closed yet: look at the tracking code.")
+    expect(asked).to_be_visible()
+    packer.look("same-code")
+    # A scanner that sends Enter twice only asks again; the next scan replaces the code.
+    expect(field).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+    expect(asked).to_be_visible()
+    expect(field).to_be_focused()
+    page.keyboard.type("3SSAMECODE2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Closed by packer")).to_be_visible()
+    eventually(
+        lambda: [one["transport"]["trackAndTrace"] for one in shipments(house, second)] == ["3SSAMECODE2"]
+    )
+
+
 def test_a_packing_slip_and_a_picklist_fit_the_paper(house: House, packer: Window) -> None:
     order_id, _items = order(house, [{"ean": BOARD, "quantity": 2}])
     open_picklist(packer, order_id)
@@ -429,7 +472,16 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     page = packer.page
     packer.look("to-be-labelled")
     page.get_by_role("button", name="Pick all").click()
-    page.get_by_role("button", name="Show label options").click()
+    # The next step has the focus: a scan is still taken for one, and Enter goes on.
+    options = page.get_by_role("button", name="Show label options")
+    expect(options).to_be_focused()
+    page.keyboard.type(LAMP)
+    page.keyboard.press("Enter")
+    expect(page.locator("#said .alert-danger")).to_contain_text("are picked already: put this one back")
+    expect(options).to_be_focused()
+    packer.look("next-step")
+    page.wait_for_timeout(300)
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Recommended")).to_be_visible()
     expect(page.locator("#labels-hint")).to_contain_text("bol charges a label as soon as you press")
     packer.look("options")
@@ -437,6 +489,7 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     # It appears by itself.
     print_label = page.get_by_role("link", name="Print label")
     expect(print_label).to_be_visible(timeout=30_000)
+    expect(page.locator("#scan-next")).to_contain_text("that closes the picklist")
     packer.look("bought")
 
     (label,) = (one for one in house.sandbox.state(SELLER)["labels"] if one["orderId"] == order_id)

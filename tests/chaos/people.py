@@ -217,7 +217,8 @@ class Shop:
         pieces = int(fields.get(first) or 0)
         if pieces < 2:
             return {}
-        return {first: str(pieces - 1), first.replace("pieces-0-", "pieces-1-"): "1"}
+        second = first.replace("pieces-0-", "pieces-1-")
+        return {first: str(pieces - 1), second: str(int(fields.get(second) or 0) + 1)}
 
     def _label(self, what: Mapping[str, Any]) -> str:
         picklist = self._one(self._open_picklists(), what)

@@ -152,6 +152,16 @@ def test_labels_are_offered_as_the_plugin_says(packer: Person, probe: Telling) -
     )
 
 
+def test_once_all_is_picked_the_label_is_the_next_step_by_keyboard(packer: Person, probe: Telling) -> None:
+    probe.note = OrderNote(labels=LabelSale.NEEDED)
+    step = r'<button class="btn btn-primary" autofocus data-next-step>Show label options'
+    page = packer.get(PAGE).text
+    assert not re.search(step, page) and re.search(r"<input [^>]*host-scan[^>]* autofocus", page)
+
+    page = packer.post(f"{PAGE}/pick-all", PAGE).text
+    assert re.search(step, page) and page.count("autofocus") == 1
+
+
 def test_the_sale_of_labels_is_called_what_the_plugin_calls_it(packer: Person, probe: Telling) -> None:
     probe.note = OrderNote(labels=LabelSale.OFFERED, labels_title="By <boat>")
     assert "<summary>By &lt;boat&gt;: buy a shipping label for this order</summary>" in packer.get(PAGE).text

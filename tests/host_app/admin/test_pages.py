@@ -107,6 +107,31 @@ def test_free_stock_below_nothing_says_what_it_means(chief: Person, do: Do, stoc
         assert ">-2</strong>" in page and "2 more are ordered than there are" in page
 
 
+def test_an_order_that_waits_for_stock_says_so_in_the_list_and_on_its_page(
+    chief: Person, do: Do, stocked: None
+) -> None:
+    do(lambda: factories.accept("R-1", (1, 12)))
+    for path in ("/admin/orders/", "/admin/orders/1"):
+        assert '<span class="badge badge-warning">Waits for stock</span>' in chief.get(path).text
+
+
+def test_the_page_of_an_order_follows_what_taking_pieces_off_settles(
+    chief: Person, do: Do, stocked: None
+) -> None:
+    do(lambda: factories.accept("R-1", (1, 4)))
+    path, follows = "/admin/orders/1/lines/1/take-off", 'data-refresh="/admin/orders/1?settling=1"'
+    assert follows not in chief.post(path, pieces="1").text, "there is nothing to settle"
+
+    def mark() -> None:
+        with transaction():
+            orders.mark_order(1, "part", "A part was cancelled. Do not ship it.", stops_picking=True)
+
+    do(mark)
+    page = chief.post(path, pieces="1").text
+    assert follows in page and "It is being settled" in page
+    assert follows not in chief.get("/admin/orders/1").text
+
+
 def test_how_stock_is_adjusted_must_be_chosen(chief: Person, do: Do, stocked: None) -> None:
     chosen = 'name="how" value="{}" checked'
     page = chief.get("/admin/products/1").text

@@ -255,11 +255,33 @@ def test_several_parcels_are_made_without_scripts(packer: Person, do: Do) -> Non
     assert shipments(do) == [("postnl", "3S1", [2, 1]), ("dhl", "JV1", [2])]
 
 
+def test_a_second_parcel_begins_with_a_piece_so_that_enter_closes(packer: Person, do: Do) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer, add_parcel="1").text
+    proposed = dict(re.findall(r'name="(pieces-\d-\d)"[^>]* value="(\d+)"', page))
+    assert proposed == {"pieces-0-1": "2", "pieces-0-2": "2", "pieces-1-1": "0", "pieces-1-2": "1"}
+
+    page = close(packer, parcels="2", add_parcel="1", **{"carrier-1": "dhl"}, **proposed).text
+    assert 'name="pieces-0-2" type="number" min="0" max="3" value="1"' in page
+    close(packer, parcels="2", **proposed, **{"carrier-1": "dhl", "tracking-1": "JV1"})
+    assert shipments(do) == [("postnl", "3S1", [2, 2]), ("dhl", "JV1", [1])]
+
+
 def test_a_parcel_can_be_taken_away_again(packer: Person) -> None:
     packer.post(f"{PAGE}/pick-all", PAGE)
     page = close(packer, parcels="2", remove_parcel="1")
 
     assert "Parcel 2" not in page.text and 'name="parcels" value="1"' in page.text
+
+
+def test_what_a_parcel_held_that_is_taken_away_goes_into_the_one_before_it(packer: Person) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    three = {"parcels": "3", "pieces-0-1": "2", "pieces-0-2": "1", "pieces-1-2": "1", "pieces-2-2": "1"}
+    page = close(packer, remove_parcel="1", **three).text
+    proposed = dict(re.findall(r'name="(pieces-\d-\d)"[^>]* value="(\d*)"', page))
+    assert {name: int(value or 0) for name, value in proposed.items()} == {
+        "pieces-0-1": 2, "pieces-0-2": 1, "pieces-1-1": 0, "pieces-1-2": 2,
+    }  # fmt: skip
 
 
 def test_objections_stop_the_closing_and_keep_what_was_typed(packer: Person, probe: Probe, do: Do) -> None:

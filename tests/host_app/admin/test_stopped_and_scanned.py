@@ -478,7 +478,11 @@ def shipment(do: Do) -> tuple[str, str]:
 
 def test_scanning_a_bought_label_checks_it_and_leads_to_closing(packer: Person, do: Do) -> None:
     attach(do)
-    packer.post(f"{PAGE}/pick-all", PAGE)
+    told = "scan it here: that closes the picklist."
+    assert told not in packer.get(PAGE).text, "not before all is picked"
+    page = packer.post(f"{PAGE}/pick-all", PAGE).text
+    assert page.index("host-scan") < page.index(told) < page.index('id="lines"')
+    assert told in packer.get(f"{PAGE}/parts").text, "it comes with the label, without a reload"
     assert (
         "3SOTHER is not the label of this parcel." in packer.post(f"{PAGE}/scan", PAGE, code="3SOTHER").text
     )
