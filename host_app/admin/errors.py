@@ -71,7 +71,7 @@ def _words(error: HTTPException) -> tuple[str, str]:
         429: (_("Too many tries"), _("Wait a minute, then try again.")),
         500: (
             _("Something went wrong here"),
-            _("It was written to the log. What was saved before is safe; go back and look if your last step counted."),
+            _("What was saved before is safe; go back and look if your last step counted. If it happens again, tell an administrator: what went wrong is in the log."),
         ),
     }  # fmt: skip
     known = words.get(error.code or 500)
