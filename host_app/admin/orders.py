@@ -162,13 +162,15 @@ class OrdersView(HostView):
     @expose("/<int:order_id>/lines/<int:line_id>/take-off", methods=["POST"])
     def take_off(self, order_id: int, line_id: int) -> Response:
         """Take pieces off a line; the rest of the order goes on."""
+        settling = None
         with changing(_("Taken off. The stock is free again, and the rest of the order goes on.")):
             pieces = request.form.get("pieces", type=int)
             if pieces is None:
                 raise HostError(_("Write pieces as whole numbers."))
             orders.take_off(order_id, line_id, pieces, who=who())
+            settling = 1
         # Marks that asked for it are taken away by their plugins, a moment later: the page follows that.
-        return redirect(url_for("orders.page", order_id=order_id, settling=1))
+        return redirect(url_for("orders.page", order_id=order_id, settling=settling))
 
 
 def _back(order_id: int) -> Response:

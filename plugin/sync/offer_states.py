@@ -113,12 +113,12 @@ def standing(
 
 
 def sum_of(making: Making) -> str:
-    """Tell what makes an amount, as a sum: "48 on the shelf − 2 ordered − 2 kept back"."""
+    """Tell what makes an amount, as a sum: "48 in stock − 2 ordered − 2 kept back"."""
     made = making.free - making.pending + making.open_at_bol - making.kept
     if making.reserved:
         there = number(making.free + making.reserved)
         parts = [
-            _("%(count)s on the shelf", count=there),
+            _("%(count)s in stock", count=there),
             _("− %(count)s ordered", count=number(making.reserved)),
         ]
     else:

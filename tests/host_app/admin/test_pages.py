@@ -128,7 +128,8 @@ def test_the_page_of_an_order_follows_what_taking_pieces_off_settles(
 
     do(mark)
     page = chief.post(path, pieces="1").text
-    assert follows in page and "It is being settled" in page
+    assert follows in page and "It is looked at anew" in page
+    assert "looked at anew" not in chief.post(path, pieces="9").text, "nothing was taken off"
     assert follows not in chief.get("/admin/orders/1").text
 
 

@@ -356,10 +356,10 @@ def test_a_product_tells_the_whole_sum_of_what_bol_should_have(shop: Shop) -> No
     assert should_have() == "19 (20 free here − 1 kept back)"
     shop.order((KETTLE, 2))
     shop.import_orders()
-    assert should_have() == "17 (20 on the shelf − 2 ordered − 1 kept back)"
+    assert should_have() == "17 (20 in stock − 2 ordered − 1 kept back)"
     with transaction():
         adjust_stock(product_id, shop.warehouse, set_to=1, reason="counted", who="ann")
-    assert should_have() == "0 (1 on the shelf − 2 ordered − 1 kept back; less than 0 is 0)"
+    assert should_have() == "0 (1 in stock − 2 ordered − 1 kept back; less than 0 is 0)"
 
 
 def test_a_product_is_not_up_to_date_before_its_change_is_told_and_sent(shop: Shop) -> None:

@@ -274,7 +274,7 @@ def test_the_plan_says_what_makes_each_amount(site: Site, store: int, chief: Per
     press(chief, f"{store}/settings", send_stock="on", **fields)
     work(site)
     plan = text(chief, f"{store}/stock-plan")
-    made = "20 on the shelf − 3 ordered + 3 that bol subtracts itself − 2 kept back; at most 9 are shown"
+    made = "20 in stock − 3 ordered + 3 that bol subtracts itself − 2 kept back; at most 9 are shown"
     assert f"{KETTLE} KETTLE-1 Kettle 20 9" in plan and made in plan
     assert "10 free here − 1 kept back" in plan
     assert made in text(chief, f"{store}/summary")
