@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from host_app.plugin_api import FreeStock, HostPort, Level, Notice, StockChange
 from plugin.models import EanLink, Offer, OfferLink, OfferState, Store
@@ -223,8 +224,14 @@ def remember(host: HostPort, store_id: int, ean: str, product_id: int) -> None:
     """Keep the product that a person chose for an EAN that orders wait for, and link its offers. In a transaction."""
     if not ean:
         return
-    host.session.merge(EanLink(store_id=store_id, ean=ean, product_id=product_id))
-    host.session.flush()
+    session = host.session
+    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    # Somebody may choose one for another order of this EAN at the same moment: the later choice counts.
+    session.execute(
+        insert(EanLink)
+        .values(store_id=store_id, ean=ean, product_id=product_id)
+        .on_conflict_do_update(index_elements=["store_id", "ean"], set_={"product_id": product_id})
+    )
     _link_chosen(host, store_id, {ean: product_id})
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from host_app import events, jobs
 from host_app.db import transaction
@@ -120,6 +122,39 @@ def test_a_product_that_is_chosen_for_all_orders_and_for_one_of_them_is_chosen_f
     assert [item.product_id for item in shop.all(BolOrderItem)] == [product_id] * 2
     shop.work()
     assert {shop.bol_order(row.order_id).state for row in rows} == {"imported"}
+
+
+def test_two_people_choose_the_product_of_an_ean_for_two_orders_at_once(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = postgres_shop
+    shop.connect(import_products=False)
+    rows = [shop.order((KETTLE, 1)) for _ in range(2)]
+    shop.import_orders()
+    found = [shop.bol_order(order_id) for order_id in rows]
+    items = [shop.bol_order_items_of(row)[0] for row in found]
+    add_product("K", 9)
+    with transaction() as session:
+        # Without an offer of it, nothing is locked for both.
+        session.execute(delete(Offer).where(Offer.ean == KETTLE))
+    link, both = links._link_chosen, threading.Barrier(2)
+
+    def link_chosen(*args: Any) -> None:
+        # The other one has begun before this choice is there for all to see.
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1)
+        link(*args)
+
+    monkeypatch.setattr(links, "_link_chosen", link_chosen)
+    work_at_once(
+        shop,
+        *(
+            partial(shop.runtime.link_item, shop.store_id, row.id, item.id, "K")
+            for row, item in zip(found, items, strict=True)
+        ),
+    )
+    shop.work()
+    assert {shop.bol_order(order_id).state for order_id in rows} == {"imported"}
 
 
 def test_offers_of_a_product_that_is_chosen_for_an_order_are_locked_by_rising_id(
