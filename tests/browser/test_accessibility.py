@@ -87,6 +87,11 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
 
     open_picklist(window, cancelled)
     page.get_by_role("button", name="Pick all").click()
+    page.get_by_label("Carrier").select_option("postnl")
+    page.get_by_label("Tracking code").fill("3SAXE0001")
+    page.get_by_role("button", name="Close picklist").click()
+    expect(page.get_by_text("Not closed yet: look at the tracking code.")).to_be_visible()
+    yield "asked about a code"
     house.sandbox.cancel(cancelled)
     page.get_by_label("Carrier").select_option("postnl")
     page.get_by_label("Tracking code").fill("3SAXE0002")
