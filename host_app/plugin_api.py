@@ -455,12 +455,14 @@ class Notice:
 class ClosingAnswer:
     """A plugin's answer to ``picklist_closing``: objections stop the closing, warnings are shown and let it go on.
 
-    ``may_overrule`` tells if the packer may close all the same.
+    ``may_overrule`` tells if the packer may close all the same. ``marked`` are those of the objections that a mark on the
+    order tells, too, now or within seconds: they are said once, and are over when that mark goes.
     """
 
     objections: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     may_overrule: bool = False
+    marked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def order_put_back(host: HostPort, event: OrderPutBack) -> list[Wake]:
     store_id = store_of(event.source)
     if store_id is None or not order_decisions.put_back(host, store_id, event.reference):
         return []
-    return [wake_for(ORDERS, store_id)]
+    return [wake_for(SHIPMENTS, store_id), wake_for(ORDERS, store_id)]
 
 
 @hookimpl

@@ -172,13 +172,17 @@ class Runtime(Connecting):
             stores.start_order_import(self.host, store_id)
             self.host.wake(wake_for(ORDERS, store_id))
 
-    def accept_request(self, store_id: int, order_row_id: int, who: str) -> None:
-        """:raises HostError: nothing is asked for any more, or the packer was first."""
+    def accept_request(self, store_id: int, order_row_id: int, who: str) -> bool:
+        """Return False where bol is asked later, once what is picked is put back.
+
+        :raises HostError: nothing is asked for any more, or the packer was first.
+        """
         with self.host.transaction():
-            cancel_decisions.accept_request(
+            accepted = cancel_decisions.accept_request(
                 self.host, order_decisions.locked(self.host, store_id, order_row_id), who
             )
             self.host.wake(wake_for(SHIPMENTS, store_id), wake_for(ORDERS, store_id))
+        return accepted
 
     def keep_order(self, store_id: int, order_row_id: int, who: str) -> None:
         """:raises HostError: the order does not exist."""

@@ -44,11 +44,31 @@ class ParcelDraft:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What plugins answered: may the parcel leave?"""
+    """What plugins answered: may the parcel leave? Of the objections some are told by marks on the order, too."""
 
     objections: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     may_overrule: bool = False
+    marked: tuple[str, ...] = ()
+
+    @property
+    def unmarked(self) -> tuple[str, ...]:
+        return tuple(text for text in self.objections if text not in self.marked)
+
+
+#: What somebody who looks at a picklist was told: that it is not closed, or when the shop was asked, and if that stands on a
+#: mark of the order by now; and that it is over.
+CLOSING, CHECKING, MARKED, SETTLED = "closing", "checking", "-marked", "settled"
+
+
+def standing_objection(told: str, *, marked: bool) -> str:
+    """Return what became of an objection that was told, by whether the order has marks now."""
+    begun = told.removesuffix(MARKED)
+    if begun not in (CLOSING, CHECKING, SETTLED):
+        return ""
+    if marked:
+        return (CLOSING if begun == SETTLED else begun) + MARKED
+    return SETTLED if told.endswith(MARKED) or begun == SETTLED else begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +252,7 @@ def ask_plugins_about(picklist_id: int) -> Verdict:
     """Ask all plugins, outside of any transaction, if the picklist may be closed."""
     db.session.rollback()
     objections: list[str] = []
+    marked: list[str] = []
     warnings: list[str] = []
     may_overrule = True
     for answer in questions().ask("picklist_closing", picklist_id=picklist_id):
@@ -245,9 +266,10 @@ def ask_plugins_about(picklist_id: int) -> Verdict:
             )
         elif answer.value is not None:
             objections += answer.value.objections
+            marked += answer.value.marked
             warnings += answer.value.warnings
             may_overrule = may_overrule and (answer.value.may_overrule or not answer.value.objections)
-    return Verdict(tuple(objections), tuple(warnings), may_overrule)
+    return Verdict(tuple(objections), tuple(warnings), may_overrule, tuple(marked))
 
 
 def _numbers(pieces: Mapping[int, str]) -> dict[int, int]:

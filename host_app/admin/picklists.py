@@ -15,6 +15,8 @@ from werkzeug.wrappers import Response
 from host_app import seats
 from host_app.admin.base import HostView, changing, found, notes_on, paged, panels, who
 from host_app.admin.closing import (
+    CHECKING,
+    CLOSING,
     LabelsChanged,
     ParcelDraft,
     SameCode,
@@ -29,6 +31,7 @@ from host_app.admin.closing import (
     remembered_carrier,
     remove_parcel,
     same_codes,
+    standing_objection,
     without_code,
 )
 from host_app.admin.filters import retold
@@ -351,6 +354,10 @@ class PicklistsView(HostView):
                 )
             )
         )
+        marked = bool(picklist.order.marks)
+        asked, told = verdict or checked, request.args.get("objected", "")
+        if asked is not None:
+            told = (CLOSING if verdict else CHECKING) if asked.marked else ""
         unused = [label for label in picklist.labels if label.shipment_id is None]
         note = notes_on([picklist.order_id])[picklist.order_id]
         needs_label = note.labels == LabelSale.NEEDED
@@ -388,6 +395,7 @@ class PicklistsView(HostView):
                 took_same=request.form.get("same", "") if verdict else "",
                 verdict=verdict,
                 checked=checked,
+                objected=standing_objection(told, marked=marked),
                 may_check=bool(picklist.order.source) and _asks_shops(),
                 unused={label.id: label for label in unused},
                 labels_of={label.shipment_id: label for label in picklist.labels},

@@ -39,9 +39,11 @@ from plugin.sync.cancel_decisions import (
     WITHDRAWN_HERE,
     cancelled_here,
     in_the_way,
+    may_accept,
     requested,
     still_here,
     unanswered,
+    wish_of,
     withdrawn_here,
 )
 from plugin.sync.deadlines import STILL_OPEN, WARNED
@@ -246,10 +248,12 @@ def hopeless_of(host: HostPort, found: Iterable[Task]) -> frozenset[Task]:
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
-    """What keeps a request from being accepted, and the address of the picklist where it is mended; "" where it can't be."""
+    """What keeps a request from being accepted at once, the address of the picklist where it is mended ("" where it can't be),
+    and if it can be accepted all the same, to be carried out then."""
 
     text: str
     url: str
+    may_accept: bool = False
 
 
 def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, InTheWay]:
@@ -257,12 +261,17 @@ def in_the_way_of(host: HostPort, found: Iterable[Task]) -> dict[int, InTheWay]:
     rows = [task.order_id for task in found if task.kind == REQUEST and task.order_id]
     if not rows:
         return {}
-    here = dict(
-        host.session.execute(select(BolOrder.id, BolOrder.host_order_id).where(BolOrder.id.in_(rows))).all()
-    )
-    views = host.order_views(number for number in here.values() if number is not None)
-    told = {row: in_the_way(views[number]) for row, number in here.items() if number in views}
-    return {row: InTheWay(text, host.picked_url(here[row])) for row, text in told.items() if text}
+    orders = host.session.scalars(select(BolOrder).where(BolOrder.id.in_(rows))).all()
+    views = host.order_views(row.host_order_id for row in orders if row.host_order_id is not None)
+    found_here = {}
+    for row in orders:
+        view = views.get(row.host_order_id)
+        if view is None:
+            continue
+        wish = wish_of(host, row) if view.picked else ""
+        if text := in_the_way(view, wish):
+            found_here[row.id] = InTheWay(text, host.picked_url(view.order_id), may_accept(view, wish))
+    return found_here
 
 
 def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
 from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView, speaking
-from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState, ShipmentEffect, Store
+from plugin.models import (
+    BolOrder,
+    BolOrderEvent,
+    BolOrderItem,
+    CancellationEffect,
+    EffectState,
+    ShipmentEffect,
+    Store,
+)
 from plugin.models.effects import UNSETTLED
 from plugin.sync.context import order_url, store_url
 from plugin.sync.shipped import withdrawn_after
@@ -47,6 +55,10 @@ SHIPPED_MARK = "bol-shipped-elsewhere"
 WITHDRAWN_MARK = "bol-withdrawn"
 #: The line of the timeline that tells of an order that was cancelled here because bol did.
 CANCELLED_FOR_BOL = "cancelled for bol"
+#: The lines that tell of a customer who does not ask any more, of who wants to accept a request once the goods are put back,
+#: and that this was decided otherwise, or done.
+REQUEST_WITHDRAWN = "request withdrawn"
+WISH, WISH_OVER = "accept wanted:", "accept wanted no more"
 #: States in which bol may still be asked, or be at work.
 ACTIVE = (EffectState.WANTED, *UNSETTLED)
 #: What a person must still do about a cancellation: bol's is open here, or ours is open at bol.
@@ -55,8 +67,11 @@ OPEN_HERE, OPEN_AT_BOL = "open here", "open at bol"
 WITHDRAWN_HERE = "withdrawn here"
 
 
-def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
+def accept_request(host: HostPort, row: BolOrder, who: str) -> bool:
     """Accept a customer's request: hold the order here and ask bol to cancel the items. In a transaction.
+
+    What lies picked must be put back first: that somebody wants to accept is kept and stops the packer, and bol is asked
+    once everything is back. Return False there.
 
     :param who: "" for the store's setting.
     :raises HostError: nothing is asked for any more, or the packer was first.
@@ -65,6 +80,9 @@ def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
     if row.host_order_id is None or not items:
         raise HostError(_("The customer does not ask to cancel anything of this order any more."))
     view = host.order(row.host_order_id)
+    if who and view is not None and view.state != OrderState.CANCELLED and _lies_picked(view):
+        _wish(host, row, items, who)
+        return False
     if view is None or view.state != OrderState.CANCELLED:
         with speaking(host.language):
             mark = _("The cancellation is being accepted at bol. Do not pick this order.")
@@ -83,7 +101,68 @@ def accept_request(host: HostPort, row: BolOrder, who: str) -> None:
             _("Cancellation accepted by %(who)s; bol is asked to cancel", who=who)
             if who
             else _("Cancellation accepted by the store's setting; bol is asked to cancel"),
+            WISH_OVER,
         )
+    host.mark_order(row.host_order_id, REQUEST_MARK, None)
+    return True
+
+
+def accept_if_wished(host: HostPort, row: BolOrder) -> bool:
+    """Accept a request that somebody wants to accept, now that nothing lies picked any more; tell if it was. In a transaction."""
+    who = wish_of(host, row)
+    view = host.order(row.host_order_id) if who and row.host_order_id is not None else None
+    if view is None or view.picked or not requested(row) or being_cancelled(host, row):
+        return False
+    try:
+        return accept_request(host, row, who)
+    except HostError:
+        return False
+
+
+def wish_of(host: HostPort, row: BolOrder) -> str:
+    """Return who wants to accept the customer's request once the goods are put back; "" for nobody. In a transaction."""
+    facts = BolOrderEvent.fact
+    newest: str | None = host.session.scalar(
+        select(facts)
+        .where(
+            BolOrderEvent.order_id == row.id,
+            or_(facts.startswith(WISH, autoescape=True), facts.in_((WISH_OVER, REQUEST_WITHDRAWN))),
+        )
+        .order_by(BolOrderEvent.id.desc())
+        .limit(1)
+    )
+    return newest.removeprefix(WISH) if newest and newest.startswith(WISH) else ""
+
+
+def _lies_picked(view: OrderView) -> bool:
+    """Tell if something waits to be put back, and nothing has left."""
+    return any(line.picked for line in view.lines) and not any(line.shipped for line in view.lines)
+
+
+def _wish(host: HostPort, row: BolOrder, items: Iterable[BolOrderItem], who: str) -> None:
+    if wish_of(host, row) != who:
+        with speaking(host.language):
+            text = _(
+                "%(who)s wants to accept the cancellation; bol is asked once everything is put back", who=who
+            )
+        note(host, row.id, text, f"{WISH}{who}")
+    host.session.flush()
+    mark_wish(host, row, items, who)
+    _settle_request(host, row)
+
+
+def mark_wish(host: HostPort, row: BolOrder, items: Iterable[BolOrderItem], who: str) -> None:
+    """Stop the packer, whose picklist asks for everything to be put back. In a transaction."""
+    pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in items)
+    if row.host_order_id is None:
+        return
+    with speaking(host.language):
+        text = _(
+            "The customer asks to cancel %(pieces)s, and %(who)s accepts it. Do not ship it.",
+            pieces=pieces,
+            who=who,
+        )
+    host.mark_order(row.host_order_id, REQUEST_MARK, text, stops_picking=True)
 
 
 def keep_order(host: HostPort, row: BolOrder, who: str) -> None:
@@ -94,7 +173,7 @@ def keep_order(host: HostPort, row: BolOrder, who: str) -> None:
     _settle_request(host, row)
     with speaking(host.language):
         kept = _("Kept by %(who)s: the order is shipped although the customer asked to cancel", who=who)
-    note(host, row.id, kept)
+    note(host, row.id, kept, WISH_OVER)
 
 
 def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> None:
@@ -172,8 +251,16 @@ def withdrawn_here(host: HostPort, row: BolOrder, view: OrderView) -> list[tuple
     return [(item, again[item.order_item_id]) for item in row.items if item.order_item_id in again]
 
 
-def in_the_way(view: OrderView) -> str:
-    """Tell what must be done in the warehouse before a customer's request can be accepted; "" where nothing."""
+def may_accept(view: OrderView, wish: str = "") -> bool:
+    """Tell if a customer's request can be accepted by a press: nothing has left, and nobody has pressed yet."""
+    return not wish and not any(line.shipped for line in view.lines)
+
+
+def in_the_way(view: OrderView, wish: str = "") -> str:
+    """Tell what must be done in the warehouse before a customer's request is accepted; "" where nothing.
+
+    :param wish: who wants to accept it.
+    """
     everything, shipped, picked = (
         sum(getattr(line, what) for line in view.lines) for what in ("quantity", "shipped", "picked")
     )
@@ -184,10 +271,17 @@ def in_the_way(view: OrderView) -> str:
             shipped,
             all=everything,
         )
+    if picked and wish:
+        return ngettext(
+            "Accepted by %(who)s: bol is asked as soon as the %(num)s picked piece is back on the shelf.",
+            "Accepted by %(who)s: bol is asked as soon as the %(num)s picked pieces are back on the shelf.",
+            picked,
+            who=wish,
+        )
     if picked:
         return ngettext(
-            "%(num)s of %(all)s pieces is picked: put it back first (−1 on the picklist), then accept.",
-            "%(num)s of %(all)s pieces are picked: put them back first (−1 on the picklist), then accept.",
+            "%(num)s of %(all)s pieces is picked: accept, and the packer is told to put it back; then bol is asked.",
+            "%(num)s of %(all)s pieces are picked: accept, and the packer is told to put them back; then bol is asked.",
             picked,
             all=everything,
         )
@@ -217,6 +311,7 @@ def leave_to_people(host: HostPort, store: Store) -> None:
 
     Whoever asked for them is told, and packers see it on the order.
     """
+    _forget_wishes(host, store)
     left = (CancellationEffect.store_id == store.id, CancellationEffect.state.in_(ACTIVE))
     ids = host.session.scalars(select(CancellationEffect.order_id).where(*left).distinct()).all()
     if not ids:
@@ -252,6 +347,19 @@ def leave_to_people(host: HostPort, store: Store) -> None:
             url=store_url(store.id),
         )
     )
+
+
+def _forget_wishes(host: HostPort, store: Store) -> None:
+    """Nobody can accept a request of a store that goes: the packer goes on, with the request as it was. In a transaction."""
+    asked = select(BolOrder).where(BolOrder.store_id == store.id, unanswered()).order_by(BolOrder.id)
+    for row in host.session.scalars(asked).all():
+        if row.host_order_id is None or not wish_of(host, row):
+            continue
+        pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in requested(row))
+        with speaking(host.language):
+            note(host, row.id, _("Not accepted any more: the store was disconnected"), WISH_OVER)
+            mark = _("The customer asks bol to cancel: %(pieces)s.", pieces=pieces)
+        host.mark_order(row.host_order_id, REQUEST_MARK, mark)
 
 
 def names_of(host: HostPort, order_rows: Iterable[int]) -> str:

@@ -12,23 +12,24 @@ from plugin.sync.cancel_decisions import (
     CANCELLED_FOR_BOL,
     CANCELLED_MARK,
     REQUEST_MARK,
+    REQUEST_WITHDRAWN,
     REQUESTED,
     SHIPPED_MARK,
+    accept_if_wished,
     accept_request,
     being_cancelled,
     cancelled_here,
     forget_marks,
+    mark_wish,
     note_undone,
     release_if_decided,
     requested,
+    wish_of,
 )
 from plugin.sync.context import Context, order_url
 from plugin.sync.shipped import shipped_elsewhere
 from plugin.sync.timeline import note, note_once, times_noted
 from plugin.texts import gettext as _
-
-#: The line of the timeline that tells of a customer who does not ask to cancel any more.
-REQUEST_WITHDRAWN = "request withdrawn"
 
 
 def apply_changes(ctx: Context, row: BolOrder) -> None:
@@ -323,6 +324,12 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
         else:
             ctx.host.mark_order(view.order_id, REQUEST_MARK, None)
             return
+    if accept_if_wished(ctx.host, row):
+        return
+    wish = wish_of(ctx.host, row)
+    if wish and not any(line.shipped for line in view.lines):
+        mark_wish(ctx.host, row, asked, wish)
+        return
     pieces = ", ".join(f"{item.open} × {item.title or item.ean}" for item in asked)
     # What was asked, withdrawn and asked again is told again.
     before = times_noted(ctx.host, row.id, REQUEST_WITHDRAWN)
@@ -330,10 +337,7 @@ def _apply_request(ctx: Context, row: BolOrder, view: OrderView) -> None:
     ctx.host.mark_order(
         view.order_id,
         REQUEST_MARK,
-        _(
-            "The customer asks bol to cancel: %(pieces)s. An administrator decides: accept it at bol, or keep the order.",
-            pieces=pieces,
-        ),
+        _("The customer asks bol to cancel: %(pieces)s.", pieces=pieces),
     )
     note_once(
         ctx.host,

@@ -179,7 +179,9 @@ def ask(question: Question, client: BolClient, seconds: float) -> Heard:
     # Sending without the label, or what may be under way, is the packer's to decide; sending what was cancelled is the
     # administrator's.
     may_overrule = question.may_overrule or not objections
-    return Heard(ClosingAnswer((*objections, *doubled, *unlabelled), tuple(warnings), may_overrule), news)
+    # What bol has told is marked on the order as soon as that is read.
+    marked = (*objections, *doubled)
+    return Heard(ClosingAnswer((*marked, *unlabelled), tuple(warnings), may_overrule, marked), news)
 
 
 def read_order(host: HostPort, question: Question) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from host_app.plugin_api import HostError, HostPort, speaking
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer, Store
-from plugin.sync.cancel_decisions import REQUEST_MARK, keep_order
+from plugin.sync.cancel_decisions import REQUEST_MARK, accept_if_wished, keep_order
 from plugin.sync.dirty import mark_product_sold
 from plugin.sync.failures import without_reference
 from plugin.sync.links import remember
@@ -41,12 +41,14 @@ def read_again(host: HostPort, row: BolOrder) -> None:
 
 
 def put_back(host: HostPort, store_id: int, reference: str) -> bool:
-    """Nothing of a stopped order is picked any more: compare it with bol again, which cancels it here where bol has.
+    """Nothing of a stopped order is picked any more: what a person wants to accept is accepted, and the order is compared with
+    bol again, which cancels it here where bol has.
 
     False where it is not known. In a transaction.
     """
     row = _known(host, store_id, reference)
     if row is not None:
+        accept_if_wished(host, row)
         read_again(host, row)
     return row is not None
 

@@ -41,6 +41,7 @@ from plugin.sync.cancel_decisions import (
     in_the_way,
     is_open_here,
     requested,
+    wish_of,
 )
 from plugin.sync.context import ATTENTION_URL, carriers_url, is_active, order_url, store_url
 from plugin.sync.effects import DECIDE_AFTER
@@ -231,9 +232,14 @@ def _to_do(
             if may_decide and not on_order:
                 links.append(PanelLink(_("Go to the order here"), host.order_url(view.order_id)))
     if requested(row) and not being_cancelled(host, row):
-        if may_decide:
-            ask = _("The customer asks to cancel: accept it at bol, or keep the order and ship it.")
-            steps.append(f"{ask} {in_the_way(view)}".strip())
+        wish = wish_of(host, row)
+        hindrance = in_the_way(view, wish)
+        if wish and hindrance and not may_decide:
+            # The picklist, which is stopped, says what to do.
+            pass
+        elif may_decide:
+            ask = "" if wish else _("Accept it at bol, or keep the order and ship it.")
+            steps.append(f"{ask} {hindrance}".strip())
             links.append(
                 PanelLink(
                     _("Decide: accept at bol or keep the order"),
@@ -243,9 +249,7 @@ def _to_do(
             if on_order and (picklist := host.picked_url(view.order_id)):
                 links.append(PanelLink(_("To the picklist"), picklist))
         else:
-            steps.append(
-                _("The customer asks to cancel. Ask an administrator to decide; do not send it before.")
-            )
+            steps.append(_("Ask an administrator to decide; do not send it before."))
     if withdrawn_after(effects, host.withdrawn(effect.host_shipment_id for effect in effects), view):
         # The mark of the order, above it, names the goods.
         steps.append(str(SENT_ANEW if may_decide else PACK_ANEW))

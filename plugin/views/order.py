@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import abort, request, url_for
+from flask import abort, flash, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from host_app.plugin_api import OrderState
+from host_app.plugin_api import HostError, OrderState
 from plugin.models import (
     BolOrder,
     BolOrderEvent,
@@ -18,7 +18,14 @@ from plugin.models import (
 )
 from plugin.retelling import retold
 from plugin.settings import StoreSettings
-from plugin.sync.cancel_decisions import REASONS, cancelled_here, in_the_way, requested
+from plugin.sync.cancel_decisions import (
+    REASONS,
+    cancelled_here,
+    in_the_way,
+    may_accept,
+    requested,
+    wish_of,
+)
 from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.order_waits import is_dead, next_step, standings, to_put_back
@@ -63,6 +70,7 @@ class OrderPage(BolView):
                 select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
             ).all()
             instead = in_place(self.host, effects[0])
+            wish = wish_of(self.host, row)
             stands = standings(session, [row], {here.order_id: here} if here else {})[row.id]
         step = next_step(row, here, may_decide=may_decide()) if here else ""
         back = step and here is not None and (to_put_back(row, here) or is_dead(row))
@@ -79,7 +87,8 @@ class OrderPage(BolView):
             products=products,
             linking=row.state == BolOrderState.WAITING_FOR_PRODUCT,
             asked=[] if gone else requested(row),
-            in_the_way=in_the_way(here) if here else "",
+            in_the_way=in_the_way(here, wish) if here else "",
+            may_accept=here is None or may_accept(here, wish),
             picked_url=picked_url,
             next_step=step,
             put_back_url=picked_url if back else "",
@@ -115,8 +124,19 @@ class OrderPage(BolView):
     @does(f"{ORDER}/accept-request")
     def accept_request(self, store_id: int, row_id: int) -> Answer:
         """Cancel what the customer asks to cancel."""
-        with telling(_("The request is accepted: bol is asked to cancel, and the order is held meanwhile.")):
-            self.actions.accept_request(store_id, row_id, who())
+        try:
+            accepted = self.actions.accept_request(store_id, row_id, who())
+        except HostError as error:
+            flash(str(error), "danger")
+        else:
+            told = (
+                _("The request is accepted: bol is asked to cancel, and the order is held meanwhile.")
+                if accepted
+                else _(
+                    "Noted: the packer is told on the picklist to put everything back. Then bol is asked to cancel, by itself."
+                )
+            )
+            flash(told, "success")
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/keep")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,8 @@ from sqlalchemy import select
 
 from host_app.db import db, transaction
 from host_app.models import Picklist, Shipment
-from host_app.plugin_api import ClosingAnswer
+from host_app.plugin_api import ClosingAnswer, NewLabel
+from host_app.port import host_port
 from host_app.services import orders, picking
 from tests.host_app import factories
 from tests.host_app.admin.conftest import Person, logged_in
@@ -382,7 +384,8 @@ def test_a_marked_order_is_not_promised_to_go_on_and_closing_it_is_not_the_first
     assert "btn-primary btn-lg" in page and "come on a next picklist" in page
     do(mark)
     form = packer.get(PAGE).text.split('id="close"')[1]
-    assert "Look at this before you close it:" in form and "Cancelled: put it back." in form
+    # Said once, at the top; beside the button only that it is there.
+    assert "before you close it." in form and "Cancelled: put it back." not in form
     assert "btn-primary" not in form and "come on a next picklist" not in form
     assert "Close with 1 of 5 pieces" in form
 
@@ -429,3 +432,98 @@ def test_two_pickers_at_once_add_up(do: Do) -> None:
 
     do(pick_twice)
     assert do(lambda: db.session.get(Picklist, 1).lines[1].picked) == 2
+
+
+def box(page: str, part: str) -> str:
+    """Return a part of a page, as host.js would put it in; "" where it leaves what is there."""
+    begun = page.split(f'id="{part}" data-part', 1)
+    return begun[1].split("data-part")[0] if len(begun) > 1 else ""
+
+
+def watched(packer: Person, page: str) -> str:
+    """Fetch what the page fetches while somebody looks at it."""
+    address = html.unescape(page.split('data-watch="')[1].split('"')[0])
+    return packer.get(address).text
+
+
+def mark_order(do: Do, text: str | None, *, stops: bool = False) -> None:
+    def mark() -> None:
+        with transaction():
+            orders.mark_order(1, "probe", text, stops_picking=stops)
+
+    do(mark)
+
+
+def test_an_objection_is_said_once_and_is_settled_where_the_mark_that_tells_it_goes(
+    packer: Person, probe: Probe, do: Do
+) -> None:
+    asked = "The customer asks to cancel."
+    probe.answer = ClosingAnswer((asked,), marked=(asked,))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    page = close(packer).text
+    assert page.count(asked) == 1 and page.count("Do not send this parcel yet") == 1
+    # Nobody has decided, and the mark has not come yet: what is said stays.
+    seen = watched(packer, page)
+    assert not box(seen, "objected")
+    mark_order(do, "The customer asks the shop to cancel.")
+    seen = watched(packer, seen)
+    assert "Not closed. Do not send this parcel yet" in box(seen, "marks")
+    assert "alert" not in box(seen, "objected") and 'id="objected"' in seen
+    # Told before the first scan of the page, as well.
+    again = close(packer).text
+    assert again.count("Do not send this parcel yet") == 1 and asked not in again
+    mark_order(do, None)
+    for last in (watched(packer, seen), watched(packer, watched(packer, seen))):
+        assert "Settled: nothing is said against this parcel any more." in box(last, "objected")
+        assert 'form="closing">Close picklist' in box(last, "objected")
+        assert "Do not send" not in last and "before you close it" not in last
+    mark_order(do, "Asked once more.")
+    assert "Not closed. Do not send this parcel yet" in watched(packer, last)
+    assert state(do) == "new"
+
+
+def test_what_no_mark_tells_stays_beside_the_marks(packer: Person, probe: Probe, do: Do) -> None:
+    probe.answer = ClosingAnswer(("Asked.", "It has no label."), marked=("Asked.",))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    mark_order(do, "Asked.")
+    page = close(packer).text
+    assert page.count("Asked.") == 1 and "It has no label." in page
+
+
+def test_an_order_that_is_stopped_says_one_thing_and_prints_no_label(
+    packer: Person, probe: Probe, do: Do
+) -> None:
+    probe.answer = ClosingAnswer(("Cancelled.",), marked=("Cancelled.",))
+    packer.post(f"{PAGE}/pick-all", PAGE)
+
+    def labelled() -> None:
+        with transaction():
+            host_port().attach_label(NewLabel(1, "L1", "PostNL", "3SL1", b"%PDF", {1: 2}))
+
+    do(labelled)
+    assert "Print label" in packer.get(PAGE).text
+    mark_order(do, "Cancelled at the shop.", stops=True)
+    for page in (close(packer).text, packer.get(PAGE).text):
+        assert "Everything is back on the shelf" in page
+        assert "Put the parcel aside" not in page and "Do not send this parcel yet" not in page
+        assert "Print label" not in page and "Do not stick it on" in page
+
+
+def test_a_picklist_of_which_all_was_taken_off_does_not_say_that_its_order_was_cancelled(
+    packer: Person, do: Do
+) -> None:
+    for _ in range(2):
+        packer.post(f"{PAGE}/pick", PAGE, line="1", pieces="1")
+    assert "Closed by packer" in close(packer, short="1:2 2:0").text
+
+    def take_off() -> int:
+        with transaction() as session:
+            rest = session.scalars(select(Picklist.id).where(Picklist.id > 1)).all()
+            if not rest:
+                rest = [orders.make_picklist(orders.lock_order(1)).id]
+            orders.take_off(1, 2, 3, who="ann")
+            return int(rest[0])
+
+    page = packer.get(f"/admin/picklists/{do(take_off)}").text
+    assert "all that stood on it was taken off the order" in page
+    assert "its order was cancelled" not in page

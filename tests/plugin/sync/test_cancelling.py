@@ -384,3 +384,97 @@ def test_one_of_two_items_accepted_leaves_the_rest_to_be_shipped(shop: Shop) -> 
         picking.close_picklist(picklist_id, [NewParcel("dhl", "A1")], who="ann")
     shop.pass_time(20, steps=4)
     assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED]
+
+
+def put_back(shop: Shop) -> None:
+    picklist_id = shop.picklist_id(shop.order_id)
+    with transaction():
+        picking.put_all_back(picklist_id)
+
+
+def pick_one(shop: Shop) -> None:
+    (line,) = shop.picklist_lines(shop.picklist_id(shop.order_id))
+    with transaction():
+        picking.pick(line.id, 1)
+
+
+@pytest.fixture
+def wished(asked: Shop) -> Shop:
+    """A shop where ann accepts a request although a piece is picked."""
+    pick_one(asked)
+    accept(asked)
+    return asked
+
+
+def test_who_accepts_what_is_picked_stops_the_packer_and_asks_bol_nothing_yet(wished: Shop) -> None:
+    assert states(wished) == []
+    assert ["ann accepts it" in mark for mark in wished.marks()] == [True]
+    (line,) = wished.picklist_lines(wished.picklist_id(wished.order_id))
+    with pytest.raises(HostError, match="put it back on the shelf"), transaction():
+        picking.pick(line.id, 2)
+    # Read again, and pressed again, it is the same wish.
+    accept(wished)
+    wished.runtime.read_again(wished.store_id, wished.bol_order(wished.order_id).id)
+    wished.work()
+    assert ["ann accepts it" in mark for mark in wished.marks()] == [True]
+    assert states(wished) == []
+    assert len(wished.all(BolOrderEvent, BolOrderEvent.fact.contains("accept wanted:"))) == 1
+
+
+def test_what_a_person_wants_to_accept_is_accepted_once_everything_is_put_back(wished: Shop) -> None:
+    put_back(wished)
+    wished.pass_time(20, steps=4)
+    assert states(wished) == [EffectState.CONFIRMED]
+    assert [effect.who for effect in wished.all(CancellationEffect)] == ["ann"]
+    assert wished.host_order(wished.order_id).state == "cancelled"
+    assert wished.marks() == []
+    assert len(wished.writes(CANCELLATION)) == 1
+
+
+@pytest.mark.parametrize("how", ["kept", "withdrawn"])
+def test_what_is_kept_or_not_asked_any_more_is_not_accepted_when_it_is_put_back(
+    wished: Shop, how: str
+) -> None:
+    if how == "kept":
+        wished.runtime.keep_order(wished.store_id, wished.bol_order(wished.order_id).id, "bob")
+    else:
+        wished.sandbox.withdraw_cancellation_request(wished.order_id)
+        wished.runtime.read_again(wished.store_id, wished.bol_order(wished.order_id).id)
+        wished.work()
+    assert wished.marks() == []
+    put_back(wished)
+    wished.pass_time(20, steps=4)
+    assert states(wished) == []
+    assert wished.host_order(wished.order_id).state == "processing"
+    # Asked anew it is a new question.
+    if how == "kept":
+        wished.sandbox.withdraw_cancellation_request(wished.order_id)
+        wished.runtime.read_again(wished.store_id, wished.bol_order(wished.order_id).id)
+        wished.work()
+    wished.sandbox.request_cancellation(wished.order_id)
+    wished.runtime.read_again(wished.store_id, wished.bol_order(wished.order_id).id)
+    wished.work()
+    assert ["ann" in mark for mark in wished.marks()] == [False]
+
+
+def test_a_wish_to_accept_ends_with_the_parcel_that_left_all_the_same(wished: Shop) -> None:
+    picklist_id = wished.picklist_id(wished.order_id)
+    with transaction():
+        picking.close_picklist(picklist_id, [NewParcel("dhl", "A1")], who="ann")
+    wished.pass_time(20, steps=4)
+    assert states(wished) == []
+    assert ["The customer asks bol to cancel" in mark for mark in wished.marks()] == [True]
+    (again,) = [row for row in wished.picklists(wished.order_id) if row.state == "new"]
+    (line,) = wished.picklist_lines(again.id)
+    with transaction():
+        picking.pick(line.id, 1)
+
+
+def test_a_store_that_goes_leaves_no_packer_stopped_by_a_wish(wished: Shop) -> None:
+    wished.runtime.disconnect(wished.store_id, at_once=True)
+    wished.pass_time(48 * 3600, steps=24)
+    assert ["The customer asks bol to cancel" in mark for mark in wished.marks()] == [True]
+    put_back(wished)
+    wished.pass_time(60)
+    assert states(wished) == []
+    assert wished.host_order(wished.order_id).state == "processing"

@@ -84,13 +84,12 @@ def test_a_request_names_the_next_step_in_the_warehouse_and_what_stands_in_its_w
         picking.pick_all(picklist)
     for page in (path, tasks, f"/admin/bol/{store}/", f"/admin/picklists/{picklist}"):
         assert (
-            "1 of 1 pieces is picked: put it back first (−1 on the picklist), then accept."
+            "1 of 1 pieces is picked: accept, and the packer is told to put it back; then bol is asked."
             in html.unescape(chief.get(page).text)
         )
-    # What would be refused is not offered: the way to the picklist is.
     for page in (path, tasks, f"/admin/bol/{store}/"):
         seen = chief.get(page).text
-        assert "Accept at bol" not in seen and "Keep the order" in seen
+        assert "Accept at bol" in seen and "Keep the order" in seen
         assert f'href="/admin/picklists/{picklist}">To the picklist</a>' in seen
     assert (
         f'href="/admin/picklists/{picklist}">To the picklist</a>' in chief.get(f"/admin/orders/{here}").text
@@ -99,6 +98,35 @@ def test_a_request_names_the_next_step_in_the_warehouse_and_what_stands_in_its_w
         picking.put_all_back(picklist)
     seen = chief.get(path).text
     assert "Accept at bol" in seen and "To the picklist" not in seen
+
+
+def test_who_accepts_what_is_picked_has_the_packer_put_it_back_and_presses_no_second_time(
+    site: Site, store: int, chief: Person, packer: Person
+) -> None:
+    order_id, path = imported(site)
+    with site.shop() as shop:
+        picklist = shop.picklist_id(order_id)
+        with transaction():
+            picking.pick_all(picklist)
+        shop.sandbox.request_cancellation(order_id)
+        shop.import_orders()
+    assert "told on the picklist to put everything back" in html.unescape(
+        press(chief, f"{path}/accept-request")
+    )
+    page = packer.get(f"/admin/picklists/{picklist}").text
+    assert "and chief accepts it. Do not ship it." in html.unescape(page)
+    assert "Everything is back on the shelf" in page
+    assert "Ask an administrator" not in page and "pieces</button>" not in page
+    for place in (path, "/admin/bol/attention"):
+        seen = html.unescape(chief.get(place).text)
+        assert "Accepted by chief: bol is asked as soon as the 1 picked piece is back on the shelf." in seen
+        assert "Accept at bol</button>" not in seen and "Keep the order" in seen
+    packer.post(f"/admin/picklists/{picklist}/put-back", page)
+    with site.shop() as shop:
+        shop.pass_time(60)
+        shop.import_orders()
+        assert shop.host_order(order_id).state == OrderState.CANCELLED
+    assert "Cancellation: The customer asked for it (chief)" in chief.get(path).text
 
 
 def test_an_order_that_bol_cancelled_names_the_next_step_in_the_warehouse(
