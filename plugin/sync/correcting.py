@@ -81,8 +81,9 @@ def correct_due(ctx: Context) -> bool:
                 session.execute(
                     _claimed(ctx, effect, EffectState.SENT).values(process_status_id=status.id, due_at=None)
                 )
-                # Corrected anew meanwhile: that waits for the end of this one.
-                session.execute(_claimed(ctx, effect, EffectState.WANTED).values(process_status_id=status.id))
+                # Corrected anew meanwhile, or its parcel withdrawn: what comes next waits for the end of this one.
+                for state in (EffectState.WANTED, EffectState.CLOSED):
+                    session.execute(_claimed(ctx, effect, state).values(process_status_id=status.id))
     return True
 
 
@@ -149,7 +150,15 @@ def may_be_sent() -> tuple[ColumnElement[bool], ...]:
         other.order_id == TransportEffect.order_id,
         other.reference == TransportEffect.reference,
         other.id != TransportEffect.id,
-        other.state == EffectState.SENT,
+        or_(
+            other.state == EffectState.SENT,
+            # Closed as its parcel was withdrawn, while bol was still at work on what it was asked before.
+            exists().where(
+                ProcessStatusRow.store_id == other.store_id,
+                ProcessStatusRow.process_status_id == other.process_status_id,
+                ProcessStatusRow.ended_at.is_(None),
+            ),
+        ),
     )
     # An earlier correction of the same parcel: bol may carry the two out in any order.
     followed = exists().where(
@@ -202,6 +211,7 @@ def _claim(ctx: Context, effect: TransportEffect) -> bool:
                 TransportEffect.state == EffectState.WANTED,
                 TransportEffect.transporter_code == effect.transporter_code,
                 TransportEffect.tracking_code == effect.tracking_code,
+                TransportEffect.reference == effect.reference,
             )
             .values(
                 state=EffectState.SENT,
@@ -235,6 +245,8 @@ def _as_read(ctx: Context, effect: TransportEffect) -> Any:
         TransportEffect.id == effect.id,
         TransportEffect.transporter_code == effect.transporter_code,
         TransportEffect.tracking_code == effect.tracking_code,
+        # It may have become one for another shipment: its parcel was packed anew in the place of that.
+        TransportEffect.reference == effect.reference,
         or_(TransportEffect.state == EffectState.WANTED, asked),
     )
 

@@ -23,7 +23,7 @@ from plugin.models import (
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
 from plugin.sync import packed_anew
-from plugin.sync.cancel_decisions import note_undone
+from plugin.sync.cancel_decisions import WITHDRAWN_HERE, note_undone
 from plugin.sync.context import store_url
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.shipments import WITHDRAWN, due_at
@@ -97,9 +97,14 @@ def change(host: HostPort, event: ShipmentChanged) -> int | None:
         known = [row for row in told if row.state != EffectState.DECISION]
         in_place_of_another = packed_anew.stands_in(_correction(host, event.shipment_id), rows[0])
         _forget(host, rows[0])
-        if known or in_place_of_another:
+        if told_now := bool(known or in_place_of_another):
             _tell_withdrawn(host, store, rows[0])
-            note_undone(host, session.get(BolOrder, rows[0].order_id))
+        order = session.get(BolOrder, rows[0].order_id)
+        before = order.undone
+        note_undone(host, order)
+        if not told_now and order.undone == WITHDRAWN_HERE != before:
+            # bol was not told of this parcel, but has its goods by one of before, and they lie here again.
+            _tell_withdrawn(host, store, rows[0])
     elif not _take_code(host, store, [row for row in rows if row.state == EffectState.REFUSED]) and (
         told or asked
     ):
@@ -158,7 +163,7 @@ def _correct(
     # The one before may still be carried out: `unknown_since` stays, and so does the process status, whose end is
     # waited for. What bol is asked for last must be done last.
     effect.transporter_code, effect.tracking_code = code, tracking
-    effect.state, effect.due_at, effect.error = EffectState.WANTED, host.now(), ""
+    effect.state, effect.due_at, effect.error = EffectState.WANTED, packed_anew.quiet(host, effect), ""
     effect.settled_at, effect.attempts = None, 0
     settle_refused(host, row.store_id, event.shipment_id)
     note(
@@ -350,7 +355,8 @@ def _decide(host: HostPort, store_id: int, effect_id: int, **values: Any) -> boo
             TransportEffect.store_id == store_id,
             TransportEffect.state == EffectState.REFUSED,
         )
-        .values(error="", token="", process_status_id=None, attempts=0, **values)
+        # Not the process status: where the store had gone before bol ended it, it is waited for first.
+        .values(error="", token="", attempts=0, **values)
     )
     if not changed.rowcount:
         return False

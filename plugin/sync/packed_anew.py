@@ -13,7 +13,7 @@ from host_app.plugin_api import HostPort, Parcel
 from plugin.models import EffectState, ShipmentEffect, Store, TransportEffect
 from plugin.settings import StoreSettings
 from plugin.sync.mapping import clean_tracking_code
-from plugin.sync.refused import left_at_bol
+from plugin.sync.refused import left_by_ledger
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
@@ -54,7 +54,8 @@ def first_parcel(host: HostPort, parcel_id: int) -> First | None:
     if parcel is None or parcel.withdrawn or not mine:
         return None
     order_row = mine[0].order_id
-    left = left_at_bol(session, {order_row})
+    # Not by what bol shows as open: of that this very parcel may be a part, carried out after it was looked for.
+    left = left_by_ledger(session, {order_row})
     if any(row.quantity <= left.get((order_row, row.order_item_id), row.quantity) for row in mine):
         return None
     parcels = _parcels(host, order_row)
@@ -114,9 +115,11 @@ def pass_on(host: HostPort, parcel_id: int) -> None:
     if first is None or not first.code or parcel is None:
         return
     row, now = first.row, host.now()
-    settings, quiet = StoreSettings.load(session.get(Store, row.store_id).settings), _quiet(host, row)
+    settings = StoreSettings.load(session.get(Store, row.store_id).settings)
     effect = session.scalar(
-        select(TransportEffect).where(TransportEffect.host_shipment_id == parcel_id).with_for_update()
+        select(TransportEffect)
+        .where(TransportEffect.store_id == row.store_id, TransportEffect.host_shipment_id == parcel_id)
+        .with_for_update()
     )
     if effect is not None and effect.reference == row.reference:
         return
@@ -128,7 +131,7 @@ def pass_on(host: HostPort, parcel_id: int) -> None:
     effect.reference, effect.tracking_code = row.reference, _code(parcel)
     # Without a code of bol it waits: people are asked for it when its turn has come.
     effect.transporter_code = settings.transporter_code(parcel.carrier, effect.tracking_code)
-    effect.state, effect.due_at = EffectState.WANTED, max(now, quiet)
+    effect.state, effect.due_at = EffectState.WANTED, quiet(host, effect)
     effect.attempts, effect.error, effect.settled_at = 0, "", None
     session.add(effect)
     note(
@@ -144,20 +147,24 @@ def pass_on(host: HostPort, parcel_id: int) -> None:
     session.flush()
 
 
-def _quiet(host: HostPort, row: ShipmentEffect) -> datetime:
-    """Return from when on no earlier call about the shipment at bol can be carried out any more.
+def quiet(host: HostPort, correction: TransportEffect) -> datetime:
+    """Return from when on no call for another parcel about the same shipment at bol can be carried out any more.
 
-    The last call of those whose end is not known; what was asked before it is over sooner.
+    The last call of those whose end is not known; what was asked before it is over sooner. In a transaction.
     """
+    now = host.now()
     sent = host.session.scalars(
         select(TransportEffect.sent_at).where(
-            TransportEffect.order_id == row.order_id,
-            TransportEffect.reference == row.reference,
+            TransportEffect.order_id == correction.order_id,
+            TransportEffect.reference == correction.reference,
+            TransportEffect.host_shipment_id != correction.host_shipment_id,
             TransportEffect.state != EffectState.CONFIRMED,
             TransportEffect.sent_at.is_not(None),
         )
     ).all()
-    return max((moment + LATE for moment in sent), default=host.now())
+    # A moment still to come is that of a clock that was ahead.
+    until: datetime = max([now, *(min(moment, now) + LATE for moment in sent)])
+    return until
 
 
 def stands_in(correction: TransportEffect | None, row: ShipmentEffect) -> bool:

@@ -28,6 +28,19 @@ def hopeless(session: Any, rows: Iterable[ShipmentEffect]) -> frozenset[int]:
 def left_at_bol(session: Any, orders: Iterable[int]) -> Mapping[tuple[int, str], int]:
     """Return how many pieces bol can have open at most, by order row and order item. In a transaction."""
     orders = set(orders)
+    by_ledger = left_by_ledger(session, orders)
+    return {
+        (item.order_id, item.order_item_id): min(item.open, by_ledger[item.order_id, item.order_item_id])
+        for item in session.scalars(select(BolOrderItem).where(BolOrderItem.order_id.in_(orders)))
+    }
+
+
+def left_by_ledger(session: Any, orders: Iterable[int]) -> Mapping[tuple[int, str], int]:
+    """Return how many pieces neither bol has cancelled, nor confirmed to us as shipped, by order row and order item.
+
+    In a transaction.
+    """
+    orders = set(orders)
     items = session.scalars(select(BolOrderItem).where(BolOrderItem.order_id.in_(orders)))
     confirmed: Counter[tuple[int, str]] = Counter()
     for order_id, item_id, pieces in session.execute(
@@ -37,11 +50,8 @@ def left_at_bol(session: Any, orders: Iterable[int]) -> Mapping[tuple[int, str],
     ):
         confirmed[order_id, item_id] = int(pieces)
     return {
-        (item.order_id, item.order_item_id): min(
-            item.open,
-            item.imported
-            - (item.cancelled - item.cancelled_before_import)
-            - confirmed[item.order_id, item.order_item_id],
-        )
+        (item.order_id, item.order_item_id): item.imported
+        - (item.cancelled - item.cancelled_before_import)
+        - confirmed[item.order_id, item.order_item_id]
         for item in items
     }

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from host_app import events, jobs
 from host_app.db import transaction
 from host_app.models import Notification
+from host_app.plugins import plugins
 from host_app.services import picking
 from host_app.services.picking import NewParcel
-from plugin.models import EffectState, StoreState, TransportEffect
+from plugin.connector import ShipmentItem, ShipmentRequest
+from plugin.connector.resources.shipments import Shipments
+from plugin.connector.resources.transports import Transports
+from plugin.models import BolOrder, EffectState, StoreState, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
 from plugin.sync import attention
 from plugin.sync.panels import order_notes, order_panels
@@ -41,6 +48,15 @@ def send(shop: Shop, carrier: str = "dhl", tracking: str = "JVNEW") -> int:
     return newest(shop)
 
 
+def close_one(shop: Shop, tracking: str) -> None:
+    """Pick and close one piece of the order."""
+    picklist = next(one for one in shop.picklists(shop.order_id) if one.state == "new")
+    (line,) = shop.picklist_lines(picklist.id)
+    with transaction():
+        picking.pick(line.id, 1)
+        picking.close_picklist(picklist.id, [NewParcel("postnl", tracking)], who="ann")
+
+
 def newest(shop: Shop) -> int:
     return max(effect.host_shipment_id for effect in shop.effects())
 
@@ -55,6 +71,12 @@ def withdraw_at_once(shop: Shop) -> None:
     with transaction():
         picking.withdraw_shipment(parcel, who="ann")
     shop.work()
+
+
+def tell(shop: Shop) -> None:
+    """Let the connector hear of what happened here, and do nothing else."""
+    for wake in events.due(plugins().names):
+        jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
 
 
 def change_by_hand(shop: Shop, carrier: str, tracking: str) -> None:
@@ -217,11 +239,7 @@ def test_pieces_that_bol_has_open_are_shipped_and_not_taken_for_those_of_the_wit
     shop.order_id = shop.order((KETTLE, 3))
     shop.work()
     for tracking in ("3S1", "3S2", "3S3", "3S4"):
-        picklist = next(one for one in shop.picklists(shop.order_id) if one.state == "new")
-        (line,) = shop.picklist_lines(picklist.id)
-        with transaction():
-            picking.pick(line.id, 1)
-            picking.close_picklist(picklist.id, [NewParcel("postnl", tracking)], who="ann")
+        close_one(shop, tracking)
         shop.pass_time(60, steps=4)
         if tracking == "3S1":
             withdraw(shop)
@@ -282,3 +300,129 @@ def test_a_store_that_has_gone_leaves_a_code_that_is_written_down_later_to_peopl
     assert withdrawn.store().state == StoreState.DISCONNECTED
     correct(withdrawn, "dhl", "JVLATER")
     assert states(withdrawn)[-1] == EffectState.REFUSED and withdrawn.all(TransportEffect) == []
+
+
+@pytest.mark.parametrize("tracking", ["JVNEW", ""], ids=["not sent yet", "refused"])
+def test_goods_whose_second_parcel_is_withdrawn_before_bol_heard_of_it_are_a_task_again(
+    withdrawn: Shop, tracking: str
+) -> None:
+    if tracking:
+        withdrawn.settings(send_shipments=True, confirm_after_minutes=5)
+    send(withdrawn, "dhl", tracking)
+    assert tasks(withdrawn) == ([] if tracking else [attention.REFUSED])
+    withdraw(withdrawn)
+    assert states(withdrawn)[-1] == EffectState.CLOSED
+    assert (tasks(withdrawn), len(withdrawn.marks()), unread(withdrawn)) == ([attention.WITHDRAWN], 1, 1)
+
+
+def test_a_code_corrected_while_it_waits_for_a_late_call_goes_on_waiting(withdrawn: Shop) -> None:
+    withdrawn.sandbox.faults(
+        [{"method": "PUT", "path": "/retailer/transports/*", "when": "before", "drop": True, "times": 1}]
+    )
+    withdrawn.close(withdrawn.order_id, carrier="dhl", tracking="JVSECOND")
+    withdrawn.pass_time(8, steps=8)
+    withdraw_at_once(withdrawn)
+    withdrawn.close(withdrawn.order_id, carrier="dhl", tracking="JVTHIRD")
+    withdrawn.pass_time(10, steps=5)
+    parcel = newest(withdrawn)
+    with transaction():
+        picking.correct_shipment(parcel, carrier="dhl", tracking_code="JVFOURTH")
+    withdrawn.pass_time(10, steps=5)
+    change_by_hand(withdrawn, "DHLFORYOU", "JVSECOND")
+    withdrawn.pass_time(240, steps=12)
+    assert transports(withdrawn) == [("DHLFORYOU", "JVFOURTH")]
+
+
+@pytest.mark.parametrize("during", ["while bol works on it", "during its call"])
+def test_a_third_parcel_waits_for_what_bol_was_asked_about_the_second_before_it_was_corrected(
+    withdrawn: Shop, during: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Transports.change
+
+    def correct_and_withdraw() -> None:
+        parcel = newest(withdrawn)
+        with transaction():
+            picking.correct_shipment(parcel, carrier="dhl", tracking_code="JVCORRECTED")
+        tell(withdrawn)
+        with transaction():
+            picking.withdraw_shipment(parcel, who="ann")
+        tell(withdrawn)
+
+    def change(transports: Transports, transport_id: str, code: str | None, tracking: str) -> Any:
+        late = tracking == "JVSECOND"
+        withdrawn.sandbox.settings(processStatusDelayMs=600_000 if late else 0)
+        status = real(transports, transport_id, code, tracking)
+        withdrawn.sandbox.settings(processStatusDelayMs=0)
+        if late and during == "during its call":
+            correct_and_withdraw()
+        return status
+
+    monkeypatch.setattr(Transports, "change", change)
+    withdrawn.close(withdrawn.order_id, carrier="dhl", tracking="JVSECOND")
+    withdrawn.pass_time(20, steps=4)
+    if during != "during its call":
+        assert [row.state for row in withdrawn.all(TransportEffect)] == [EffectState.SENT]
+        correct_and_withdraw()
+    withdrawn.work()
+    send(withdrawn, "dhl", "JVTHIRD")
+    # The second may still be carried out, so that the third is not asked for yet.
+    assert len(withdrawn.writes("transports")) == 1
+    withdrawn.pass_time(1200, steps=12)
+    assert transports(withdrawn) == [("DHLFORYOU", "JVTHIRD")]
+
+
+def test_a_parcel_that_bol_takes_in_late_is_not_taken_for_goods_of_the_withdrawn_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bol carries it out after its shipments were read and before the order is, which shows both pieces as shipped."""
+    shop.connect(send_shipments=True)
+    shop.order_id = shop.order((KETTLE, 2))
+    shop.work()
+    close_one(shop, "3S1")
+    shop.pass_time(60, steps=4)
+    withdraw(shop)
+    shop.sandbox.faults(
+        [{"method": "POST", "path": "/retailer/shipments", "when": "before", "drop": True, "times": 1}]
+    )
+    close_one(shop, "3S2")
+    real, late = Shipments.page, []
+
+    def page(shipments: Shipments, *args: Any, **more: Any) -> Any:
+        shown, second = real(shipments, *args, **more), shop.effects()[-1]
+        if not late and second.state == EffectState.UNKNOWN:
+            late.append(second)
+            items = (ShipmentItem(second.order_item_id, 1),)
+            with closing(shop.other_line()) as client:
+                client.shipments.create(ShipmentRequest(items, second.reference, "TNT", "3S2", None))
+            with transaction() as session:
+                session.execute(update(BolOrder).values(read_due_at=shop.clock.now()))
+            for wake in shop.due():
+                if "orders" in wake.name:
+                    jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+            assert [item.open for item in shop.bol_order_items(shop.order_id)] == [0]
+        return shown
+
+    monkeypatch.setattr(Shipments, "page", page)
+    shop.pass_time(120, steps=8)
+    assert late and states(shop) == [EffectState.CONFIRMED] * 2
+    assert sorted(transports(shop)) == [("TNT", "3S1"), ("TNT", "3S2")]
+
+
+def test_a_call_noted_by_a_clock_that_was_ahead_does_not_put_the_new_code_off(withdrawn: Shop) -> None:
+    row, now = withdrawn.effects()[0], withdrawn.clock.now()
+    before = TransportEffect(
+        store_id=row.store_id,
+        order_id=row.order_id,
+        host_shipment_id=row.host_shipment_id,
+        reference=row.reference,
+        transporter_code="TNT",
+        tracking_code="3SBEFORE",
+        state=EffectState.CLOSED,
+        created_at=now,
+        sent_at=now + timedelta(hours=6),
+    )
+    with transaction() as session:
+        session.add(before)
+    send(withdrawn)
+    withdrawn.pass_time(120, steps=4)
+    assert transports(withdrawn) == [("DHLFORYOU", "JVNEW")]
