@@ -595,6 +595,7 @@ class OrderNote:
     :param waiting_carriers: the carriers whose parcels the shop can't be told of yet; the packer sees it at the choice.
     :param waiting_hint: why they wait, and who ends that; shown while one of them is chosen.
     :param waiting_url: where who looks can end it; "" where they can't.
+    :param cancelling: what cancelling the order here leaves to be done at the shop: told beside the button, and asked before.
     """
 
     badges: tuple[OrderBadge, ...] = ()
@@ -609,6 +610,7 @@ class OrderNote:
     parcel_badges: Mapping[int, tuple[OrderBadge, ...]] = field(default_factory=dict)
     withdrawing: Mapping[int, str] = field(default_factory=dict)
     waiting_url: str = ""
+    cancelling: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from plugin.sync import bought_labels
 from plugin.sync.amounts import Making, makings
 from plugin.sync.cancel_decisions import (
     being_cancelled,
+    cancelled_here,
     in_the_way,
     is_open_here,
     requested,
@@ -135,6 +136,13 @@ SENT_ANEW = _l(
     "The customer waits for it: have the same goods packed anew into one parcel, by the order's picklist, and sent. bol is told its "
     "carrier and tracking code by itself. If nothing is to be sent, contact bol's partner service: bol can't take it back."
 )
+#: Before an order is cancelled here that bol counts on, and after it.
+CANCELLING = _l(
+    "This cancels the order here only: bol goes on counting on a parcel. Cancel it at bol afterwards, with a reason."
+)
+STILL_AT_BOL = _l(
+    "It is cancelled here, but bol still counts on a parcel: an administrator cancels it at bol, with a reason."
+)
 #: Of a product with more offers than that, the first ones are shown.
 MOST_OFFERS = 20
 
@@ -217,6 +225,11 @@ def _to_do(
     """Return the next step of an order that bol cancelled, whose customer asks to cancel it, or of which a parcel was
     withdrawn that bol has as shipped, with the way there."""
     view = host.order_views([row.host_order_id]).get(row.host_order_id) if row.host_order_id else None
+    if view is not None and view.state == OrderState.CANCELLED and cancelled_here(row, view):
+        told = PanelRow(_("Next step"), str(STILL_AT_BOL), Level.DANGER)
+        link = PanelLink(_("Cancel at bol"), f"{order_url(row.store_id, row.id)}#cancel-at-bol")
+        asked = being_cancelled(host, row)
+        return [] if asked else [Panel(_("bol.com: what to do now"), (told,), (link,) if may_decide else ())]
     if view is None or view.state in (OrderState.CANCELLED, OrderState.COMPLETED):
         return []
     steps, links = [], []
@@ -687,6 +700,7 @@ def _note(
         waiting_carriers=waiting,
         waiting_hint=" ".join(hints) if waiting else "",
         waiting_url=carriers_url(store.id) if waiting and may_decide else "",
+        cancelling=str(CANCELLING) if any(item.imported and item.open for item in row.items) else "",
         **_badges_of(effects, withdrawn, store, view, may_decide),
     )
 

@@ -96,7 +96,7 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
     page.get_by_label("Carrier").select_option("postnl")
     page.get_by_label("Tracking code").fill("3SAXE0002")
     page.get_by_role("button", name="Close picklist").click()
-    expect(page.locator(".host-objections")).to_contain_text("Do not send this parcel yet")
+    expect(page.locator(".host-objections, .host-mark").first).to_contain_text("Do not send this parcel yet")
     yield "stopped by a cancellation"
 
     house.sandbox.request_cancellation(asked)

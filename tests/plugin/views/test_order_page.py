@@ -353,3 +353,21 @@ def test_what_bol_cancelled_in_part_is_taken_off_the_order_where_the_task_leads(
         shop.work()
     for page in (tasks, path, order_page, picked):
         assert "Take these" not in seen(chief, page) and "Do not ship" not in seen(chief, page), page
+
+
+def test_who_cancels_an_order_here_is_told_before_and_after_that_bol_still_counts_on_it(
+    site: Site, store: int, chief: Person
+) -> None:
+    order_id, path = imported(site)
+    with site.shop() as shop:
+        here = shop.host_order(order_id).id
+    page = chief.get(f"/admin/orders/{here}").text
+    assert page.count("This cancels the order here only: bol goes on counting on a parcel.") == 2
+    chief.post(f"/admin/orders/{here}/cancel", f"/admin/orders/{here}", reason="broken")
+    with site.shop() as shop:
+        shop.work()
+    page = chief.get(f"/admin/orders/{here}").text
+    assert "It is cancelled here, but bol still counts on a parcel" in page
+    link = f'href="{path}#cancel-at-bol"'
+    assert link in page and link in chief.get("/admin/bol/attention").text
+    assert 'id="cancel-at-bol"' in chief.get(path).text
