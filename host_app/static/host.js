@@ -154,12 +154,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// So it is where a button is the next step: a code ends in Enter, which would press it.
+// So it is where a button is the next step: a code ends in Enter, which would press it. Nobody types on a button, so that it may be slow.
+const CODE = 4; // So many characters in a row are one.
 document.addEventListener("keydown", (event) => {
   if (!event.target.matches("[data-next-step]") || ["Shift", "CapsLock", "NumLock", "AltGraph"].includes(event.key)) return;
   const at = event.timeStamp;
-  const goesOn = burst.list === "" && at - burst.at <= PAUSE;
-  if (event.key === "Enter" && goesOn && burst.code.length > 1 && (at - burst.since) / burst.code.length < QUICK) {
+  const goesOn = burst.list === "" && at - burst.at <= SEARCH;
+  if (event.key === "Enter" && goesOn && burst.code.length >= CODE) {
     event.preventDefault();
     read(document.querySelector("[data-scan]"), burst.code.trim(), at);
     Object.assign(burst, { code: "", at: -Infinity, ended: at });
