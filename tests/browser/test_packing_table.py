@@ -170,7 +170,7 @@ def test_a_cancellation_that_comes_while_the_picklist_is_open_stops_the_packer(
     pan_line.get_by_text("Take off", exact=True).click()
     chief.look("taking-off")
     pan_line.get_by_role("button", name="Take off the order").click()
-    expect(chief.page.get_by_text("Taken off.")).to_be_visible()
+    expect(chief.page.get_by_text("Taken off. The stock")).to_be_visible()
     expect(chief.page.locator("#marks")).not_to_contain_text("Do not ship these pieces.", timeout=60_000)
     chief.look("taken-off")
     page.reload()

@@ -50,7 +50,9 @@ def test_lists_tell_which_orders_travel_on_bols_labels(shop: Shop) -> None:
     shop.work()
 
     assert noted(shop, via_bol).labels == LabelSale.NEEDED and badges(shop, via_bol) == ["Shipping via bol"]
-    assert noted(shop, own) == OrderNote(may_close_stopped=False)
+    note = noted(shop, own)
+    assert note == OrderNote(may_close_stopped=False, cancelling=note.cancelling)
+    assert "bol goes on counting" in note.cancelling
     shop.settings(labels_for_all=True)
     assert noted(shop, own).labels == LabelSale.OFFERED
     assert [noted(shop, one).labels_title for one in (own, via_bol)] == ["Shipping via bol"] * 2
