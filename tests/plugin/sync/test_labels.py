@@ -159,7 +159,7 @@ def test_a_label_is_bought_kept_and_sent_with_the_shipment(via_bol: Shop) -> Non
         number = via_bol.host_order(via_bol.order_id).id
     with via_bol.host.reading():
         (hint,) = order_notes(via_bol.host, [number])[number].withdrawing.values()
-    assert "send them with its label" in hint and "Correct" not in hint
+    assert "the new parcel travels on the same label" in hint and "Correct" not in hint
 
 
 @pytest.mark.parametrize("automatic", [False, True])
