@@ -821,6 +821,13 @@ class HostPort(Protocol):
         :raises HostError: it can't be cancelled in its state; nothing was changed.
         """
 
+    def take_off(self, order_id: int, order_line_id: int, pieces: int, who: str) -> None:
+        """Take pieces that nobody has picked off an open order, and free their stock; the rest goes on. Where nothing is left
+        of it, it is cancelled, or completed if something was shipped.
+
+        :raises HostError: so many are not open and unpicked, or the order is not open; nothing was changed.
+        """
+
     def hold_order(self, order_id: int, key: str, text: str) -> bool:
         """Keep an order and its picklists from being picked while something is decided, and show ``text`` on it.
 

@@ -134,6 +134,9 @@ class Host:
     def cancel_order(self, order_id: int, reason: str) -> None:
         orders.cancel_order(order_id, reason)
 
+    def take_off(self, order_id: int, order_line_id: int, pieces: int, who: str) -> None:
+        orders.take_off(order_id, order_line_id, pieces, who=who)
+
     def hold_order(self, order_id: int, key: str, text: str) -> bool:
         return orders.hold_order(order_id, key, text)
 

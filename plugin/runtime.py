@@ -189,6 +189,15 @@ class Runtime(Connecting):
         with self.host.transaction():
             order_decisions.keep(self.host, order_decisions.locked(self.host, store_id, order_row_id), who)
 
+    def take_off_cancelled(self, store_id: int, order_row_id: int, who: str) -> int:
+        """Take off here what bol cancelled; return how many pieces.
+
+        :raises HostError: nothing of that is open here, or some of it is picked.
+        """
+        with self.host.transaction():
+            row = order_decisions.locked(self.host, store_id, order_row_id)
+            return order_decisions.take_off_cancelled(self.host, row, who)
+
     def cancel_at_bol(self, store_id: int, order_row_id: int, reason_code: str, who: str) -> None:
         """:raises HostError: the order is not cancelled here, nothing of it is open at bol, or the reason is unknown."""
         with self.host.transaction():
@@ -368,7 +377,7 @@ class Runtime(Connecting):
         """Ask bol about a picklist that is about to be closed."""
         question = closing.question_for(self.host, picklist_id)
         if question is None:
-            return None
+            return closing.not_asked(self.host, picklist_id)
         with self.host.reading() as session:
             store = session.get(Store, question.store_id)
         if store is None:

@@ -81,7 +81,9 @@ def _tell_of_part(ctx: Context, row: BolOrder, view: OrderView, cancelled: Mappi
         ctx.settle(f"partly-cancelled:{row.order_id}")
         return
     pieces = ", ".join(
-        _(
+        f"{item.imported} × {item.title or item.ean}"
+        if cancelled[item.order_item_id] >= item.imported
+        else _(
             "%(count)s of %(all)s × %(name)s",
             count=cancelled[item.order_item_id],
             all=item.imported,

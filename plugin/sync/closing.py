@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from host_app.plugin_api import ClosingAnswer, HostPort, PicklistView
 from plugin.connector import BolClient, BolError, Deadline
-from plugin.models import BolOrder, Store
+from plugin.models import BolOrder, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync import bought_labels, label_options
 from plugin.sync.context import is_active
@@ -88,6 +88,23 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
             settings.overrule_at_closing,
             _missing_label(host, picklist_id),
         )
+
+
+def not_asked(host: HostPort, picklist_id: int) -> ClosingAnswer | None:
+    """Say of a picklist of a paused store that bol is not asked, where it would be; None of any other."""
+    with host.reading() as session:
+        picklist = host.picklist(picklist_id)
+        store_id = store_of(picklist.source) if picklist else None
+        store = session.get(Store, store_id) if store_id is not None else None
+    if store is None or store.state != StoreState.PAUSED:
+        return None
+    if not StoreSettings.load(store.settings).check_at_closing:
+        return None
+    told = _(
+        "The store is paused: bol was not asked whether this order was cancelled meanwhile. It is told of the parcel once the "
+        "store is activated again."
+    )
+    return ClosingAnswer(warnings=(told,), may_overrule=True)
 
 
 def _missing_label(host: HostPort, picklist_id: int) -> str:

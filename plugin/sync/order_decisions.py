@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from host_app.plugin_api import HostError, HostPort, speaking
 from plugin.models import BolOrder, BolOrderItem, BolOrderState, Offer, Store
-from plugin.sync.cancel_decisions import REQUEST_MARK, accept_if_wished, keep_order
+from plugin.sync.cancel_decisions import REQUEST_MARK, accept_if_wished, keep_order, still_here
 from plugin.sync.dirty import mark_product_sold
 from plugin.sync.failures import without_reference
 from plugin.sync.links import remember
@@ -94,6 +94,27 @@ def keep(host: HostPort, row: BolOrder, who: str) -> None:
     keep_order(host, row, who)
     if row.host_order_id is not None:
         host.mark_order(row.host_order_id, REQUEST_MARK, None)
+
+
+def take_off_cancelled(host: HostPort, row: BolOrder, who: str) -> int:
+    """Take off the order here what bol cancelled of it; return how many pieces. In a transaction.
+
+    bol's cancellation of a part changes nothing here by itself: this is a person's answer to it.
+
+    :raises HostError: nothing of that is open here any more, or some of it is picked.
+    """
+    view = host.order(row.host_order_id) if row.host_order_id is not None else None
+    pieces = still_here(row, view) if view is not None else []
+    if view is None or not pieces:
+        raise HostError(_("Nothing that bol cancelled is open on this order any more."))
+    lines = {line.external_ref: line for line in view.lines}
+    # Products by rising id, as everywhere: their stock is freed.
+    for item, count in sorted(pieces, key=lambda piece: lines[piece[0].order_item_id].product_id):
+        host.take_off(view.order_id, lines[item.order_item_id].order_line_id, count, who)
+    taken = ", ".join(f"{count} × {item.title or item.ean}" for item, count in pieces)
+    with speaking(host.language):
+        note(host, row.id, _("Taken off by %(who)s, as bol cancelled it: %(pieces)s", who=who, pieces=taken))
+    return sum(count for _item, count in pieces)
 
 
 def link_item(host: HostPort, row: BolOrder, item_row_id: int, code: str) -> None:

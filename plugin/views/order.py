@@ -24,6 +24,7 @@ from plugin.sync.cancel_decisions import (
     in_the_way,
     may_accept,
     requested,
+    still_here,
     wish_of,
 )
 from plugin.sync.deadlines import last_soon, threatened
@@ -32,6 +33,7 @@ from plugin.sync.order_waits import is_dead, next_step, standings, to_put_back
 from plugin.sync.overview import order_state
 from plugin.sync.shipped import in_place
 from plugin.texts import gettext as _
+from plugin.texts import ngettext
 from plugin.views.base import Answer, BolView, does, may_decide, shows, telling, who
 
 ORDER = "/<int:store_id>/orders/<int:row_id>"
@@ -74,6 +76,7 @@ class OrderPage(BolView):
             stands = standings(session, [row], {here.order_id: here} if here else {})[row.id]
         step = next_step(row, here, may_decide=may_decide()) if here else ""
         back = step and here is not None and (to_put_back(row, here) or is_dead(row))
+        cancelled = sum(count for _item, count in still_here(row, here)) if here else 0
         gone = here is not None and here.state == OrderState.CANCELLED
         return self.page(
             "order",
@@ -92,6 +95,7 @@ class OrderPage(BolView):
             picked_url=picked_url,
             next_step=step,
             put_back_url=picked_url if back else "",
+            take_off=cancelled if here and may_decide() and not back else 0,
             cancellable=cancellable,
             reasons=REASONS,
             threatened=threatened(row),
@@ -144,6 +148,24 @@ class OrderPage(BolView):
         """Ship the order although the customer asks to cancel."""
         with telling(_("The order stays as it is: shipping it is the answer to the customer.")):
             self.actions.keep_order(store_id, row_id, who())
+        return self._back_to_order(store_id, row_id)
+
+    @does(f"{ORDER}/take-off")
+    def take_off_cancelled(self, store_id: int, row_id: int) -> Answer:
+        """Take off the order here what bol cancelled of it."""
+        try:
+            number = self.actions.take_off_cancelled(store_id, row_id, who())
+        except HostError as error:
+            flash(str(error), "danger")
+        else:
+            flash(
+                ngettext(
+                    "%(num)s piece is taken off the order here, and its stock is free again.",
+                    "%(num)s pieces are taken off the order here, and their stock is free again.",
+                    number,
+                ),
+                "success",
+            )
         return self._back_to_order(store_id, row_id)
 
     @does(f"{ORDER}/cancel-at-bol")

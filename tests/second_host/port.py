@@ -383,6 +383,18 @@ class Port:
         sale.state, sale.ended_at = OrderState.CANCELLED, self.now().isoformat()
         self.emit(OrderCancelled(sale.id, sale.source, sale.reference, reason))
 
+    def take_off(self, order_id: int, order_line_id: int, pieces: int, who: str) -> None:
+        sale = self.session.get_one(Sale, order_id)
+        line = next((line for line in sale.lines if line.id == order_line_id), None)
+        if sale.state in DONE or line is None or pieces > line.quantity - line.shipped - line.cancelled:
+            raise HostError("So many are not open.")
+        line.cancelled += pieces
+        self.move(line.article_id, promised=-pieces)
+        if all(line.quantity == line.shipped + line.cancelled for line in sale.lines):
+            shipped = any(line.shipped for line in sale.lines)
+            sale.state = OrderState.COMPLETED if shipped else OrderState.CANCELLED
+            sale.ended_at = self.now().isoformat()
+
     def hold_order(self, order_id: int, key: str, text: str) -> bool:
         sale = self.session.get_one(Sale, order_id)
         if sale.state in DONE or any(line.shipped for line in sale.lines):

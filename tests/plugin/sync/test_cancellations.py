@@ -158,7 +158,7 @@ def test_a_part_that_is_put_back_does_not_cancel_the_rest(shop: Shop) -> None:
         picking.put_all_back(picklist_id)
     read_often(shop, order_id)
     assert shop.host_order(order_id).state == "processing"
-    assert shop.marks() == ["bol cancelled a part: 2 of 2 × Kettle. Do not ship these pieces."]
+    assert shop.marks() == ["bol cancelled a part: 2 × Kettle. Do not ship these pieces."]
 
 
 def test_a_part_cancelled_is_told_with_what_to_do(shop: Shop) -> None:
@@ -350,6 +350,17 @@ def test_nobody_is_asked_at_closing_where_the_setting_says_so(shop: Shop) -> Non
     order_id = shop.order((KETTLE, 2))
     shop.work()
     shop.sandbox.cancel(order_id)
+    assert shop.runtime.closing_answer(shop.picklist_id(order_id), 2.0) is None
+
+
+def test_who_closes_a_picklist_of_a_paused_store_is_told_that_bol_was_not_asked(shop: Shop) -> None:
+    shop.connect()
+    order_id = shop.order((KETTLE, 2))
+    shop.work()
+    shop.runtime.pause(shop.store_id)
+    answer = shop.runtime.closing_answer(shop.picklist_id(order_id), 2.0)
+    assert answer is not None and answer.objections == () and "bol was not asked" in answer.warnings[0]
+    shop.settings(check_at_closing=False)
     assert shop.runtime.closing_answer(shop.picklist_id(order_id), 2.0) is None
 
 

@@ -303,7 +303,7 @@ def test_an_administrator_is_led_to_the_code_of_a_carrier_whose_parcel_is_not_se
     assert 'id="carriers"' in chief.get(settings.partition("#")[0]).text
 
 
-def test_what_bol_cancelled_in_part_is_taken_off_the_order_where_the_task_leads(
+def test_what_bol_cancelled_in_part_is_taken_off_the_order_by_one_press(
     site: Site, store: int, chief: Person, packer: Person
 ) -> None:
     with site.shop() as shop:
@@ -328,7 +328,11 @@ def test_what_bol_cancelled_in_part_is_taken_off_the_order_where_the_task_leads(
             assert words in seen(person, page), page
 
     checked(chief, "Take these 3 pieces off the order here: “Take off”, beside the article.")
-    assert f'href="{order_page}">Take these 3 pieces off the order</a>' in seen(chief, tasks)
+    for page in (tasks, path):
+        assert f'{path}/take-off"' in seen(
+            chief, page
+        ) and ">Take these 3 pieces off the order</button>" in seen(chief, page)
+        assert f'{path}/take-off"' not in seen(packer, page)
     assert "bol cancelled a part of order" in seen(chief, tasks)
     assert f'href="{order_page}">Go to the order here</a>' in seen(chief, path)
     for page in (tasks, path, order_page, picked):
@@ -344,11 +348,15 @@ def test_what_bol_cancelled_in_part_is_taken_off_the_order_where_the_task_leads(
     checked(chief, "Put 1 picked piece back first (−1 on the picklist).")
     for page in (tasks, path, order_page):
         assert f'href="{picked}">To the picklist</a>' in seen(chief, page), page
+        assert f'{path}/take-off"' not in seen(chief, page), page
+    assert "are picked: put them back first" in press(chief, f"{path}/take-off")
     with site.shop() as shop:
         (row,) = [line for line in shop.picklist_lines(picklist) if line.quantity == 3]
         with transaction():
             picking.pick_more(picklist, row.id, -1)
-    chief.post(f"{order_page}/lines/{row.order_line_id}/take-off", order_page, pieces="3")
+    assert "3 pieces are taken off the order here" in press(chief, f"{path}/take-off")
+    # A second press finds nothing to do.
+    assert "Nothing that bol cancelled is open on this order any more." in press(chief, f"{path}/take-off")
     with site.shop() as shop:
         shop.work()
     for page in (tasks, path, order_page, picked):

@@ -147,6 +147,7 @@ POST /admin/bol/<int:store_id>/orders/<int:row_id>/items/<int:item_id>/link
 POST /admin/bol/<int:store_id>/orders/<int:row_id>/keep
 POST /admin/bol/<int:store_id>/orders/<int:row_id>/read-again
 POST /admin/bol/<int:store_id>/orders/<int:row_id>/read-all-again
+POST /admin/bol/<int:store_id>/orders/<int:row_id>/take-off
 POST /admin/bol/<int:store_id>/shipments/<int:effect_id>/handled
 POST /admin/bol/<int:store_id>/shipments/<int:effect_id>/try-again
 POST /admin/bol/<int:store_id>/shipments/<int:effect_id>/try-all-again
