@@ -7,10 +7,12 @@ import logging
 import signal
 import time
 from collections import Counter
+from typing import Any
 
 import redis
 from flask import Flask
 from rq import Queue, Worker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
@@ -66,6 +68,16 @@ class HostWorker(Worker):
     def handle_warm_shutdown_request(self) -> None:
         self.asked_to_stop = True
         super().handle_warm_shutdown_request()
+
+    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
+        """Tell that the worker lives; one that was asked to stop while it waits for a job stops now.
+
+        RQ stops it by an exception out of the signal. What may catch that, as all that mends something quietly does, would have
+        it wait for jobs for ever.
+        """
+        if self.asked_to_stop and self.get_state() == WorkerStatus.IDLE:
+            raise StopRequested
+        super().heartbeat(*args, **kwargs)
 
     def main_work_horse(self, *args: object, **kwargs: object) -> None:
         # A job has a process group of its own, so that whoever kills the worker does not reach it.

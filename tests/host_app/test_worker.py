@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,24 @@ def own_redis() -> Iterator[ValkeyServer]:
         yield server
         if server.is_running():
             server.stop()
+
+
+@pytest.mark.timeout(30)
+def test_a_worker_stops_where_the_exception_that_asks_it_to_was_caught(make_app: AppFactory) -> None:
+    built = worker.build(make_app(blocked_plugins=("bol",)))
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def mend_quietly() -> None:
+        with suppress(Exception):
+            signal.raise_signal(signal.SIGTERM)
+
+    built.run_maintenance_tasks = mend_quietly
+    try:
+        built.work(logging_level="WARNING")
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert built.asked_to_stop
 
 
 def test_a_worker_outlives_its_redis_and_what_was_missed_is_found(
