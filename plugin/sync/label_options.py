@@ -13,7 +13,16 @@ from typing import Any
 from sqlalchemy import select
 
 from host_app.plugin_api import HostError, HostPort, ShippingOption, ShippingOptions, speaking
-from plugin.connector import BolClient, BolError, Deadline, LabelOption, ShipmentItem
+from plugin.connector import (
+    BolClient,
+    BolError,
+    ConnectFailed,
+    Deadline,
+    LabelOption,
+    NoTimeLeft,
+    OutcomeUnknown,
+    ShipmentItem,
+)
 from plugin.models import BolOrder, BolOrderItem, EffectState, LabelEffect, Store
 from plugin.models.effects import UNSETTLED
 from plugin.settings import StoreSettings
@@ -55,6 +64,7 @@ NO_OPTIONS = _l(
     "heavy for every label go with another carrier."
 )
 
+NO_ANSWER = _l("bol does not answer now. Nothing was bought. Ask again.")
 ONLY_VIA_BOL = _l(
     "This store buys labels only for orders that travel on bol's own labels (Shipping via bol, VVB). Send this one with a "
     "carrier of your own."
@@ -167,6 +177,9 @@ def options(goods: Goods, client: BolClient, seconds: float, usual: Bought | Non
     """
     try:
         found = client.labels.options(goods.items(), deadline=Deadline.after(max(0.1, seconds - MARGIN)))
+    except (OutcomeUnknown, ConnectFailed, NoTimeLeft):
+        # Asking what labels cost is a POST, which yet does nothing at bol; and nobody but the packer asks again.
+        return ShippingOptions(reason=str(NO_ANSWER))
     except BolError as error:
         return ShippingOptions(reason=error.operator_text(_))
     if not found:

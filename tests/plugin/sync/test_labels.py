@@ -63,6 +63,16 @@ def test_the_options_are_shown_with_the_recommended_one_first(via_bol: Shop) -> 
     assert all(option.price is not None and option.title for option in found.options)
 
 
+@pytest.mark.parametrize("away", [{"drop": True}, {"status": 500}])
+def test_while_bol_does_not_answer_asking_for_options_says_that_nothing_was_bought(
+    via_bol: Shop, away: dict[str, Any]
+) -> None:
+    options = f"{PURCHASE}/delivery-options"
+    via_bol.sandbox.faults([{"method": "POST", "path": options, "when": "before", **away}])
+    told = ask(via_bol)
+    assert (told.options, told.reason) == ((), "bol does not answer now. Nothing was bought. Ask again.")
+
+
 def test_labels_of_one_name_differ_in_their_details_and_those_that_do_not_are_one(via_bol: Shop) -> None:
     def option(number: int, **handover: Any) -> dict[str, Any]:
         return {
