@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from host_app.plugin_api import ClosingAnswer, HostError, Lease, ShippingOptions, logging_about
 from plugin.connecting import Connecting
-from plugin.connector import BolClient, BolError, OnCall
+from plugin.connector import BolClient, BolError, Deadline, OnCall
 from plugin.jobs.wakes import wake_for
 from plugin.line import SANDBOX
 from plugin.models import Store
@@ -375,6 +375,10 @@ class Runtime(Connecting):
 
     def closing_answer(self, picklist_id: int, seconds: float) -> ClosingAnswer | None:
         """Ask bol about a picklist that is about to be closed."""
+        # From here on: what is looked up first takes of the host's time, too.
+        deadline = Deadline.after(max(0.1, seconds - closing.MARGIN))
+        if (waits := closing.label_on_its_way(self.host, picklist_id)) is not None:
+            return waits
         question = closing.question_for(self.host, picklist_id)
         if question is None:
             return closing.not_asked(self.host, picklist_id)
@@ -383,7 +387,7 @@ class Runtime(Connecting):
         if store is None:
             return None
         with self._asking(store) as asking:
-            heard = closing.ask(question, asking.client, seconds)
+            heard = closing.ask(question, asking.client, deadline)
             if heard.news:
                 asking.learnt = partial(self._read_order, question)
         return heard.answer

@@ -90,6 +90,13 @@ def question_for(host: HostPort, picklist_id: int) -> Question | None:
         )
 
 
+def label_on_its_way(host: HostPort, picklist_id: int) -> ClosingAnswer | None:
+    """Object to closing a picklist whose label is being bought: that is known here, whether bol answers or not."""
+    with host.reading():
+        told = label_options.on_its_way(host, picklist_id)
+    return ClosingAnswer(objections=(told,), may_overrule=True) if told else None
+
+
 def not_asked(host: HostPort, picklist_id: int) -> ClosingAnswer | None:
     """Say of a picklist of a paused store that bol is not asked, where it would be; None of any other."""
     with host.reading() as session:
@@ -139,18 +146,20 @@ def _packed(host: HostPort, picklist: PicklistView, row: BolOrder) -> dict[str, 
     }
 
 
-def ask(question: Question, client: BolClient, seconds: float) -> Heard:
+def ask(question: Question, client: BolClient, deadline: Deadline) -> Heard:
     """Read the order from bol and object to what was cancelled, or what the customer asks to cancel.
 
     bol unreachable is a warning: the work goes on, and the shipment's own outcome tells.
     """
     unlabelled = (question.label_missing,) if question.label_missing else ()
     try:
-        order = client.orders.get(question.order_id, deadline=Deadline.after(max(0.1, seconds - MARGIN)))
+        order = client.orders.get(question.order_id, deadline=deadline)
     except BolError:
         unknown = ClosingAnswer(
             objections=unlabelled,
-            warnings=(
+            warnings=()
+            if unlabelled
+            else (
                 _(
                     "bol could not be asked whether this order was cancelled meanwhile. You can go on: bol is told "
                     "as soon as it answers, and you hear at once if the order was cancelled."

@@ -73,8 +73,8 @@ NO_LABEL = _l(
     "This order is sold with Shipping via bol, and no label of bol was bought for it. Buy one first."
 )
 LABEL_TO_COME = _l(
-    "This order is sold with Shipping via bol, and its label is being bought or fetched. Wait for it: the panel of bol.com "
-    "tells how far it is."
+    "A label of bol is being bought or fetched for this picklist. Wait for it: the panel of bol.com tells how far it is. bol charges "
+    "it also where the parcel travels by another carrier."
 )
 COVERED = _l("A label for these goods was bought already, or is being bought. See the panel of bol.com.")
 NOBODY_KNOWS = _l(
@@ -315,6 +315,24 @@ def request(host: HostPort, picklist_id: int, pieces: Mapping[int, int], key: st
         asked = _("Label asked for by %(who)s", who=who)
     note(host, goods.order_row_id, asked)
     return goods.store_id
+
+
+def on_its_way(host: HostPort, picklist_id: int) -> str:
+    """Say that a label of a picklist is being bought or fetched, or may have been bought; "" where none is. In a transaction.
+
+    Who closes it by another carrier pays for a label that nothing travels on, whether it must have one or not.
+    """
+    states = set(
+        host.session.scalars(
+            select(LabelEffect.state).where(
+                LabelEffect.host_picklist_id == picklist_id,
+                LabelEffect.state.in_((EffectState.WANTED, *UNSETTLED)),
+            )
+        )
+    )
+    if states & set(NOT_KNOWN):
+        return str(NOBODY_KNOWS)
+    return str(LABEL_TO_COME) if states else ""
 
 
 def missing_label(host: HostPort, picklist_id: int) -> str:

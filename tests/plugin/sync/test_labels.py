@@ -454,6 +454,25 @@ def test_a_bought_label_that_can_not_be_fetched_is_told_where_people_look(via_bo
     assert sold(via_bol) == 1
 
 
+def test_while_a_label_is_being_bought_closing_is_refused_whether_bol_answers_or_not(shop: Shop) -> None:
+    """Found by a packer: bol hung, the picklist was closed by another carrier, and the label was paid for nothing."""
+    shop.connect(labels_for_all=True, check_at_closing=False)
+    shop.order_id = shop.order((TOASTER, 1))
+    shop.work()
+    picklist = shop.picklist_id(shop.order_id)
+    assert shop.runtime.closing_answer(picklist, 2.0) is None
+    # Before any worker has asked bol for it.
+    buy(shop, ask(shop).options[0].key)
+    shop.sandbox.faults([{"path": "/retailer/*", "delayMs": 20_000}])
+    answer = shop.runtime.closing_answer(picklist, 2.0)
+    assert answer is not None and answer.may_overrule and answer.warnings == ()
+    assert "is being bought or fetched" in answer.objections[0]
+    shop.sandbox.faults([])
+    shop.pass_time(20, steps=5)
+    assert states(shop) == [EffectState.CONFIRMED]
+    assert shop.runtime.closing_answer(picklist, 2.0) is None
+
+
 def test_a_bought_label_that_bol_shows_late_is_waited_for(via_bol: Shop) -> None:
     can_not_fetch(via_bol, 404, times=3)
     buy(via_bol)
