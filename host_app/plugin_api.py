@@ -591,7 +591,7 @@ class OrderNote:
     :param may_close_stopped: packers are offered to close its picklists although a mark keeps it from being picked.
     :param labels_title: what its sale of labels is called everywhere, such as "Shipping via bol".
     :param labels_hint: what packers must know before they buy a label, which is one press: it stands above what is on
-        offer, and beside a label that was left over.
+        offer, and where one would be left over.
     :param waiting_carriers: the carriers whose parcels the shop can't be told of yet; the packer sees it at the choice.
     :param waiting_hint: why they wait, and who ends that; shown while one of them is chosen.
     :param waiting_url: where who looks can end it; "" where they can't.

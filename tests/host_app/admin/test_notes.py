@@ -169,7 +169,7 @@ def test_the_sale_of_labels_is_called_what_the_plugin_calls_it(packer: Person, p
     assert "By &lt;boat&gt;: first get the label above;" in packer.post(f"{PAGE}/pick-all", PAGE).text
 
 
-def test_what_buying_a_label_means_is_said_before_it_is_bought_and_where_one_is_left(
+def test_what_buying_a_label_means_is_said_before_it_is_bought_and_not_where_one_is_left(
     packer: Person, probe: Telling, do: Do
 ) -> None:
     hint = "Charged at once & for good."
@@ -186,7 +186,9 @@ def test_what_buying_a_label_means_is_said_before_it_is_bought_and_where_one_is_
 
     do(left_over)
     page = packer.get(PAGE).text
-    assert "3SL1" in page and "not used" in page and "Charged at once &amp; for good." in page
+    assert "3SL1" in page and "not used" in page
+    # There is nothing to buy any more.
+    assert "tell an administrator, who can ask the shop" in page and "Charged at once" not in page
 
 
 def test_a_carrier_that_the_shop_does_not_know_yet_is_marked_where_it_is_chosen(

@@ -386,7 +386,9 @@ def test_a_label_is_left_out_by_taking_its_pieces(packer: Person, attach: Do, do
     page = close(packer, **{"carrier-1": "dhl", "pieces-0-1": "0", "pieces-1-1": "2"}).text
 
     assert shipments(do) == [("dhl", None, None, [2, 3])]
-    assert "not used" in page
+    assert "not used" in page and "Print label" not in page
+    assert "Do not stick it on: the picklist was closed without it." in page
+    assert "tell an administrator, who can ask the shop" in page
 
 
 def test_a_parcel_added_to_a_label_starts_empty_and_can_be_taken_away(packer: Person, attach: Do) -> None:
