@@ -59,6 +59,8 @@ CANCELLED_FOR_BOL = "cancelled for bol"
 #: and that this was decided otherwise, or done.
 REQUEST_WITHDRAWN = "request withdrawn"
 WISH, WISH_OVER = "accept wanted:", "accept wanted no more"
+#: And of who decided to ship all the same.
+KEPT = "kept by:"
 #: States in which bol may still be asked, or be at work.
 ACTIVE = (EffectState.WANTED, *UNSETTLED)
 #: What a person must still do about a cancellation: bol's is open here, or ours is open at bol.
@@ -126,7 +128,11 @@ def wish_of(host: HostPort, row: BolOrder) -> str:
         select(facts)
         .where(
             BolOrderEvent.order_id == row.id,
-            or_(facts.startswith(WISH, autoescape=True), facts.in_((WISH_OVER, REQUEST_WITHDRAWN))),
+            or_(
+                facts.startswith(WISH, autoescape=True),
+                facts.startswith(KEPT, autoescape=True),
+                facts.in_((WISH_OVER, REQUEST_WITHDRAWN)),
+            ),
         )
         .order_by(BolOrderEvent.id.desc())
         .limit(1)
@@ -173,7 +179,7 @@ def keep_order(host: HostPort, row: BolOrder, who: str) -> None:
     _settle_request(host, row)
     with speaking(host.language):
         kept = _("Kept by %(who)s: the order is shipped although the customer asked to cancel", who=who)
-    note(host, row.id, kept, WISH_OVER)
+    note(host, row.id, kept, f"{KEPT}{who}")
 
 
 def cancel_at_bol(host: HostPort, row: BolOrder, reason_code: str, who: str) -> None:
@@ -298,6 +304,25 @@ def being_cancelled(host: HostPort, row: BolOrder) -> bool:
         )
         is not None
     )
+
+
+def is_answered(host: HostPort, row: BolOrder) -> bool:
+    """Tell if nobody has to answer the customer's request any more: bol is being asked, or has cancelled it, which the next
+    reading of the order shows. In a transaction."""
+    return host.session.scalar(select(BolOrder.id).where(BolOrder.id == row.id, _answered())) is not None
+
+
+def kept_by(host: HostPort, row: BolOrder) -> str:
+    """Return who keeps what is open of an order although the customer asks to cancel it; "" for nobody. In a transaction."""
+    if not any(item.cancellation_request and item.open and item.request_kept for item in row.items):
+        return ""
+    newest: str | None = host.session.scalar(
+        select(BolOrderEvent.fact)
+        .where(BolOrderEvent.order_id == row.id, BolOrderEvent.fact.startswith(KEPT, autoescape=True))
+        .order_by(BolOrderEvent.id.desc())
+        .limit(1)
+    )
+    return newest.removeprefix(KEPT) if newest else ""
 
 
 def release_if_decided(host: HostPort, row: BolOrder) -> None:
@@ -464,7 +489,11 @@ def unanswered() -> ColumnElement[bool]:
         BolOrderItem.imported > 0,
         BolOrderItem.quantity > BolOrderItem.shipped + BolOrderItem.cancelled,
     )
-    answered = exists().where(
+    return and_(BolOrder.id.in_(asked), ~_answered())
+
+
+def _answered() -> ColumnElement[bool]:
+    return exists().where(
         CancellationEffect.order_id == BolOrder.id,
         or_(
             CancellationEffect.state.in_(ACTIVE),
@@ -475,7 +504,6 @@ def unanswered() -> ColumnElement[bool]:
             ),
         ),
     )
-    return and_(BolOrder.id.in_(asked), ~answered)
 
 
 def _settle_request(host: HostPort, row: BolOrder) -> None:

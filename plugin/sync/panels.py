@@ -40,7 +40,9 @@ from plugin.sync.cancel_decisions import (
     being_cancelled,
     cancelled_here,
     in_the_way,
+    is_answered,
     is_open_here,
+    kept_by,
     requested,
     wish_of,
 )
@@ -244,11 +246,11 @@ def _to_do(
                 links.append(PanelLink(_("To the picklist"), picklist))
             if may_decide and not on_order:
                 links.append(PanelLink(_("Go to the order here"), host.order_url(view.order_id)))
-    if requested(row) and not being_cancelled(host, row):
+    if requested(row) and not is_answered(host, row):
         wish = wish_of(host, row)
         hindrance = in_the_way(view, wish)
-        if wish and hindrance and not may_decide:
-            # The picklist, which is stopped, says what to do.
+        if wish and not (hindrance and may_decide):
+            # The picklist, which is stopped, says what to do; once all is put back, bol is asked this moment.
             pass
         elif may_decide:
             ask = "" if wish else _("Accept it at bol, or keep the order and ship it.")
@@ -300,6 +302,8 @@ def _panel(
 ) -> Panel:
     store = host.session.get(Store, row.store_id)
     rows = [PanelRow(_("bol order"), row.order_id), PanelRow(_("Store"), store.name if store else "")]
+    if (who := kept_by(host, row)) and not _nothing_leaves(host, row):
+        rows.append(PanelRow(_("The customer asked to cancel"), _("Kept by %(who)s: ship it", who=who)))
     labels = _labels(host, row, picklist_id)
     bought_before = bought_labels.bought_before(host, picklist_id) if picklist_id is not None else ()
     names = _names(host, row)

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from host_app import events, jobs
 from host_app.db import transaction
 from host_app.models import Notification
 from host_app.plugin_api import HostError
+from host_app.plugins import plugins
 from host_app.services import orders, picking
 from host_app.services.picking import NewParcel
 from plugin.models import BolOrderEvent, CancellationEffect, EffectState, ProcessStatusRow
 from plugin.sync import cancelling
+from plugin.sync.panels import picklist_panels
 from tests.plugin.conftest import KETTLE, TOASTER, Shop
 
 CANCELLATION = "/retailer/orders/cancellation"
@@ -349,6 +352,24 @@ def test_keeping_the_order_takes_the_mark_away_and_it_is_not_asked_again(asked: 
     assert asked.writes(CANCELLATION) == []
 
 
+def told_to_packers(shop: Shop) -> dict[str, str]:
+    """What the page of the order's picklist says of bol to who can't decide."""
+    picklist_id = shop.picklist_id(shop.order_id)
+    with shop.host.reading():
+        panels = picklist_panels(shop.host, picklist_id, may_decide=False)
+        return {row.label: row.value for panel in panels for row in panel.rows}
+
+
+def test_who_put_a_parcel_aside_is_told_that_it_is_kept_until_it_has_left(asked: Shop) -> None:
+    asked_for = "The customer asked to cancel"
+    assert asked_for not in told_to_packers(asked) and "Next step" in told_to_packers(asked)
+    asked.runtime.keep_order(asked.store_id, asked.bol_order(asked.order_id).id, "ann")
+    assert told_to_packers(asked)[asked_for] == "Kept by ann: ship it"
+    assert "Next step" not in told_to_packers(asked)
+    asked.close(asked.order_id)
+    assert asked_for not in told_to_packers(asked)
+
+
 def test_accepting_by_itself_happens_only_where_the_setting_says_so_and_nothing_is_picked(shop: Shop) -> None:
     shop.connect(accept_requests=True)
     first, second = shop.order((KETTLE, 1)), shop.order((TOASTER, 1))
@@ -429,6 +450,19 @@ def test_what_a_person_wants_to_accept_is_accepted_once_everything_is_put_back(w
     assert wished.host_order(wished.order_id).state == "cancelled"
     assert wished.marks() == []
     assert len(wished.writes(CANCELLATION)) == 1
+
+
+def test_nobody_has_to_decide_any_more_from_the_press_on_until_bol_has_cancelled_it(wished: Shop) -> None:
+    put_back(wished)
+    # Before that is heard of, while bol is asked, and once it has cancelled it, but the order was not read again.
+    assert "Next step" not in told_to_packers(wished)
+    for wake in events.due(plugins().names):
+        jobs.run_wake(wake.name, wake.queue, wake.job, list(wake.args))
+    assert states(wished) != [] and "Next step" not in told_to_packers(wished)
+    with transaction() as session:
+        (effect,) = session.scalars(select(CancellationEffect)).all()
+        effect.state, effect.settled_at, effect.due_at = EffectState.CONFIRMED, wished.clock.now(), None
+    assert "Next step" not in told_to_packers(wished)
 
 
 @pytest.mark.parametrize("how", ["kept", "withdrawn"])

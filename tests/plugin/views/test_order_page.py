@@ -90,6 +90,7 @@ def test_a_request_names_the_next_step_in_the_warehouse_and_what_stands_in_its_w
     for page in (path, tasks, f"/admin/bol/{store}/"):
         seen = chief.get(page).text
         assert "Accept at bol" in seen and "Keep the order" in seen
+        assert ("Accept it, and bol cancels the order" in seen) is (page != path)
         assert f'href="/admin/picklists/{picklist}">To the picklist</a>' in seen
     assert (
         f'href="/admin/picklists/{picklist}">To the picklist</a>' in chief.get(f"/admin/orders/{here}").text
@@ -121,6 +122,7 @@ def test_who_accepts_what_is_picked_has_the_packer_put_it_back_and_presses_no_se
         seen = html.unescape(chief.get(place).text)
         assert "Accepted by chief: bol is asked as soon as the 1 picked piece is back on the shelf." in seen
         assert "Accept at bol</button>" not in seen and "Keep the order" in seen
+        assert "Accept it, and bol cancels the order" not in seen
     packer.post(f"/admin/picklists/{picklist}/put-back", page)
     with site.shop() as shop:
         shop.pass_time(60)
