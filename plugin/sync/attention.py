@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import exists, func, literal_column, null, select
@@ -150,6 +151,19 @@ class Goods:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftLabel:
+    """A label that is paid and not used, as bol's partner service is asked about it.
+
+    :param number: bol's number of it. ``price``: None where it is not known.
+    """
+
+    number: str
+    price: Decimal | None
+    order: str
+    goods: Sequence[Goods]
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """The goods that a task is about, the order at bol where its title names none, and where goods are to be put back.
 
@@ -158,6 +172,7 @@ class Subject:
     :param whole: bol cancelled all of it, so that nothing but putting back is left to do.
     :param here_url: the order here, where pieces are taken off it, with the picklist on which its goods wait to be packed anew.
     :param picked: so many of the pieces must be put back first.
+    :param labels: the first labels that are left over; their goods stand with each.
     """
 
     goods: Sequence[Goods]
@@ -168,6 +183,7 @@ class Subject:
     picked: int = 0
     more: int = 0
     for_sale: bool = False
+    labels: Sequence[LeftLabel] = ()
 
     @property
     def number(self) -> int:
@@ -288,10 +304,28 @@ def subjects_of(host: HostPort, found: Iterable[Task]) -> dict[Task, Subject]:
     }
     subjects |= _of_cancellations(host, [task for task in alone if task.kind in OF_ORDERS and task.order_id])
     subjects |= _of_parcels(host, [task for task in alone if task.kind in OF_PARCELS])
-    of_labels = (LABEL, TO_BE_FETCHED, LABEL_NOT_USED)
+    of_labels = (LABEL, TO_BE_FETCHED)
     subjects |= _of_labels(host, [task for task in alone if task.kind in of_labels])
+    subjects |= {task: _left_over(host, task) for task in found if task.kind == LABEL_NOT_USED}
     subjects |= {task: _for_sale(host, task) for task in found if task.kind in (GUARD, KEPT)}
-    return {task: subject for task, subject in subjects.items() if subject.goods}
+    return {task: subject for task, subject in subjects.items() if subject.goods or subject.labels}
+
+
+def _left_over(host: HostPort, task: Task) -> Subject:
+    """Return the first labels of a store that are paid and not used."""
+    effects = host.session.scalars(
+        select(LabelEffect)
+        .where(LabelEffect.store_id == task.store_id, left_over())
+        .order_by(LabelEffect.id)
+        .limit(GOODS_SHOWN)
+    ).all()
+    orders = _orders(host, [effect.order_id for effect in effects])
+    labels = []
+    for effect in effects:
+        order = orders[effect.order_id]
+        goods = [_goods(order, item, number) for item, number in effect.pieces.items()]
+        labels.append(LeftLabel(effect.label_id or "", effect.price, order.order_id, goods))
+    return Subject([], more=max(task.number - len(labels), 0), labels=labels)
 
 
 def _for_sale(host: HostPort, task: Task) -> Subject:
@@ -362,7 +396,7 @@ def _of_parcels(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
 
 
 def _of_labels(host: HostPort, found: Sequence[Task]) -> dict[Task, Subject]:
-    """Return what travels on labels that are lost, or can't be fetched, and what those that are left over were bought for."""
+    """Return what travels on labels that are lost, or can't be fetched."""
     if not found:
         return {}
     rows = host.session.execute(

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from host_app.plugin_api import HostError, Level, OrderState, OrderView
 from plugin.models import BolOrder, BolOrderItem, CancellationEffect, EffectState
+from plugin.sync import left_labels
 from plugin.sync.cancel_decisions import (
     CANCELLED_FOR_BOL,
     CANCELLED_MARK,
@@ -27,6 +28,7 @@ from plugin.sync.cancel_decisions import (
     wish_of,
 )
 from plugin.sync.context import Context, order_url
+from plugin.sync.order_waits import is_dead
 from plugin.sync.shipped import shipped_elsewhere
 from plugin.sync.timeline import note, note_once, times_noted
 from plugin.texts import gettext as _
@@ -40,6 +42,8 @@ def apply_changes(ctx: Context, row: BolOrder) -> None:
     if view is None:
         return
     _apply_cancellation(ctx, row, view)
+    if is_dead(row):
+        left_labels.look(ctx.host, view.order_id)
     _apply_taken_off(ctx, row, view)
     if not any(item.imported and item.open for item in row.items):
         ctx.settle(f"deadline:{row.order_id}")

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, select, update
 from host_app.plugin_api import HostError, HostPort, Level, Notice, OrderState, OrderView, speaking
 from plugin.models import BolOrder, EffectState, LabelEffect, ShipmentEffect, Store
 from plugin.sync.context import store_url
+from plugin.sync.order_waits import is_dead
 from plugin.sync.timeline import note
 from plugin.texts import gettext as _
 
@@ -97,12 +98,17 @@ def settle(host: HostPort, store_id: int, effect_id: int, who: str) -> None:
 
 
 def _is_unused(host: HostPort, effect: LabelEffect, view: OrderView) -> bool:
-    """Tell if nothing travels on a bought label, and nothing will: its picklist is done, and its goods are not packed anew."""
+    """Tell if nothing travels on a bought label, and nothing will: its picklist is done, and its goods are not packed anew;
+    or bol cancelled all of its order, also while goods are still to be put back."""
     picklist = host.picklist(effect.host_picklist_id)
-    if picklist is None or picklist.state in ("new", "paused"):
+    if picklist is None:
         return False
     parcels = [parcel for parcel in picklist.parcels if parcel.label_ref == effect.label_id]
     if any(not parcel.withdrawn for parcel in parcels):
+        return False
+    if is_dead(effect.order):
+        return True
+    if picklist.state in ("new", "paused"):
         return False
     # Those of a withdrawn parcel are offered for its goods, as long as these wait here again.
     return not parcels or not _wait_here(effect.lines, view)

@@ -163,3 +163,39 @@ def test_a_label_that_is_to_be_used_is_not_settled_by_mistake(labelled: Shop) ->
     (effect,) = labelled.all(LabelEffect)
     with pytest.raises(HostError, match="any more"):
         labelled.runtime.settle_label(labelled.store_id, effect.id, "bob")
+
+
+def test_the_task_of_several_labels_names_each_with_number_price_goods_and_order(labelled: Shop) -> None:
+    first = labelled.order_id
+    items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}]
+    labelled.order_id = labelled.sandbox.place_order("seller", items)["orderId"]
+    labelled.import_orders()
+    (picklist_id,) = picklists(labelled)
+    buy(labelled, picklist_id, pieces(labelled, picklist_id))
+    for order_id in (first, labelled.order_id):
+        labelled.sandbox.cancel(order_id)
+    labelled.import_orders()
+    labelled.work()
+    (task,) = left(labelled)
+    assert task.number == 2
+    with reading():
+        told = attention.subjects_of(labelled.host, [task])[task].labels
+    effects = labelled.all(LabelEffect)
+    assert [(label.number, label.price) for label in told] == [(row.label_id, row.price) for row in effects]
+    assert [label.order for label in told] == [first, labelled.order_id]
+    assert [[goods.pieces for goods in label.goods] for label in told] == [[1], [1]]
+
+
+def test_a_label_is_paid_and_not_used_as_soon_as_bol_cancels_its_order_though_goods_are_to_be_put_back(
+    labelled: Shop,
+) -> None:
+    (picklist_id,) = picklists(labelled)
+    with transaction():
+        picking.pick_all(picklist_id)
+    labelled.sandbox.cancel(labelled.order_id)
+    labelled.import_orders()
+    labelled.work()
+    with reading():
+        rows = picklist_panels(labelled.host, picklist_id)[-1].rows
+    assert [row.value for row in rows if row.label.startswith("Label for")] == ["paid, and not used"]
+    assert [task.about for task in left(labelled)] == [labelled.order_id]

@@ -200,8 +200,12 @@ def test_a_label_that_is_paid_and_not_used_is_listed_and_settled(
     row = effect(site)
     tasks = text(chief, "attention")
     assert f"1 label is paid and not used (order {order_id})" in tasks
+    number = f'<span class="bol-code bol-whole">{row.label_id}</span>'
+    asked_about = chief.get("/admin/bol/attention").text
+    assert f"€{row.price}" in tasks and number in asked_about and f"order {order_id}" in tasks
     page = text(packer, f"{store}/labels?state=not+used")
     assert order_id in page and "paid, and not used" in page
+    assert number in packer.get(f"/admin/bol/{store}/labels?state=not+used").text
     assert "Settled with bol" not in page
     assert "Only an administrator can do this" in text(packer, "attention")
     settled = press(chief, f"{store}/labels/{row.id}/settled")
