@@ -58,6 +58,8 @@ function take(text) {
   document.querySelectorAll("[data-part]").forEach((part) => {
     const next = fresh.getElementById(part.id);
     if (sent && part.contains(sent)) return;
+    // Nor does it fold up the options of a label.
+    if (wrong && "keep" in part.dataset) return;
     // A wrong scan changes nothing in what is being filled in: parcels that were added stay, too.
     if (wrong && part.dataset.touched && next && seenIn(next) === seenIn(part)) return;
     if (next && !next.isEqualNode(part)) keepTyped(part, next);

@@ -487,6 +487,12 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     page.keyboard.press("Enter")
     expect(page.get_by_text("Recommended")).to_be_visible()
     expect(page.locator("#labels-hint")).to_contain_text("bol charges a label as soon as you press")
+    # A scan while the label is chosen is told, and leaves the options where they are.
+    expect(page.locator(".host-scan")).to_be_focused()
+    page.keyboard.type(LAMP)
+    page.keyboard.press("Enter")
+    expect(page.locator("#said .alert-danger")).to_contain_text("are picked already: put this one back")
+    expect(page.get_by_text("Recommended")).to_be_visible()
     packer.look("options")
     page.get_by_role("button", name=re.compile("^Buy this label: €")).first.click()
     # It appears by itself.

@@ -161,6 +161,12 @@ def test_once_all_is_picked_the_label_is_the_next_step_by_keyboard(packer: Perso
     page = packer.post(f"{PAGE}/pick-all", PAGE).text
     assert re.search(step, page) and page.count("autofocus") == 1
 
+    # While it is chosen, what is scanned is told: nothing else would take it.
+    probe.offer = ShippingOptions((ShippingOption("small", "Small parcel", "PostNL", Decimal("4.95")),))
+    page = packer.get(f"{PAGE}?labels=1").text
+    assert "Buy this label: €4.95" in page
+    assert re.search(r"<input [^>]*host-scan[^>]* autofocus", page) and page.count("autofocus") == 1
+
 
 def test_the_sale_of_labels_is_called_what_the_plugin_calls_it(packer: Person, probe: Telling) -> None:
     probe.note = OrderNote(labels=LabelSale.OFFERED, labels_title="By <boat>")
