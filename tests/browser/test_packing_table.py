@@ -478,6 +478,7 @@ def test_a_label_of_bol_is_bought_printed_and_sent_with_the_parcel(house: House,
     # The next step has the focus: a scan is still taken for one, and Enter goes on.
     options = page.get_by_role("button", name="Show label options")
     expect(options).to_be_focused()
+    page.wait_for_load_state()
     page.keyboard.type(LAMP)
     page.keyboard.press("Enter")
     expect(page.locator("#said .alert-danger")).to_contain_text("are picked already: put this one back")
