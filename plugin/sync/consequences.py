@@ -15,10 +15,13 @@ from plugin.texts import ngettext, number
 AMOUNTS = ("safety_stock", "max_stock", "stock_warehouses")
 
 
-def consequences(it: Overview, after: StoreSettings, carriers: Mapping[str, str]) -> list[str]:
+def consequences(
+    it: Overview, after: StoreSettings, carriers: Mapping[str, str], moved: int = 0
+) -> list[str]:
     """Return sentences for people, with real numbers; none where nothing needs a second look.
 
     :param carriers: the host's, with their titles.
+    :param moved: how many open orders get another day to leave.
     """
     doubts = list(_doubts(it.settings, after))
     if not it.active:
@@ -29,7 +32,7 @@ def consequences(it: Overview, after: StoreSettings, carriers: Mapping[str, str]
         *doubts,
         *_orders(it, after),
         *_stock(it, after),
-        *_shipments(it, after),
+        *_shipments(it, after, moved),
         *_carriers(it.settings, after, carriers),
         *_data(it.settings, after),
     ]
@@ -90,8 +93,14 @@ def _stock(it: Overview, after: StoreSettings) -> Iterator[str]:
         yield _("bol stops selling all of them: “Show at most” is 0.")
 
 
-def _shipments(it: Overview, after: StoreSettings) -> Iterator[str]:
+def _shipments(it: Overview, after: StoreSettings, moved: int) -> Iterator[str]:
     before, waiting = it.settings, it.parcels["wanted"]
+    if moved:
+        yield ngettext(
+            "%(num)s open order gets another day to leave.",
+            "%(num)s open orders get another day to leave.",
+            moved,
+        )
     if after.send_shipments and not before.send_shipments and waiting:
         yield _(
             "Parcels that are reported to bol at once: %(count)s. bol tells the customers.",

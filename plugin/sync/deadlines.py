@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, select, update
 
@@ -52,12 +54,28 @@ def last_soon(now: datetime) -> date:
 def move_open_orders(host: HostPort, store_id: int, carrier_days: int) -> None:
     """Let the orders that are still to be shipped leave so many days before their delivery; the moment on a bought label is exact,
     and stays. In a transaction."""
+    for host_order_id, delivery, placed_at in _movable(host, store_id):
+        host.set_deadline(host_order_id, leaves_by(delivery, placed_at, carrier_days))
+
+
+def count_moved(host: HostPort, store_id: int, before: int, after: int) -> int:
+    """Return how many orders get another day to leave where carriers take another number of days. In a transaction."""
+    if before == after:
+        return 0
+    return sum(
+        leaves_by(delivery, placed_at, before) != leaves_by(delivery, placed_at, after)
+        for _order, delivery, placed_at in _movable(host, store_id)
+    )
+
+
+def _movable(host: HostPort, store_id: int) -> Sequence[Any]:
+    """Return the orders that leave so many days before their delivery: each with that day, and when it was placed."""
     exact = select(LabelEffect.order_id).where(
         LabelEffect.store_id == store_id,
         LabelEffect.state == EffectState.CONFIRMED,
         LabelEffect.hand_over_by.is_not(None),
     )
-    rows = host.session.execute(
+    rows: Sequence[Any] = host.session.execute(
         select(BolOrder.host_order_id, BolOrder.latest_delivery, BolOrder.placed_at)
         .where(
             BolOrder.store_id == store_id,
@@ -68,8 +86,7 @@ def move_open_orders(host: HostPort, store_id: int, carrier_days: int) -> None:
         )
         .order_by(BolOrder.host_order_id)
     ).all()
-    for host_order_id, delivery, placed_at in rows:
-        host.set_deadline(host_order_id, leaves_by(delivery, placed_at, carrier_days))
+    return rows
 
 
 def cancelled_soon(now: datetime) -> ColumnElement[bool]:

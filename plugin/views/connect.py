@@ -14,6 +14,7 @@ from host_app.plugin_api import HostError
 from plugin.models import RunState, SettingChange, Store, StoreState
 from plugin.settings import StoreSettings
 from plugin.sync.consequences import consequences
+from plugin.sync.deadlines import count_moved
 from plugin.sync.preview import forecast, is_ahead
 from plugin.sync.stock_check import rules_of
 from plugin.sync.stock_plan import made_of, newest_plan
@@ -106,7 +107,10 @@ class ConnectPages(ConnectionPages):
         stale = request.form.get("opened", opened) != opened
         if request.method == "POST" and settings.read(request.form) and not stale:
             titles = {choice.key: choice.title for choice in carriers}
-            warned = consequences(found, settings.settings, titles)
+            days = found.settings.carrier_days, settings.settings.carrier_days
+            with self.host.reading():
+                moved = count_moved(self.host, store_id, *days)
+            warned = consequences(found, settings.settings, titles, moved)
         if request.method == "POST" and not (settings.errors or stale) and self._accepted(warned):
             # Before stock is sent for the first time, people see what that would change at bol.
             planned = settings.settings.send_stock and not found.settings.send_stock

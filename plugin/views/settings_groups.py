@@ -117,6 +117,8 @@ def _shipments(settings: StoreSettings, without: int) -> Iterator[str]:
     if settings.confirm_after_minutes:
         minutes = settings.confirm_after_minutes
         yield ngettext("after %(num)s minute", "after %(num)s minutes", minutes)
+    days = settings.carrier_days
+    yield ngettext("carriers take %(num)s day", "carriers take %(num)s days", days)
     if without:
         yield ngettext("%(num)s carrier without a code", "%(num)s carriers without a code", without)
 

@@ -395,7 +395,10 @@ def test_each_group_tells_in_one_line_what_is_set(site: Site, store: int, chief:
     assert groups["orders"][1] == "imported every 30 minutes · placed from 2 Mar 2026 · processed at once"
     assert groups["products"][1] == "not imported · found by code first"
     assert groups["stock"][1] == "sent to bol · 2 kept back · at most 50 shown · compared each night at 03:30"
-    assert re.fullmatch(r"told to bol · after 1 minute · \d+ carriers without a code", groups["shipments"][1])
+    assert re.fullmatch(
+        r"told to bol · after 1 minute · carriers take 1 day · \d+ carriers without a code",
+        groups["shipments"][1],
+    )
     assert groups["cancellations"][1].endswith("bol is asked before closing · packers may ship all the same")
     assert groups["notifications"][1] == "2 kinds are mailed"
     assert groups["data"][1] == "addresses kept for 90 days · calls kept for 14 days"
@@ -416,3 +419,18 @@ def test_what_is_wrong_or_not_saved_yet_is_unfolded(site: Site, store: int, chie
     assert "Nothing is saved yet" in shown
     assert {group for group, (opened, _line) in folded(shown).items() if opened} == {"data"}
     assert folded(shown)["data"][1] == "addresses kept for 90 days · calls kept for 14 days"
+
+
+def test_who_changes_how_long_carriers_take_is_told_how_many_orders_move(
+    site: Site, store: int, chief: Person
+) -> None:
+    with site.shop() as shop:
+        shop.sandbox.place_order("seller", [{"ean": KETTLE, "quantity": 1}])
+        shop.sandbox.place_order("seller", [{"ean": KETTLE, "quantity": 1}])
+        shop.import_orders()
+    told = "2 open orders get another day to leave."
+    assert told in send(chief, store, carrier_days="0")
+    assert kept(site).carrier_days == 1
+    assert "Changed: Carriers take." in save(chief, store, carrier_days="0")
+    assert kept(site).carrier_days == 0
+    assert told not in send(chief, store, carrier_days="0", safety_stock="1")
