@@ -186,7 +186,7 @@ def _belongs_elsewhere(picklist_id: int, code: str) -> str:
         if not LIKE_A_BARCODE.fullmatch(code):
             return _(
                 "%(code)s is no product, and not the label of this parcel: none was bought here. "
-                "The label of a carrier of your own is scanned at Tracking code.",
+                "Is it that of a carrier of your own? Choose the carrier first, then scan it at Tracking code.",
                 code=code,
             )
     return _("%(code)s is not on this picklist: put it back.", code=code)
@@ -531,7 +531,10 @@ def _refuse_articles_code(picklist_id: int, tracking_code: str) -> None:
     code = tracking_code.strip()
     lines = _lines_with(picklist_id, code) if code else ()
     if lines:
-        raise ProductsCode(_("This is the article's barcode. Scan the code on the parcel's label."), code)
+        told = _("This is the article's barcode. Scan the code on the parcel's label.")
+        if all(line.picked == line.quantity for line in lines):
+            told += " " + _("Is it one piece too many? Put it back.")
+        raise ProductsCode(told, code)
 
 
 def refuse_products_code(tracking_code: str, product_ids: Iterable[int]) -> None:

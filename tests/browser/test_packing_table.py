@@ -229,7 +229,7 @@ def test_a_picklist_is_worked_through_with_nothing_but_a_scanner(house: House, p
     expect(carrier).to_have_value("postnl")
     scan(PAN)
     expect(said.locator(".alert-danger")).to_contain_text(
-        "This is the article's barcode. Scan the code on the parcel's label."
+        "This is the article's barcode. Scan the code on the parcel's label. Is it one piece too many? Put it back."
     )
     expect(page.get_by_label("Tracking code")).to_be_focused()
     expect(page.get_by_label("Tracking code")).to_have_value("")

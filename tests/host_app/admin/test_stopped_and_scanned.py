@@ -442,6 +442,7 @@ def test_an_articles_barcode_in_the_field_for_the_tracking_code_counts_nothing(
     said = page.split('id="said"')[1].split("<form")[0]
     assert "alert-danger" in said
     assert "This is the article&#39;s barcode. Scan the code on the parcel&#39;s label." in said
+    assert "Is it one piece too many? Put it back." in said
     assert do(lambda: db.session.get(Picklist, 1).state) == "new" and picked(do) == [2, 1]
     field = re.search(r'<input [^>]*name="tracking-0"[^>]*>', page)
     assert field and 'value=""' in field[0] and ("autofocus" in field[0]) == bool(carrier)
@@ -462,7 +463,7 @@ def test_the_label_of_another_parcel_is_not_put_back(packer: Person, do: Do, cod
 def test_without_a_bought_label_only_what_looks_like_goods_is_put_back(packer: Person) -> None:
     told = packer.post(f"{PAGE}/scan", PAGE, code="3SWRONG").text
     assert "3SWRONG is no product, and not the label of this parcel: none was bought here." in told
-    assert "put it back" not in told
+    assert "Choose the carrier first, then scan it at Tracking code." in told and "put it back" not in told
     told = packer.post(f"{PAGE}/scan", PAGE, code="8710000000000").text
     assert "8710000000000 is not on this picklist: put it back." in told
 
