@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +22,11 @@ from plugin.texts import lazy as _l
 LATE = timedelta(minutes=1)
 CODE_PASSED_ON = _l(
     "bol has these goods as shipped already, by a parcel that was withdrawn here. It is told this carrier and tracking code for "
+    "that one."
+)
+#: The same, once bol has taken it.
+CODE_TOLD = _l(
+    "bol has these goods as shipped already, by a parcel that was withdrawn here. It was told this carrier and tracking code for "
     "that one."
 )
 SAME_LABEL = _l(
@@ -145,6 +150,35 @@ def pass_on(host: HostPort, parcel_id: int) -> None:
         ),
     )
     session.flush()
+
+
+def withdrawn_at_bol(host: HostPort, rows: Iterable[ShipmentEffect]) -> Mapping[int, str]:
+    """Tell of those parcels that were withdrawn here, and that bol has as shipped, which code bol has for them now.
+
+    In a transaction.
+    """
+    confirmed = [row for row in rows if row.state == EffectState.CONFIRMED]
+    withdrawn = host.withdrawn({row.host_shipment_id for row in confirmed}) if confirmed else frozenset()
+    gone = {row.reference: row for row in confirmed if row.host_shipment_id in withdrawn}
+    told = {row.host_shipment_id: _("withdrawn here, and bol has it as shipped") for row in gone.values()}
+    newest = (
+        select(TransportEffect)
+        .where(
+            TransportEffect.order_id.in_({row.order_id for row in gone.values()}),
+            TransportEffect.reference.in_(gone),
+            TransportEffect.state == EffectState.CONFIRMED,
+        )
+        .order_by(TransportEffect.settled_at)
+    )
+    for correction in host.session.scalars(newest) if gone else ():
+        row = gone[correction.reference]
+        if correction.host_shipment_id != row.host_shipment_id:
+            told[row.host_shipment_id] = _(
+                "withdrawn here; bol has %(code)s (shipment %(shipment)s) for it now",
+                code=correction.tracking_code,
+                shipment=correction.host_shipment_id,
+            )
+    return told
 
 
 def quiet(host: HostPort, correction: TransportEffect) -> datetime:

@@ -54,6 +54,7 @@ from plugin.sync.left_labels import is_left_over
 from plugin.sync.mapping import clean_tracking_code
 from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing, sum_of
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
+from plugin.sync.packed_anew import CODE_PASSED_ON, CODE_TOLD, withdrawn_at_bol
 from plugin.sync.role_words import told_to
 from plugin.sync.settling import ONCE_SENT
 from plugin.sync.shipped import in_place, sent_in_their_place, withdrawn_after
@@ -353,11 +354,18 @@ def _panel(
     if picklist_id is not None and paused and not effects and _is_closed(host, picklist_id):
         # What left with it is taken over this moment.
         rows.append(PanelRow(_("At bol"), paused, Level.WARNING))
-    instead = in_place(host, effects)
+    instead, gone = in_place(host, effects), withdrawn_at_bol(host, effects)
     for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
         rows += _parcel_rows(
-            host, shipment_id, mine, names, paused, may_decide, instead=shipment_id in instead
+            host,
+            shipment_id,
+            mine,
+            names,
+            paused,
+            may_decide,
+            instead=shipment_id in instead,
+            gone=gone.get(shipment_id, ""),
         )
     settings = StoreSettings.load(store.settings) if store else StoreSettings()
     links = [
@@ -418,8 +426,12 @@ def _parcel_rows(
     may_decide: bool,
     *,
     instead: bool,
+    gone: str,
 ) -> list[PanelRow]:
-    """Return what bol knows of one parcel: in a row, or one for each item where they differ."""
+    """Return what bol knows of one parcel: in a row, or one for each item where they differ.
+
+    :param gone: what is told of one that was withdrawn and that bol has.
+    """
     parcel = host.parcel(shipment_id)
     written = (parcel.tracking_code if parcel else "") or ""
     newest = clean_tracking_code(written)
@@ -435,8 +447,10 @@ def _parcel_rows(
         else _("Shipment %(number)s at bol", number=shipment_id)
     )
     told = [
-        (f"{IN_PLACE[0]}. {reason(effect, may_decide=may_decide)}", IN_PLACE[1])
+        (f"{IN_PLACE[0]}. {reason(effect, correction, may_decide=may_decide)}", IN_PLACE[1])
         if instead
+        else (gone, Level.INFO)
+        if gone and effect.state == EffectState.CONFIRMED
         else _standing(effect, paused, may_decide, host.now())
         for effect in effects
     ]
@@ -525,10 +539,15 @@ def _standing(
     return (f"{word}. {why}" if why else str(word)), tone
 
 
-def reason(effect: Any, *, may_decide: bool = True) -> str:
+def reason(effect: Any, correction: TransportEffect | None = None, *, may_decide: bool = True) -> str:
     """Return why something went as it did; without what was to be done about it, once that is done, and without what only
-    administrators can press, where that is not who looks."""
+    administrators can press, where that is not who looks.
+
+    :param correction: what bol is told of the same parcel after its shipment.
+    """
     told = retold(effect.error)
+    if correction and correction.state == EffectState.CONFIRMED and told == str(CODE_PASSED_ON):
+        told = str(CODE_TOLD)
     if effect.state == EffectState.CLOSED:
         return told.removesuffix(str(ONCE_SENT)).strip()
     needs_somebody = effect.state in (EffectState.REFUSED, EffectState.DECISION)

@@ -31,6 +31,7 @@ from plugin.sync.deadlines import last_soon, threatened
 from plugin.sync.matching import find_products
 from plugin.sync.order_waits import is_dead, next_step, standings, to_put_back
 from plugin.sync.overview import order_state
+from plugin.sync.packed_anew import withdrawn_at_bol
 from plugin.sync.shipped import in_place
 from plugin.texts import gettext as _
 from plugin.texts import ngettext
@@ -72,6 +73,7 @@ class OrderPage(BolView):
                 select(BolOrderEvent).where(BolOrderEvent.order_id == row_id).order_by(BolOrderEvent.id)
             ).all()
             instead = in_place(self.host, effects[0])
+            taken_back = withdrawn_at_bol(self.host, effects[0])
             wish = wish_of(self.host, row)
             stands = standings(session, [row], {here.order_id: here} if here else {})[row.id]
         step = next_step(row, here, may_decide=may_decide()) if here else ""
@@ -102,6 +104,7 @@ class OrderPage(BolView):
             last_soon=last_soon(self.host.now()),
             shipments=effects[0],
             instead=instead,
+            taken_back=taken_back,
             corrections=effects[1],
             labels=effects[2],
             cancellations=effects[3],

@@ -13,6 +13,7 @@ from sqlalchemy.orm import joinedload
 from plugin.models import BolOrderItem, EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import StoreSettings
 from plugin.sync.overview import FOR_A_PERSON
+from plugin.sync.packed_anew import withdrawn_at_bol
 from plugin.sync.refused import hopeless
 from plugin.sync.shipped import in_place
 from plugin.texts import gettext as _
@@ -61,6 +62,7 @@ class ShipmentPages(BolView):
             parcels = _parcels(session, [row for (row,) in page.rows])
             picklists = self.host.labelled_picklists({row.host_picklist_id for (row,) in page.rows})
             instead = in_place(self.host, [row for (row,) in page.rows])
+            taken_back = withdrawn_at_bol(self.host, [row for (row,) in page.rows])
             withdrawn = self.host.withdrawn({row.host_shipment_id for (row,) in page.rows})
             items = session.execute(
                 select(BolOrderItem.order_id, BolOrderItem.order_item_id, BolOrderItem.title).where(
@@ -77,6 +79,7 @@ class ShipmentPages(BolView):
             parcels=parcels,
             picklists=picklists,
             withdrawn=withdrawn,
+            taken_back=taken_back,
             instead=instead,
             state=state,
             needs_you=NEEDS_YOU,

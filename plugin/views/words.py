@@ -364,6 +364,15 @@ def is_of_set_up(run: Run) -> bool:
     return run.dry and (run.counts.get(OCCASION) in SETTING_UP or not run.asked_by)
 
 
+def shipped(row: ShipmentEffect, instead: Iterable[int], taken_back: Mapping[int, str]) -> tuple[str, Level]:
+    """Tell where a shipment stands: of a parcel that went in the place of another, and of one that was withdrawn, too."""
+    if row.host_shipment_id in instead:
+        return IN_PLACE
+    if row.state == EffectState.CONFIRMED and row.host_shipment_id in taken_back:
+        return taken_back[row.host_shipment_id], Level.INFO
+    return EFFECTS[row.state]
+
+
 def with_articles(text: str, items: Iterable[BolOrderItem]) -> str:
     """Write a line about an order with what its articles are called, where it names them by bol's numbers."""
     for item in items:

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from host_app import events, jobs
 from host_app.db import transaction
 from host_app.models import Notification
+from host_app.plugin_api import Level
 from host_app.plugins import plugins
 from host_app.services import picking
 from host_app.services.picking import NewParcel
@@ -120,8 +121,17 @@ def badges(shop: Shop) -> list[str]:
         return [badge.text for badge in order_notes(shop.host, [order_id])[order_id].order_badges]
 
 
+def at_bol(shop: Shop) -> dict[str, tuple[str, Level]]:
+    """What the order's page says of its parcels."""
+    with shop.host.reading():
+        panels = order_panels(shop.host, shop.host_order(shop.order_id).id)
+        return {row.label: (row.value, row.tone) for panel in panels for row in panel.rows}
+
+
 def test_bol_is_told_the_code_of_the_parcel_that_is_on_its_way(withdrawn: Shop) -> None:
     assert tasks(withdrawn) == [attention.WITHDRAWN]
+    first = "Shipment 1 (3SFIRST) at bol"
+    assert at_bol(withdrawn)[first] == ("withdrawn here, and bol has it as shipped", Level.INFO)
     parcel = send(withdrawn)
     assert transports(withdrawn) == [("DHLFORYOU", "JVNEW")]
     assert states(withdrawn) == [EffectState.CONFIRMED, EffectState.CLOSED]
@@ -134,8 +144,13 @@ def test_bol_is_told_the_code_of_the_parcel_that_is_on_its_way(withdrawn: Shop) 
         (panel,) = order_panels(withdrawn.host, order_id)
     assert "press “Correct”" in note.withdrawing[parcel]
     told = {row.label: row.value for row in panel.rows}
-    assert told[f"Shipment {parcel} (JVNEW) at bol"].startswith(
-        "Shipped at bol. bol has these goods as shipped already"
+    assert told[f"Shipment {parcel} (JVNEW) at bol"] == (
+        "Shipped at bol. bol has these goods as shipped already, by a parcel that was withdrawn here. It was told this carrier and "
+        "tracking code for that one."
+    )
+    assert at_bol(withdrawn)[first] == (
+        f"withdrawn here; bol has JVNEW (shipment {parcel}) for it now",
+        Level.INFO,
     )
     assert told["Told to bol instead: DHLFORYOU JVNEW"].startswith("confirmed by bol on")
 

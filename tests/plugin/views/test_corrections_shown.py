@@ -153,6 +153,10 @@ def test_goods_packed_anew_are_shown_as_shipped_at_bol_with_their_new_code(
         told = text(packer, page)
         assert "Shipped at bol bol has these goods as shipped already" in told, page
         assert "bol has the new code" in told and "Handled elsewhere The" not in told, page
+        # The old code is not what bol has any more.
+        assert f"withdrawn here; bol has 3SANEW (shipment {first + 1}) for it now" in told, page
+        assert ">confirmed</span>" not in packer.get(f"/admin/bol/{page}").text, page
+        assert "It was told this carrier" in told, page
     for path in (f"/admin/orders/{here}", "/admin/orders/", "/admin/shipments/"):
         found = packer.get(path).text
         assert "Shipped at bol" in found and "badge-danger" not in found, path
