@@ -43,8 +43,8 @@ class Forecast:
         date, ``without_product`` of those to import have an EAN that no product here has. ``here``: open ones that
         came in before, in a store that was at work already.
     :param earliest: the day on which the oldest of all open orders was placed.
-    :param to_create: products that will be made, from offers or for orders; ``look_alikes`` are left for a person to
-        link, as long as no order asks for one.
+    :param to_create: products that will be made, from offers or for orders; ``for_orders`` of them only because an order
+        needs them. ``look_alikes`` are left for a person to link, as long as no order asks for one.
     """
 
     run: Run | None
@@ -55,6 +55,7 @@ class Forecast:
     to_create: int
     look_alikes: int
     here: int = 0
+    for_orders: int = 0
 
     @property
     def counting(self) -> bool:
@@ -168,7 +169,8 @@ def forecast(host: HostPort, store_id: int, settings: StoreSettings) -> Forecast
     first = settings.orders_from.isoformat() if settings.orders_from else NO_DAY
     coming = [number for day, number in days.items() if day == NO_DAY or day >= first]
     orders = sum(number for number, _without in coming)
-    look_alikes -= min(of_them_alike, look_alikes)
+    alike_for_orders = min(of_them_alike, look_alikes)
+    look_alikes -= alike_for_orders
     return Forecast(
         run=run,
         orders=orders,
@@ -178,6 +180,7 @@ def forecast(host: HostPort, store_id: int, settings: StoreSettings) -> Forecast
         to_create=missing - look_alikes + for_orders,
         look_alikes=look_alikes,
         here=0 if run is None else run.counts.get("here", 0),
+        for_orders=for_orders + alike_for_orders,
     )
 
 

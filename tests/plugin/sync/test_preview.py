@@ -117,7 +117,7 @@ def test_products_that_are_made_and_those_that_look_alike_are_told_apart(shop: S
     sign_in(shop)
     shop.work()
     found = foretold(shop)
-    assert (found.to_create, found.look_alikes) == (1, 1)
+    assert (found.to_create, found.look_alikes, found.for_orders) == (1, 1, 0)
 
 
 def test_an_order_makes_products_that_an_import_would_leave_to_a_person(shop: Shop) -> None:
@@ -126,7 +126,7 @@ def test_an_order_makes_products_that_an_import_would_leave_to_a_person(shop: Sh
     sign_in(shop)
     shop.work()
     told = foretold(shop)
-    assert (told.to_create, told.look_alikes) == (2, 0)
+    assert (told.to_create, told.look_alikes, told.for_orders) == (2, 0, 1)
     later = told.earliest + timedelta(days=1) if told.earliest else None
     assert (foretold(shop, orders_from=later).to_create, foretold(shop, orders_from=later).look_alikes) == (
         1,
@@ -145,7 +145,7 @@ def test_a_product_of_an_order_whose_offer_is_gone_is_foretold(shop: Shop) -> No
     sign_in(shop)
     shop.work()
     told = foretold(shop)
-    assert told.to_create == 2
+    assert (told.to_create, told.for_orders) == (2, 1)
     shop.runtime.activate(shop.store_id)
     shop.work()
     assert len(shop.all(Product)) == told.to_create

@@ -12,6 +12,7 @@ from plugin.models import Run, Store
 from tests.host_app.admin.conftest import Person
 from tests.host_app.factories import add_product
 from tests.plugin.conftest import KETTLE
+from tests.plugin.portal import remove_at_bol
 from tests.plugin.views.conftest import SECRET, Site
 
 CONNECT = "/admin/bol/connect"
@@ -56,6 +57,24 @@ def test_before_it_is_activated_the_stores_page_says_what_is_so(
     with site.shop() as shop:
         shop.work()
     assert "Set up, waiting for the first order." in chief.get("/admin/").text
+
+
+def test_the_summary_tells_which_products_are_made_only_because_an_order_needs_them(
+    site: Site, chief: Person
+) -> None:
+    with site.shop() as shop:
+        shop.order((KETTLE, 1))
+        remove_at_bol(shop, KETTLE)
+    connect(chief)
+    with site.shop() as shop:
+        shop.store_id = shop.store().id
+        shop.work()
+    path = f"/admin/bol/{shop.store_id}/settings"
+    summary = html.unescape(
+        chief.post(path, page=path, import_products="on", import_orders="on", import_minutes="15").text
+    )
+    assert number_after(summary, "Products that are made") == 2
+    assert "of them 1 only because an order needs it" in summary
 
 
 def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) -> None:
