@@ -332,6 +332,21 @@ def test_a_plan_by_other_settings_is_worked_out_again(site: Site, store: int, ch
     assert "stock-plan/send" in chief.get(f"/admin/bol/{store}/stock-plan").text
 
 
+def test_an_outdated_plan_asks_nobody_to_decide_while_stock_is_sent(
+    site: Site, store: int, chief: Person
+) -> None:
+    press(chief, f"{store}/stock-plan/work-out")
+    page = text(chief, f"{store}/stock-plan")
+    assert "stays off until you have seen the plan" in page and "settings are saved" not in page
+    work(site)
+    with site.shop() as shop:
+        shop.settings(send_stock=True, safety_stock=1)
+        shop.work()
+    page = text(chief, f"{store}/stock-plan")
+    assert "Nothing is to be decided here: sending is on." in page
+    assert "before you decide" not in page
+
+
 def test_a_plan_that_stock_or_an_import_overtook_is_worked_out_again(
     site: Site, store: int, chief: Person
 ) -> None:
