@@ -254,22 +254,30 @@ def ask_plugins_about(picklist_id: int) -> Verdict:
     objections: list[str] = []
     marked: list[str] = []
     warnings: list[str] = []
+    silent: list[str] = []
     may_overrule = True
     for answer in questions().ask("picklist_closing", picklist_id=picklist_id):
         title = plugins().infos[answer.plugin].title
         if answer.failed:
-            warnings.append(
-                _(
-                    "%(shop)s could not be asked if this parcel may leave. Check the order there before it does.",
-                    shop=title,
-                )
-            )
+            silent.append(title)
         elif answer.value is not None:
             objections += answer.value.objections
             marked += answer.value.marked
             warnings += answer.value.warnings
             may_overrule = may_overrule and (answer.value.may_overrule or not answer.value.objections)
+    warnings += [_not_asked(title, goes_on=not objections) for title in silent]
     return Verdict(tuple(objections), tuple(warnings), may_overrule, tuple(marked))
+
+
+def _not_asked(shop: str, *, goes_on: bool) -> str:
+    """Say that a shop did not answer; and to go on only where nothing keeps the packer from it."""
+    if not goes_on:
+        return _("%(shop)s could not be asked whether this order was cancelled meanwhile.", shop=shop)
+    return _(
+        "%(shop)s could not be asked whether this order was cancelled meanwhile. You can go on: once the picklist is closed, "
+        "the shop is told as soon as it answers.",
+        shop=shop,
+    )
 
 
 def _numbers(pieces: Mapping[int, str]) -> dict[int, int]:

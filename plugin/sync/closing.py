@@ -161,8 +161,8 @@ def ask(question: Question, client: BolClient, deadline: Deadline) -> Heard:
             if unlabelled
             else (
                 _(
-                    "bol could not be asked whether this order was cancelled meanwhile. You can go on: bol is told "
-                    "as soon as it answers, and you hear at once if the order was cancelled."
+                    "bol could not be asked whether this order was cancelled meanwhile. You can go on: once the picklist is "
+                    "closed, bol is told as soon as it answers, and you hear at once if the order was cancelled."
                 ),
             ),
             may_overrule=True,

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from host_app.admin.closing import _not_asked
 from host_app.db import db, transaction
 from host_app.models import Picklist, Shipment
 from host_app.plugin_api import ClosingAnswer, NewLabel
@@ -335,8 +336,17 @@ def test_a_shop_that_can_not_be_asked_only_warns(packer: Person, probe: Probe, d
     packer.post(f"{PAGE}/pick-all", PAGE)
     page = close(packer)
 
-    assert "Probe shop could not be asked if this parcel may leave." in page.text
+    assert (
+        "Probe shop could not be asked whether this order was cancelled meanwhile. You can go on:"
+        in page.text
+    )
     assert state(do) == "closed"
+
+
+def test_who_is_kept_from_closing_is_not_told_to_go_on(app: Flask) -> None:
+    with app.test_request_context():
+        assert "You can go on" in _not_asked("Boat", goes_on=True)
+        assert "You can go on" not in _not_asked("Boat", goes_on=False)
 
 
 def test_what_can_not_be_closed_anyway_asks_nobody(packer: Person, probe: Probe) -> None:

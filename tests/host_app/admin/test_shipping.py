@@ -305,6 +305,20 @@ def test_the_page_follows_a_purchase_until_the_label_is_there(
     assert FOLLOWED not in packer.get(PAGE).text
 
 
+def test_what_was_said_against_a_parcel_without_its_label_goes_once_the_label_is_here(
+    packer: Person, probe: Probe, attach: Do
+) -> None:
+    packer.post(f"{PAGE}/pick-all", PAGE)
+    buy(packer)
+    probe.answer = ClosingAnswer(("The label is on its way.",), may_overrule=True)
+    refused = close(packer).text.split('<div id="refused" data-part>')[1]
+    assert "The label is on its way." in refused.split("</div>")[0]
+    gone = '<div id="refused" data-part></div>'
+    assert gone not in packer.get(f"{PAGE}/parts").text
+    attach("L1", {1: 2, 2: 3})
+    assert gone in packer.get(f"{PAGE}/parts").text
+
+
 # printing
 
 

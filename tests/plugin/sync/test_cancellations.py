@@ -428,3 +428,6 @@ def test_the_packer_goes_on_with_a_warning_where_bol_does_not_answer(shop: Shop)
     assert answer is not None
     assert answer.objections == ()
     assert "could not be asked" in answer.warnings[0]
+    assert (
+        "You can go on: once the picklist is closed, bol is told as soon as it answers" in answer.warnings[0]
+    )
