@@ -234,7 +234,10 @@ def note_undone(host: HostPort, row: BolOrder) -> None:
         row.undone = WITHDRAWN_HERE
     if view is not None and WITHDRAWN_HERE in (before, row.undone):
         pieces = ", ".join(f"{count} × {item.title or item.ean}" for item, count in again)
-        told = _("Shipped at bol, but its parcel was withdrawn here: %(pieces)s", pieces=pieces)
+        told = _(
+            "Shipped at bol, but its parcel was withdrawn here: %(pieces)s. This goes by itself once they are sent again.",
+            pieces=pieces,
+        )
         host.mark_order(view.order_id, WITHDRAWN_MARK, told if again else None)
     if before == WITHDRAWN_HERE != row.undone and view is not None and view.state != OrderState.CANCELLED:
         settle_withdrawn_late(host, row.store_id, row.id)

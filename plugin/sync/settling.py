@@ -212,16 +212,22 @@ def _refused(ctx: Context, session: Any, row: ShipmentEffect, found: Found, mess
     state, error = end_of_refused(ctx, row.host_shipment_id, reason)
     if not _end(session, row, state, ctx.now(), error):
         return
-    note(
-        ctx.host,
-        row.order_id,
+    planned = state == EffectState.CLOSED and first_parcel(ctx.host, row.host_shipment_id) is not None
+    told = (
         _(
+            "bol has item %(item)s of shipment %(shipment)s as shipped already, by a parcel that was withdrawn",
+            shipment=row.host_shipment_id,
+            item=row.order_item_id,
+        )
+        if planned
+        else _(
             "bol refused shipment %(shipment)s of item %(item)s: %(reason)s",
             shipment=row.host_shipment_id,
             item=row.order_item_id,
             reason=message,
-        ),
+        )
     )
+    note(ctx.host, row.order_id, told)
     if state == EffectState.CLOSED:
         nothing_to_ship(ctx, session, row.host_shipment_id)
     if found.order is not None and cancelled:

@@ -7,11 +7,12 @@ from itertools import groupby
 from typing import Any
 
 from flask import flash, request, url_for
-from sqlalchemy import select
+from sqlalchemy import literal_column, or_, select
 from sqlalchemy.orm import joinedload
 
-from plugin.models import BolOrderItem, EffectState, ShipmentEffect, TransportEffect
+from plugin.models import BolOrder, BolOrderItem, EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import StoreSettings
+from plugin.sync.cancel_decisions import WITHDRAWN_HERE
 from plugin.sync.overview import FOR_A_PERSON
 from plugin.sync.packed_anew import withdrawn_at_bol
 from plugin.sync.refused import hopeless
@@ -47,10 +48,14 @@ class ShipmentPages(BolView):
                 TransportEffect.store_id == store_id, TransportEffect.state == EffectState.REFUSED
             )
             statement = statement.where(ShipmentEffect.host_shipment_id.in_(refused))
-        elif state:
-            states = FOR_A_PERSON if state == NEEDS_YOU else (state,)
-            statement = statement.where(ShipmentEffect.state.in_(states))
+        elif state and state != NEEDS_YOU:
+            statement = statement.where(ShipmentEffect.state == state)
         with self.host.reading() as session:
+            if state == NEEDS_YOU:
+                again = self._waiting_again(session, store_id)
+                statement = statement.where(
+                    or_(ShipmentEffect.state.in_(FOR_A_PERSON), ShipmentEffect.id.in_(again))
+                )
             page = read_page(session, statement)
             corrections = session.scalars(
                 select(TransportEffect).where(
@@ -58,7 +63,7 @@ class ShipmentPages(BolView):
                     TransportEffect.host_shipment_id.in_([row.host_shipment_id for (row,) in page.rows]),
                 )
             ).all()
-            again = hopeless(session, [row for (row,) in page.rows])
+            no_use = hopeless(session, [row for (row,) in page.rows])
             parcels = _parcels(session, [row for (row,) in page.rows])
             picklists = self.host.labelled_picklists({row.host_picklist_id for (row,) in page.rows})
             instead = in_place(self.host, [row for (row,) in page.rows])
@@ -86,7 +91,7 @@ class ShipmentPages(BolView):
             not_corrected=NOT_CORRECTED,
             corrections={row.host_shipment_id: row for row in corrections},
             decidable=FOR_A_PERSON,
-            hopeless=again,
+            hopeless=no_use,
             order_url=self.host.order_url,
             tab="shipments",
         )
@@ -118,6 +123,22 @@ class ShipmentPages(BolView):
         done = self.actions.correction_handled(store_id, effect_id)
         self._tell(done, _("Noted: this correction was handled elsewhere. Nothing is sent for it any more."))
         return self._back_to_list(store_id)
+
+    def _waiting_again(self, session: Any, store_id: int) -> list[int]:
+        """Return the shipments that bol has, whose parcel was withdrawn and whose goods wait here again. In a transaction."""
+        rows = session.scalars(
+            select(ShipmentEffect)
+            .join(BolOrder, BolOrder.id == ShipmentEffect.order_id)
+            # The literal words let the database use the index of the few that are not empty.
+            .where(
+                BolOrder.store_id == store_id,
+                literal_column("bol_order.undone <> ''"),
+                BolOrder.undone == WITHDRAWN_HERE,
+                ShipmentEffect.state == EffectState.CONFIRMED,
+            )
+        ).all()
+        withdrawn = self.host.withdrawn({row.host_shipment_id for row in rows})
+        return [row.id for row in rows if row.host_shipment_id in withdrawn]
 
     def _tell(self, done: bool, text: str) -> None:
         if done:

@@ -374,10 +374,13 @@ def shipped(row: ShipmentEffect, instead: Iterable[int], taken_back: Mapping[int
 
 
 def with_articles(text: str, items: Iterable[BolOrderItem]) -> str:
-    """Write a line about an order with what its articles are called, where it names them by bol's numbers."""
+    """Write a line about an order with what its articles are called, where it names them by bol's numbers.
+
+    The first time only: what bol itself says of them comes after that, and speaks of numbers.
+    """
     for item in items:
         if name := item.title or item.ean:
-            text = re.sub(rf"\b{re.escape(item.order_item_id)}\b", name.replace("\\", r"\\"), text)
+            text = re.sub(rf"\b{re.escape(item.order_item_id)}\b", name.replace("\\", r"\\"), text, count=1)
     return text
 
 

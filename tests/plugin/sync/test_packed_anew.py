@@ -19,7 +19,7 @@ from host_app.services.picking import NewParcel
 from plugin.connector import ShipmentItem, ShipmentRequest
 from plugin.connector.resources.shipments import Shipments
 from plugin.connector.resources.transports import Transports
-from plugin.models import BolOrder, EffectState, StoreState, TransportEffect
+from plugin.models import BolOrder, BolOrderEvent, EffectState, StoreState, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
 from plugin.sync import attention
 from plugin.sync.panels import order_notes, order_panels
@@ -138,6 +138,11 @@ def test_bol_is_told_the_code_of_the_parcel_that_is_on_its_way(withdrawn: Shop) 
     # Nobody has anything left to do, and every page says where the goods are.
     assert (tasks(withdrawn), withdrawn.marks(), unread(withdrawn)) == ([], [], 0)
     assert badges(withdrawn) == ["Shipped at bol"]
+    history = [event.text for event in withdrawn.all(BolOrderEvent)]
+    assert [line for line in history if "refused" in line] == []
+    assert (
+        len([line for line in history if "as shipped already, by a parcel that was withdrawn" in line]) == 1
+    )
     order_id = withdrawn.host_order(withdrawn.order_id).id
     with withdrawn.host.reading():
         note = order_notes(withdrawn.host, [order_id])[order_id]

@@ -128,7 +128,7 @@ def test_a_new_parcel_has_nothing_of_one_that_was_withdrawn_although_bol_has_it(
     assert [badge.text for badge in note.parcel_badges[parcel]] == ["Shipped at bol"]
     assert note.withdrawing == {}
     # Lists and the top of the new picklist tell it, until it is packed; and picking goes on.
-    told = "Shipped at bol, but its parcel was withdrawn here: 2 × Kettle"
+    told = "Shipped at bol, but its parcel was withdrawn here: 2 × Kettle. This goes by itself once they are sent again."
     with shop.host.reading() as session:
         assert session.execute(select(OrderMark.text, OrderMark.stops_picking)).all() == [(told, False)]
 

@@ -533,7 +533,9 @@ def test_parcels_of_ours_are_not_taken_for_shipped_elsewhere(packed: Shop) -> No
     packed.runtime.read_again(packed.store_id, packed.bol_order(packed.order_id).id)
     packed.work()
     # It is said what it is, and not that somebody shipped it in the portal.
-    assert packed.marks() == ["Shipped at bol, but its parcel was withdrawn here: 1 × Kettle"]
+    assert packed.marks() == [
+        "Shipped at bol, but its parcel was withdrawn here: 1 × Kettle. This goes by itself once they are sent again."
+    ]
     assert told_of_portal(packed) == []
 
 

@@ -280,10 +280,17 @@ def test_a_packer_packs_anew_what_bol_has_as_shipped_of_a_withdrawn_parcel(
     for path in ("/admin/bol/attention", here):
         assert anew in html.unescape(packer.get(path).text), path
         assert "contact bol's partner service" in html.unescape(chief.get(path).text), path
+    # Of the store's shipments it is the one that needs somebody.
+    mine = f"/admin/bol/{store}/shipments?state=needs+you"
+    assert order_id in chief.get(mine).text and "and bol has it as shipped" in chief.get(mine).text
     for person in (packer, chief):
         page = person.get("/admin/bol/attention").text
         assert f'href="{here}">To the order and its picklist</a>' in page
         assert "Only an administrator can do this" not in page
+    with site.shop() as shop:
+        shop.close(order_id, tracking="3SANEW")
+        shop.pass_time(120, steps=6)
+    assert order_id not in chief.get(mine).text
 
 
 def test_an_administrator_is_led_to_the_code_of_a_carrier_whose_parcel_is_not_sent_yet(

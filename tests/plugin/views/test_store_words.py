@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from host_app.db import transaction
-from plugin.models import EffectState, Offer, OfferLink, SettingChange, ShipmentEffect, Store
+from plugin.models import BolOrderItem, EffectState, Offer, OfferLink, SettingChange, ShipmentEffect, Store
+from plugin.views import words
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE, Shop
 from tests.plugin.views.conftest import Site
@@ -337,3 +338,11 @@ def test_a_store_that_was_disconnected_on_purpose_has_no_problem(
     home = chief.get("/admin/").text
     assert "disconnected</span> No new orders come in." in home
     assert "needs attention</span>" not in home and "problem at bol</span>" not in home
+
+
+def test_a_line_names_its_article_once_and_leaves_bols_own_words_their_number() -> None:
+    item = BolOrderItem(order_item_id="8012", title="Kettle", ean=KETTLE)
+    line = "bol refused shipment 5 of item 8012: Order item with id 8012 is already shipped."
+    assert words.with_articles(line, [item]) == (
+        "bol refused shipment 5 of item Kettle: Order item with id 8012 is already shipped."
+    )
