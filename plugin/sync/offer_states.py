@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +19,7 @@ from plugin.sync.findings import KIND, Action
 from plugin.sync.mapping import FBR
 from plugin.texts import gettext as _
 from plugin.texts import lazy as _l
-from plugin.texts import number
+from plugin.texts import minute, number
 
 GONE, BOL_SHIPS, NO_PRODUCT, UNLINKED = "gone", "bol ships", "no product", "unlinked by hand"
 EXCLUDED, HELD, KEPT_ON_SALE = "excluded", "held", "kept on sale"
@@ -58,6 +59,9 @@ WORDS: Mapping[str, tuple[str, Level]] = {
     GONE: (_l("gone at bol"), Level.INFO),
 }
 
+#: An amount that bol showed, and when.
+Seen = tuple[int, datetime]
+
 
 def offer_state() -> ColumnElement[str]:
     """Return the expression that tells in one word where an offer stands."""
@@ -83,7 +87,7 @@ def standing(
     settings: StoreSettings,
     *,
     sends: bool,
-    seen: Mapping[int, int] = MappingProxyType({}),
+    seen: Mapping[int, Seen] = MappingProxyType({}),
 ) -> tuple[str, Level]:
     """Tell where an offer stands by the amount that bol should have now.
 
@@ -108,7 +112,13 @@ def standing(
             return _("being sent to bol: %(amount)s", amount=number(wanted)), Level.INFO
         return _("not sent to bol: %(amount)s", amount=number(wanted)), Level.WARNING
     if word == UP_TO_DATE and offer.id in seen:
-        return _("bol has %(amount)s: see the stock check", amount=number(seen[offer.id])), Level.WARNING
+        amount, moment = seen[offer.id]
+        told = _(
+            "bol showed %(amount)s at the stock check of %(moment)s",
+            amount=number(amount),
+            moment=minute(moment),
+        )
+        return told, Level.WARNING
     return WORDS[UP_TO_DATE if is_at_bol(offer, wanted, settings) else word]
 
 
@@ -138,8 +148,8 @@ def sum_of(making: Making) -> str:
     return "; ".join(filter(None, (told, limit)))
 
 
-def seen_otherwise(session: Any, offers: Sequence[Offer]) -> dict[int, int]:
-    """Return, by row id, the amounts that the newest stock check of the store has seen at bol and left as they are.
+def seen_otherwise(session: Any, offers: Sequence[Offer]) -> dict[int, Seen]:
+    """Return, by row id, the amounts that the newest stock check of the store has seen at bol and left as they are, and when.
 
     A dry run tells and changes nothing; until something is sent, bol has what it saw. In a transaction.
     """
@@ -159,11 +169,11 @@ def seen_otherwise(session: Any, offers: Sequence[Offer]) -> dict[int, int]:
         )
     )
     found = {(store_id, offer_id): (amount, found_at) for store_id, offer_id, amount, found_at in rows}
-    seen: dict[int, int] = {}
+    seen: dict[int, Seen] = {}
     for offer in offers:
         amount, found_at = found.get((offer.store_id, offer.offer_id), (None, None))
         if amount is not None and (offer.sent_at is None or found_at > offer.sent_at):
-            seen[offer.id] = amount
+            seen[offer.id] = (amount, found_at)
     return seen
 
 

@@ -52,7 +52,7 @@ from plugin.sync.label_options import COUNTED, VIA_BOL
 from plugin.sync.labels import TELL_AFTER
 from plugin.sync.left_labels import is_left_over
 from plugin.sync.mapping import clean_tracking_code
-from plugin.sync.offer_states import FAILED, offer_state, seen_otherwise, standing, sum_of
+from plugin.sync.offer_states import FAILED, Seen, offer_state, seen_otherwise, standing, sum_of
 from plugin.sync.order_waits import is_dead, next_step, to_put_back
 from plugin.sync.packed_anew import CODE_PASSED_ON, CODE_TOLD, withdrawn_at_bol
 from plugin.sync.role_words import told_to
@@ -746,13 +746,13 @@ def product_panels(host: HostPort, product_id: int) -> list[Panel]:
 
 
 def _offer_panel(
-    offer: Offer, store: Store, word: str, made: Making | None, seen: Mapping[int, int]
+    offer: Offer, store: Store, word: str, made: Making | None, seen: Mapping[int, Seen]
 ) -> Panel:
     settings = StoreSettings.load(store.settings)
     sends = settings.send_stock and is_active(store)
     wanted = made.amount if made else None
     state, tone = standing(offer, word, wanted, settings, sends=sends, seen=seen)
-    has = seen.get(offer.id, offer.confirmed_amount)
+    has = seen[offer.id][0] if offer.id in seen else offer.confirmed_amount
     told = f"{state}. {retold(offer.error)}" if offer.error and word == FAILED else str(state)
     none = _("not known yet")
     rows = [PanelRow(_("Store"), store.name), PanelRow(_("EAN"), offer.ean), PanelRow(_("Stock"), told, tone)]

@@ -112,12 +112,12 @@ def test_pages_of_an_offer_tell_what_a_dry_run_has_seen_at_bol(
     work(site)
     with site.shop() as shop:
         offer = shop.offer(KETTLE)
-    seen = "bol has 99: see the stock check"
+    seen = "bol showed 99 at the stock check of"
     assert seen in text(chief, f"{sending}/offers")
     page = text(chief, f"{sending}/offers/{offer.id}")
     assert seen in page
     assert "Still for sale at bol 99, read" in page
-    assert "bol has 99" in chief.get(f"/admin/products/{offer.product_id}").text
+    assert "bol showed 99" in chief.get(f"/admin/products/{offer.product_id}").text
     narrowed = text(chief, f"{sending}/offers?state=differs")
     assert KETTLE in narrowed and TOASTER not in narrowed
     overview = text(chief, f"{sending}/")
@@ -126,7 +126,7 @@ def test_pages_of_an_offer_tell_what_a_dry_run_has_seen_at_bol(
     work(site)
     with site.shop() as shop:
         shop.work()
-    assert "see the stock check" not in text(chief, f"{sending}/offers/{offer.id}")
+    assert "at the stock check of" not in text(chief, f"{sending}/offers/{offer.id}")
     assert "No offer fits." in text(chief, f"{sending}/offers?state=differs")
 
 
