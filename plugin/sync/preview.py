@@ -43,8 +43,8 @@ class Forecast:
         date, ``without_product`` of those to import have an EAN that no product here has. ``here``: open ones that
         came in before, in a store that was at work already.
     :param earliest: the day on which the oldest of all open orders was placed.
-    :param to_create: products that will be made, from offers or for orders; ``for_orders`` of them only because an order
-        needs them. ``look_alikes`` are left for a person to link, as long as no order asks for one.
+    :param to_create: products that will be made, from offers or for orders; ``for_orders`` of them when orders ask for
+        them. ``look_alikes`` are left for a person to link, as long as no order asks for one.
     """
 
     run: Run | None
@@ -164,47 +164,48 @@ def forecast(host: HostPort, store_id: int, settings: StoreSettings) -> Forecast
             select(func.count(Offer.ean.distinct())).where(ailments(store_id)[MISSING], Offer.ean != "")
         )
         look_alikes = min(int((walked or {}).get("similar", 0)), missing)
-        for_orders, of_them_alike = _made_for_orders(host, store_id, settings, run, any_alike=look_alikes > 0)
+        for_orders, without_offer, of_them_alike = _made_for_orders(
+            host, store_id, settings, run, any_alike=look_alikes > 0
+        )
     days: dict[str, list[int]] = {} if run is None else run.counts.get("days", {})
     first = settings.orders_from.isoformat() if settings.orders_from else NO_DAY
     coming = [number for day, number in days.items() if day == NO_DAY or day >= first]
     orders = sum(number for number, _without in coming)
-    alike_for_orders = min(of_them_alike, look_alikes)
-    look_alikes -= alike_for_orders
+    look_alikes -= min(of_them_alike, look_alikes)
     return Forecast(
         run=run,
         orders=orders,
         too_old=sum(number for number, _without in days.values()) - orders,
         without_product=sum(unknown for _count, unknown in coming),
         earliest=min((date.fromisoformat(day) for day in days if day != NO_DAY), default=None),
-        to_create=missing - look_alikes + for_orders,
+        to_create=missing - look_alikes + without_offer,
         look_alikes=look_alikes,
         here=0 if run is None else run.counts.get("here", 0),
-        for_orders=for_orders + alike_for_orders,
+        for_orders=for_orders,
     )
 
 
 def _made_for_orders(
     host: HostPort, store_id: int, settings: StoreSettings, run: Run | None, *, any_alike: bool
-) -> tuple[int, int]:
-    """Return how many products orders will make that no offer makes, and how many that an import leaves to people.
+) -> tuple[int, int, int]:
+    """Return how many products orders will make, how many of them no offer makes, and how many an import leaves to people.
 
     An order does not wait for a person who decides about a look-alike. In a transaction.
     """
     if run is None or not (settings.import_orders and settings.import_products):
-        return 0, 0
+        return 0, 0, 0
     first = settings.orders_from.isoformat() if settings.orders_from else NO_DAY
     newest: dict[str, str] = run.counts.get("eans", {})
     asked = [ean for ean, day in newest.items() if day == NO_DAY or day >= first]
     known = find_products(host, settings, asked)
     unknown = [ean for ean in asked if ean not in known]
     if not unknown:
-        return 0, 0
+        return 0, 0, 0
     offered = set(
         host.session.scalars(select(Offer.ean).where(ailments(store_id)[MISSING], Offer.ean.in_(unknown)))
     )
     alike = find_look_alikes(host, sorted(offered)) if any_alike else {}
-    return len(unknown) - len(offered), len(alike)
+    return len(unknown), len(unknown) - len(offered), len(alike)
 
 
 def _due(ctx: Context) -> Run | None:

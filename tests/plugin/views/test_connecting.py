@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
 from sqlalchemy import update
 
 from host_app.db import transaction
@@ -59,12 +60,14 @@ def test_before_it_is_activated_the_stores_page_says_what_is_so(
     assert "Set up, waiting for the first order." in chief.get("/admin/").text
 
 
-def test_the_summary_tells_which_products_are_made_only_because_an_order_needs_them(
-    site: Site, chief: Person
+@pytest.mark.parametrize("offered", [True, False])
+def test_the_summary_tells_which_products_are_made_when_an_order_asks_for_them(
+    site: Site, chief: Person, offered: bool
 ) -> None:
     with site.shop() as shop:
         shop.order((KETTLE, 1))
-        remove_at_bol(shop, KETTLE)
+        if not offered:
+            remove_at_bol(shop, KETTLE)
     connect(chief)
     with site.shop() as shop:
         shop.store_id = shop.store().id
@@ -74,7 +77,7 @@ def test_the_summary_tells_which_products_are_made_only_because_an_order_needs_t
         chief.post(path, page=path, import_products="on", import_orders="on", import_minutes="15").text
     )
     assert number_after(summary, "Products that are made") == 2
-    assert "of them 1 only because an order needs it" in summary
+    assert "1 of them when an order asks for it" in summary
 
 
 def test_a_store_is_connected_set_up_and_activated(site: Site, chief: Person) -> None:
