@@ -8,7 +8,7 @@ import re
 import pytest
 from sqlalchemy import update
 
-from host_app.db import transaction
+from host_app.db import reading, transaction
 from plugin.models import Run, Store
 from tests.host_app.admin.conftest import Person
 from tests.host_app.factories import add_product
@@ -76,6 +76,10 @@ def test_the_summary_tells_which_products_are_made_when_an_order_asks_for_them(
     summary = html.unescape(
         chief.post(path, page=path, import_products="on", import_orders="on", import_minutes="15").text
     )
+    with site.shop() as shop, reading():
+        assert f"in {shop.host.warehouses()[0].title}, and reserve their stock" in summary
+    # Its own name is no step on the way to a page of a store: the title leads back to it.
+    assert not re.search(r"</a> ›\s*<a[^>]*>[^<]*</a> ›", summary)
     assert number_after(summary, "Products that are made") == 2
     assert "1 of them when an order asks for it" in summary
 
