@@ -355,7 +355,7 @@ def brought_about(run: Run) -> str:
         return _("Setting up the store: nothing sent") if run.dry else _("By itself")
     person = _("a command") if run.asked_by == COMMAND_LINE else run.asked_by
     if run.dry:
-        return _("Dry run, asked for by %(who)s: nothing sent", who=person)
+        return _("Only compared, asked for by %(who)s: nothing sent", who=person)
     return _("Asked for by %(who)s", who=person)
 
 

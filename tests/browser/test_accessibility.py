@@ -112,7 +112,7 @@ def pages_in_use(house: House, window: Window) -> Iterator[str]:
         yield "order at bol with something to decide"
 
     window.open(f"{store}checks")
-    page.get_by_role("button", name="Dry run: only report").click()
+    page.get_by_role("button", name="Only compare: send nothing").click()
     yield "stock checks"
     window.open(f"{store}settings")
     yield "settings, folded up"

@@ -96,7 +96,7 @@ def test_stock_from_the_plan_to_the_guard(house: House, chief: Window) -> None:
     # Somebody changes an offer at bol; a dry run finds it, a check has it corrected.
     set_at_bol(house, EANS[0], 7)
     chief.open(f"{store}checks")
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Only compare").click()
     difference = page.locator("tr").filter(has_text=EANS[0])
     expect(difference).to_contain_text("reported only", timeout=SOON)
     chief.look("dry-run")

@@ -92,7 +92,7 @@ def test_a_dry_run_says_that_nothing_was_changed(site: Site, sending: int, chief
     press(chief, f"{sending}/checks/start", dry="on")
     work(site)
     report = text(chief, f"{sending}/checks/{newest(site).id}")
-    assert "dry run" in report
+    assert "only compared" in report
     assert "nothing was changed" in report
     assert "reported only" in report
     with site.shop() as shop:
@@ -487,7 +487,7 @@ def test_each_check_tells_what_it_was_and_those_of_the_set_up_are_folded(
     press(chief, f"{store}/checks/start", dry="on")
     work(site)
     page, folded = chief.get(f"/admin/bol/{store}/checks").text.split("looks before stock was sent")
-    assert "Asked for by chief" in page and "Dry run, asked for by chief: nothing sent" in page
+    assert "Asked for by chief" in page and "Only compared, asked for by chief: nothing sent" in page
     assert "When sending stock began" in page
     assert "Before" not in page.split("<tbody>")[1] and "Before the store was activated" in folded
 
