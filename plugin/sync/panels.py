@@ -354,6 +354,8 @@ def _panel(
     if picklist_id is not None and paused and not effects and _is_closed(host, picklist_id):
         # What left with it is taken over this moment.
         rows.append(PanelRow(_("At bol"), paused, Level.WARNING))
+    settings = StoreSettings.load(store.settings) if store else StoreSettings()
+    carriers = carrier_names(host, settings)
     instead, gone = in_place(host, effects), withdrawn_at_bol(host, effects)
     for shipment_id in dict.fromkeys(effect.host_shipment_id for effect in effects):
         mine = [effect for effect in effects if effect.host_shipment_id == shipment_id]
@@ -366,8 +368,8 @@ def _panel(
             may_decide,
             instead=shipment_id in instead,
             gone=gone.get(shipment_id, ""),
+            carriers=carriers,
         )
-    settings = StoreSettings.load(store.settings) if store else StoreSettings()
     links = [
         PanelLink(_("Use the label that is bought"), _options_url(host, picklist_id, label))
         for label in bought_before
@@ -427,10 +429,12 @@ def _parcel_rows(
     *,
     instead: bool,
     gone: str,
+    carriers: Mapping[str, str],
 ) -> list[PanelRow]:
     """Return what bol knows of one parcel: in a row, or one for each item where they differ.
 
     :param gone: what is told of one that was withdrawn and that bol has.
+    :param carriers: what the carriers of bol's codes are called.
     """
     parcel = host.parcel(shipment_id)
     written = (parcel.tracking_code if parcel else "") or ""
@@ -460,7 +464,8 @@ def _parcel_rows(
         corrected = correction.tracking_code
         if corrected == first:
             # Of its carrier alone.
-            corrected = f"{correction.transporter_code or _carrier(host, parcel)} {corrected}".strip()
+            at_bol = correction.transporter_code
+            corrected = f"{carriers.get(at_bol, at_bol) or _carrier(host, parcel)} {corrected}".strip()
         after.append(
             PanelRow(
                 _("Told to bol instead: %(code)s", code=corrected)
@@ -492,6 +497,21 @@ def _carrier(host: HostPort, parcel: Parcel | None) -> str:
     if parcel is None:
         return ""
     return {choice.key: choice.title for choice in host.carriers()}.get(parcel.carrier, parcel.carrier)
+
+
+def carrier_names(host: HostPort, settings: StoreSettings) -> Mapping[str, str]:
+    """Return what people here call the carriers that the settings name bol's codes of, with the code, by that code.
+
+    A code of two carriers is not among them.
+    """
+    titles: dict[str, list[str]] = {}
+    for choice in host.carriers():
+        titles.setdefault(settings.carriers.get(choice.key, "").strip(), []).append(choice.title)
+    return {
+        code: f"{names[0]} ({code})"
+        for code, names in titles.items()
+        if code and len(names) == 1 and names[0] != code
+    }
 
 
 def waits_for_code(effect: ShipmentEffect | TransportEffect) -> bool:

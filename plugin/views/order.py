@@ -32,6 +32,7 @@ from plugin.sync.matching import find_products
 from plugin.sync.order_waits import is_dead, next_step, standings, to_put_back
 from plugin.sync.overview import order_state
 from plugin.sync.packed_anew import withdrawn_at_bol
+from plugin.sync.panels import carrier_names
 from plugin.sync.shipped import in_place
 from plugin.texts import gettext as _
 from plugin.texts import ngettext
@@ -106,6 +107,7 @@ class OrderPage(BolView):
             instead=instead,
             taken_back=taken_back,
             corrections=effects[1],
+            carriers=carrier_names(self.host, StoreSettings.load(store.settings)),
             labels=effects[2],
             cancellations=effects[3],
             events=events,

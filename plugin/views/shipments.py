@@ -15,6 +15,7 @@ from plugin.settings import StoreSettings
 from plugin.sync.cancel_decisions import WITHDRAWN_HERE
 from plugin.sync.overview import FOR_A_PERSON
 from plugin.sync.packed_anew import withdrawn_at_bol
+from plugin.sync.panels import carrier_names
 from plugin.sync.refused import hopeless
 from plugin.sync.shipped import in_place
 from plugin.texts import gettext as _
@@ -74,11 +75,13 @@ class ShipmentPages(BolView):
                     BolOrderItem.order_id.in_({row.order_id for (row,) in page.rows})
                 )
             ).all()
+        settings = StoreSettings.load(store.settings)
         return self.page(
             "shipments",
             titles={(order_id, item_id): title for order_id, item_id, title in items},
             store=store,
-            settings=StoreSettings.load(store.settings),
+            settings=settings,
+            carriers=carrier_names(self.host, settings),
             page=page,
             boxes=_boxes([row for (row,) in page.rows]),
             parcels=parcels,

@@ -157,7 +157,7 @@ def test_bol_is_told_the_code_of_the_parcel_that_is_on_its_way(withdrawn: Shop) 
         f"withdrawn here; bol has JVNEW (shipment {parcel}) for it now",
         Level.INFO,
     )
-    assert told["Told to bol instead: DHLFORYOU JVNEW"].startswith("confirmed by bol on")
+    assert told["Told to bol instead: DHL (DHLFORYOU) JVNEW"].startswith("confirmed by bol on")
 
 
 def test_it_is_told_once_however_often_the_parcel_is_looked_at(withdrawn: Shop) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from host_app.db import transaction
 from host_app.services import picking
-from plugin.models import EffectState, TransportEffect
+from plugin.models import EffectState, ShipmentEffect, TransportEffect
 from plugin.settings import DEFAULT_CARRIERS
 from tests.host_app.admin.conftest import Person
 from tests.plugin.conftest import KETTLE, TOASTER
@@ -51,13 +52,24 @@ def effect(site: Site) -> Any:
 def test_a_correction_is_shown_until_bol_has_it(
     site: Site, corrected: int, store: int, packer: Person
 ) -> None:
-    assert "correction being sent DPD-NL 3SRIGHT" in text(packer, f"{store}/shipments")
+    told = text(packer, f"{store}/shipments")
+    # By the names that the carriers have here, with bol's codes.
+    assert "correction being sent DPD (DPD-NL) 3SRIGHT" in told and "PostNL (TNT) 3SWRONG" in told
     with site.shop() as shop:
         shop.pass_time(60, steps=6)
     assert "bol has the new code" in text(packer, f"{store}/shipments")
     page = text(packer, f"{store}/orders/{corrected}")
-    assert "Correction of shipment 1" in page
+    assert "Correction of shipment 1: DPD (DPD-NL) 3SRIGHT" in page
     assert "bol has the new code" in page
+
+
+def test_a_parcel_that_bol_was_told_without_a_carrier_travels_on_bols_label(
+    site: Site, corrected: int, store: int, packer: Person
+) -> None:
+    assert "bol's label" not in text(packer, f"{store}/shipments")
+    with site.shop(), transaction() as session:
+        session.execute(update(ShipmentEffect).values(transporter_code=""))
+    assert "bol's label" in text(packer, f"{store}/shipments")
 
 
 def test_a_refused_correction_tells_why_and_is_sent_again(
