@@ -337,6 +337,8 @@ def on_its_way(host: HostPort, picklist_id: int) -> str:
 
 def missing_label(host: HostPort, picklist_id: int) -> str:
     """Say what a picklist lacks that holds goods that must travel on a label of bol's; "" where nothing. In a transaction."""
+    if waits := on_its_way(host, picklist_id):
+        return waits
     picklist = host.picklist(picklist_id)
     store_id = store_of(picklist.source) if picklist else None
     if picklist is None or store_id is None:
@@ -355,15 +357,9 @@ def missing_label(host: HostPort, picklist_id: int) -> str:
     )
     if via_bol is None:
         return ""
-    states = set(
-        session.scalars(
-            select(LabelEffect.state).where(
-                LabelEffect.host_picklist_id == picklist_id, LabelEffect.state.in_(COUNTED)
-            )
-        )
+    bought = session.scalar(
+        select(LabelEffect.id)
+        .where(LabelEffect.host_picklist_id == picklist_id, LabelEffect.state == EffectState.CONFIRMED)
+        .limit(1)
     )
-    if EffectState.CONFIRMED in states:
-        return ""
-    if states & set(NOT_KNOWN):
-        return str(NOBODY_KNOWS)
-    return str(LABEL_TO_COME if states else NO_LABEL)
+    return "" if bought is not None else str(NO_LABEL)
