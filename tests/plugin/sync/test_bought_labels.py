@@ -46,15 +46,21 @@ def close_on_label(shop: Shop, picklist_id: int) -> int:
     return shipment_id
 
 
-@pytest.fixture
-def withdrawn(shop: Shop) -> Shop:
-    """A shop with a label for a kettle whose parcel was withdrawn before bol was told of it, and a picklist to pack it anew."""
+def buy_for_a_kettle(shop: Shop) -> int:
+    """Connect a store, and buy the label of an order of a kettle; return its picklist."""
     shop.connect(send_shipments=True)
     items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}]
     shop.order_id = shop.sandbox.place_order("seller", items)["orderId"]
     shop.work()
     (first,) = picklists(shop)
     buy(shop, first, pieces(shop, first))
+    return first
+
+
+@pytest.fixture
+def withdrawn(shop: Shop) -> Shop:
+    """A shop with a label for a kettle whose parcel was withdrawn before bol was told of it, and a picklist to pack it anew."""
+    first = buy_for_a_kettle(shop)
     withdraw(shop, close_on_label(shop, first))
     return shop
 
@@ -244,12 +250,7 @@ def test_the_label_of_a_parcel_that_left_is_nobodys_to_use(shop: Shop) -> None:
 
 
 def test_a_parcel_that_bol_has_as_shipped_is_packed_anew_on_its_own_label(shop: Shop) -> None:
-    shop.connect(send_shipments=True)
-    items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}]
-    shop.order_id = shop.sandbox.place_order("seller", items)["orderId"]
-    shop.work()
-    (first,) = picklists(shop)
-    buy(shop, first, pieces(shop, first))
+    first = buy_for_a_kettle(shop)
     shipment_id = close_on_label(shop, first)
     shop.pass_time(20, steps=5)
     assert [effect.state for effect in shop.effects()] == [EffectState.CONFIRMED]

@@ -15,6 +15,7 @@ from plugin.sync.panels import order_panels, picklist_panels
 from tests.plugin.conftest import KETTLE, Shop
 from tests.plugin.sync.test_bought_labels import (
     buy,
+    buy_for_a_kettle,
     close_on_label,
     offered,
     picklists,
@@ -27,12 +28,7 @@ from tests.plugin.sync.test_bought_labels import (
 @pytest.fixture
 def labelled(shop: Shop) -> Shop:
     """A shop with a bought label for an order of a kettle."""
-    shop.connect(send_shipments=True)
-    items = [{"ean": KETTLE, "quantity": 1, "distributionParty": "BOL"}]
-    shop.order_id = shop.sandbox.place_order("seller", items)["orderId"]
-    shop.work()
-    (first,) = picklists(shop)
-    buy(shop, first, pieces(shop, first))
+    buy_for_a_kettle(shop)
     return shop
 
 
